@@ -1,0 +1,1 @@
+"""From a search phrase to a deployed model, one module a step."""

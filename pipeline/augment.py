@@ -1,0 +1,100 @@
+"""Random views of a batch, on the device: crop, flip, turn and light in one resampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.predict import Preprocessing, normalise
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far random views may go. ``min_scale``: smallest share of the area a crop keeps (0 to 1]; ``degrees``: turn to
+    either side; ``flip``, ``flip_vertical``, ``quarter_turns``: whether these may happen; ``light``: largest change of
+    brightness and contrast (0 to 1); ``stretch``: largest change of the aspect ratio (at least 1).
+    """
+
+    min_scale: float = 0.5
+    degrees: float = 10.0
+    flip: bool = True
+    flip_vertical: bool = False
+    quarter_turns: bool = False
+    light: float = 0.2
+    stretch: float = 4 / 3
+
+
+PRESETS: Mapping[str, Augmentation | None] = {
+    "photo": Augmentation(),
+    "top-down": Augmentation(flip_vertical=True, quarter_turns=True, degrees=15.0),
+    "text": Augmentation(min_scale=0.8, degrees=5.0, flip=False, stretch=1.1),
+    "none": None,
+}
+
+
+def augment(
+    batch: torch.Tensor,
+    aspect: torch.Tensor,
+    augmentation: Augmentation,
+    preprocessing: Preprocessing,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Normalised float [N, 3, H, W] of random views of squished uint8 pictures [N, S, S, 3].
+
+    ``aspect`` [N] is width / height of the pictures before they were squished. ``generator`` lives on the CPU, so that
+    the same seed gives the same views on every device. The crop is that of RandomResizedCrop (Szegedy et al. 2014).
+    """
+    theta = _affine(aspect.cpu(), augmentation, preprocessing, generator).to(batch.device)
+    height, width = preprocessing.size
+    images = batch.permute(0, 3, 1, 2).float()
+    grid = torch.nn.functional.affine_grid(theta, [len(batch), 3, height, width], align_corners=False)
+    views = torch.nn.functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    lit = _light(views, augmentation.light, generator).clamp_(0.0, 255.0)
+    return normalise(lit.permute(0, 2, 3, 1), preprocessing).contiguous(memory_format=torch.channels_last)
+
+
+def _affine(
+    aspect: torch.Tensor, augmentation: Augmentation, preprocessing: Preprocessing, generator: torch.Generator
+) -> torch.Tensor:
+    """[N, 2, 3]: where in the squished picture (from -1 to 1) each output pixel is taken from."""
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return torch.rand(len(aspect), generator=generator) * (high - low) + low
+
+    def coin(possible: bool) -> torch.Tensor:
+        heads = torch.rand(len(aspect), generator=generator) < 0.5
+        return torch.where(heads & possible, -1.0, 1.0)
+
+    area = uniform(augmentation.min_scale, 1.0)
+    ratio = torch.exp(uniform(-1.0, 1.0) * math.log(augmentation.stretch))
+    ratio = ratio * preprocessing.size[1] / preprocessing.size[0] / aspect
+    across, down = torch.sqrt(area * ratio).clamp(max=1.0), torch.sqrt(area / ratio).clamp(max=1.0)
+    x, y = uniform(-1.0, 1.0) * (1 - across), uniform(-1.0, 1.0) * (1 - down)
+    angle = torch.deg2rad(uniform(-augmentation.degrees, augmentation.degrees))
+    if augmentation.quarter_turns:
+        angle = angle + torch.randint(4, (len(aspect),), generator=generator) * (math.pi / 2)
+    flips = coin(augmentation.flip), coin(augmentation.flip_vertical)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    rows = [
+        across * cosine * flips[0],
+        -across * sine * flips[1],
+        x,
+        down * sine * flips[0],
+        down * cosine * flips[1],
+        y,
+    ]
+    return torch.stack(rows, dim=1).view(-1, 2, 3)
+
+
+def _light(views: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
+    """Brightness and contrast changed by up to ``strength`` of the full range."""
+    if strength == 0:
+        return views
+    change = (torch.rand(2, len(views), 1, 1, 1, generator=generator) * 2 - 1).to(views.device) * strength
+    middle = views.mean(dim=(1, 2, 3), keepdim=True)
+    return (views - middle) * (1 + change[0]) + middle * (1 + change[1])

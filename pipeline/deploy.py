@@ -1,0 +1,259 @@
+"""A Space folder -> Hugging Face: checked here first, sent with the person's token, published in one commit."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from huggingface_hub import CommitOperationAdd, HfApi, metadata_load
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+from pipeline.errors import DeployError
+from pipeline.stage import Progress, Stage
+
+APP_FILES = {"gradio": "app.py", "static": "index.html", "docker": "Dockerfile"}
+ALONE_BYTES = 1_000_000
+LEFT_OUT = ("__pycache__", "*.py[co]", "*~", "*.part")
+SECRET_FILES = ("*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", "secrets.*", "token", "token.*", "credentials*")
+REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9]([\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
+TOKEN_IN_FILE = rb"hf_[A-Za-z0-9]{30,}"
+TOKENS_PAGE = "https://huggingface.co/settings/tokens"
+
+
+def deploy(config: DeployConfig, token: str | None, hub: Callable[[], HfApi] = HfApi) -> Stage[Deployed]:
+    """Publish a Space folder as ``config.repo_id``, or update it there: the Space changes all at once or not at all.
+
+    The token is used for this call only and is never stored. Files that are on the Space but not in the folder stay.
+    Raises DeployError: before any network when the folder or the arguments are wrong, later when the hub says no.
+    """
+    secret = _checked_token(token)
+    repo_id = _checked_repo_id(config.repo_id)
+    space = read_space(config.folder, secret)
+    total = sum(space.sizes.values()) + 1
+    yield Progress(0, total, space.summary)
+    try:
+        api = _checked_hub(hub())
+        url = _create(api, repo_id, space.sdk, config.private, secret)
+        done, additions = 0, []
+        for names in _groups(space.sizes):
+            yield Progress(done, total, f"Sending {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
+            group = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=space.folder / name) for name in names]
+            api.preupload_lfs_files(repo_id, group, token=secret, repo_type="space", free_memory=False)
+            additions += group
+            done += sum(space.sizes[name] for name in names)
+        yield Progress(done, total, "Publishing")
+        api.create_commit(repo_id, additions, commit_message="Deploy with Winnow", token=secret, repo_type="space")
+    except DeployError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one boundary: whatever the hub's client raises is put into words
+        raise DeployError(_redacted(_in_words(error, repo_id), secret)) from None
+    yield Progress(total, total, "Published; the Space is being built")
+    return Deployed(url)
+
+
+@dataclass(frozen=True)
+class DeployConfig:
+    """What goes where. ``repo_id`` is ``user/name``; ``private`` is for a new Space, and is checked on an old one."""
+
+    folder: str
+    repo_id: str
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The address of the Space; the hub needs some minutes to build it."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class SpaceFolder:
+    """A folder that can be published: bytes by name (with ``/``), and what stays here (hidden files, caches)."""
+
+    folder: Path
+    sdk: str
+    sizes: dict[str, int]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """One line for the person: how much will be sent, and what will not."""
+        line = f"{len(self.sizes)} files, {sum(self.sizes.values()) / 1e6:.1f} MB"
+        return f"{line}; left out: {', '.join(self.left_out)}" if self.left_out else line
+
+
+def read_space(folder: Path | str, token: str | None = None) -> SpaceFolder:
+    """What would be sent from ``folder``; no network. Raises DeployError where it is no Space, or holds a secret."""
+    root = Path(folder).expanduser().resolve()
+    sdk = _sdk(root)
+    sizes, left_out = _walk(root)
+    for name in sizes:
+        _refuse_secrets(root / name, name, token)
+    return SpaceFolder(root, sdk, sizes, left_out)
+
+
+class _Token(str):
+    """A token that does not show itself where its repr is printed."""
+
+    def __repr__(self) -> str:
+        return "'hf_…'"
+
+
+def _checked_token(token: str | None) -> _Token:
+    text = (token or "").strip()
+    if not text:
+        raise DeployError(
+            f"Publishing needs a Hugging Face token. Make one that may write at {TOKENS_PAGE} and give it here: "
+            "the environment variable HF_TOKEN on the command line, the token box in the browser."
+        )
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise DeployError(
+            f"This is not a Hugging Face token: it has spaces or odd characters. Copy it from {TOKENS_PAGE}."
+        )
+    return _Token(text)
+
+
+def _checked_repo_id(repo_id: str) -> str:
+    if not REPO_ID.fullmatch(repo_id) or "--" in repo_id or ".." in repo_id or repo_id.endswith(".git"):
+        raise DeployError(
+            f"“{_redacted(repo_id)}” cannot be the name of a Space. Use your Hugging Face user name (or that of an "
+            "organisation), a slash and a name made of letters, digits, '-', '_' and '.', for example ann/bears."
+        )
+    return repo_id
+
+
+def _checked_hub(api: HfApi) -> HfApi:
+    address = urlsplit(api.endpoint)
+    if address.scheme != "https" and address.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise DeployError(
+            f"The hub's address {api.endpoint} is not https, so the token is not sent. Correct HF_ENDPOINT."
+        )
+    return api
+
+
+def _create(api: HfApi, repo_id: str, sdk: str, private: bool, token: str) -> str:
+    url = api.create_repo(
+        repo_id, repo_type="space", space_sdk=sdk, private=private or None, exist_ok=True, token=token
+    )  # fmt: skip
+    if private and not api.space_info(repo_id, token=token).private:
+        raise DeployError(
+            f"{repo_id} exists already and is public, so nothing was sent. Make it private in its settings "
+            f"({url}/settings), or choose another name."
+        )
+    return str(url)
+
+
+def _sdk(root: Path) -> str:
+    readme = root / "README.md"
+    if not readme.is_file():
+        raise DeployError(
+            f"{root} is not a Space folder: it has no README.md. "
+            "Export a run as a Space first (python cli.py export WORKSPACE RUN FOLDER --space)."
+        )
+    try:
+        card: dict[str, Any] = metadata_load(readme) or {}
+    except Exception as error:  # the YAML reader raises many kinds
+        raise DeployError(f"The lines between '---' at the top of {readme} cannot be read: {error}.") from error
+    sdk = card.get("sdk")
+    if sdk not in APP_FILES:
+        raise DeployError(
+            f"{readme} does not say what kind of Space this is. Put 'sdk: gradio' between two lines '---' at its top, "
+            "or export the Space again."
+        )
+    app_file = str(card.get("app_file") or APP_FILES[sdk])
+    if not (root / app_file).is_file():
+        raise DeployError(f"{root} is not a complete Space folder: {app_file} is missing. Export the Space again.")
+    return str(sdk)
+
+
+def _walk(root: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    sizes: dict[str, int] = {}
+    left_out: list[str] = []
+    for folder, subfolders, files in os.walk(root):
+        for path in [Path(folder, name) for name in sorted(subfolders + files)]:
+            name = path.relative_to(root).as_posix()
+            if _stays_here(path):
+                left_out.append(name)
+            elif path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise DeployError(f"{name} in the Space folder is a link, not a file. Put a copy of the file there.")
+            elif path.is_file():
+                sizes[name] = path.stat().st_size
+        subfolders[:] = [name for name in subfolders if not _stays_here(Path(folder, name))]
+    return sizes, tuple(sorted(left_out))
+
+
+def _stays_here(path: Path) -> bool:
+    virtual_environment = path.is_dir() and (path / "pyvenv.cfg").exists()
+    return path.name.startswith(".") or virtual_environment or any(path.match(pattern) for pattern in LEFT_OUT)
+
+
+def _refuse_secrets(path: Path, name: str, token: str | None) -> None:
+    patterns = [TOKEN_IN_FILE] + ([re.escape(token.encode())] if token else [])
+    if any(path.match(pattern) for pattern in SECRET_FILES) or _holds(path, b"|".join(patterns)):
+        raise DeployError(
+            f"{name} in the Space folder looks like it holds a password or a token, so nothing was sent. Take it out; "
+            "a Space gets its secrets on its settings page."
+        )
+
+
+def _holds(path: Path, pattern: bytes) -> bool:
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        return re.search(pattern, view) is not None
+
+
+def _groups(sizes: dict[str, int]) -> list[list[str]]:
+    """Small files in one go, large ones each alone, so that progress and cancel have steps."""
+    small = [name for name, size in sizes.items() if size < ALONE_BYTES]
+    large = [[name] for name, size in sizes.items() if size >= ALONE_BYTES]
+    return [small, *large] if small else large
+
+
+def _in_words(error: BaseException, repo_id: str) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, HfHubHTTPError):
+            return _refusal(cause.response.status_code, " ".join((cause.server_message or "").split()), repo_id)
+        if isinstance(cause, OfflineModeIsEnabled):
+            return "Hugging Face is switched off here: unset the environment variable HF_HUB_OFFLINE and deploy again."
+        if isinstance(cause, ConnectionError | TimeoutError) or type(cause).__module__.startswith("httpx"):
+            return (
+                f"Hugging Face cannot be reached, or the connection broke ({cause}). Check the network and deploy "
+                "again: what has arrived is not sent twice, and the Space changes only when everything is there."
+            )
+        cause = cause.__cause__
+    return f"Publishing stopped: {type(error).__name__}: {error}. The Space was left as it was; deploy again."
+
+
+def _refusal(status: int, said: str, repo_id: str) -> str:
+    owner = repo_id.split("/")[0]
+    words = {
+        400: "Hugging Face does not accept the Space as it is. Correct the Space folder and deploy again.",
+        401: f"Hugging Face does not know this token. Make a new one that may write at {TOKENS_PAGE}.",
+        402: "Hugging Face asks for a subscription (PRO, Team or Enterprise) before it makes a new Space that runs an "
+        "app. Subscribe at https://huggingface.co/pricing, or give the name of a Space that you have already, "
+        "or run the Space folder on a machine of your own: python app.py.",
+        403: f"This token may not write to {repo_id}. Make one with write access for {owner} at {TOKENS_PAGE}, "
+        "or use a name that begins with your own user name.",
+        404: f"Hugging Face knows no {repo_id} that this token may see. Check the name {owner} and the token's rights.",
+        409: f"Somebody else is changing {repo_id} at this moment. Wait a minute and deploy again.",
+        413: "Hugging Face finds the Space too large. Use a smaller backbone, or leave the example images out.",
+        429: "Hugging Face asks for a pause (too many requests). Wait some minutes and deploy again.",
+    }
+    fault = f"Hugging Face has a fault of its own at the moment (HTTP {status}). Deploy again later."
+    sentence = words.get(status) or (fault if status >= 500 else f"Hugging Face refused (HTTP {status}).")
+    return f"{sentence} It said: {said}" if said else sentence
+
+
+def _redacted(text: str, token: str | None = None) -> str:
+    hidden = text.replace(str(token), "hf_…") if token else text
+    return TOKEN.sub("hf_…", hidden)

@@ -1,0 +1,86 @@
+"""A model over pictures -> features, probabilities, the predictions table; error rates with 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.data import Dataset
+from pipeline.predict import forward, normalise
+
+Z95 = 1.959963984540054
+SMALLEST = 1e-12
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def outputs(
+    model: Any, dataset: Dataset, positions: np.ndarray[Any, Any], device: str, mirrored: bool = False, size: int = 32
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """(features, logits) batch by batch, on the CPU in float32, of the pictures as the deployed model sees them."""
+    model.eval()
+    for start in range(0, len(positions), size):
+        batch = torch.from_numpy(dataset.exact[positions[start : start + size]]).to(device)
+        with torch.inference_mode():
+            inputs = normalise(batch, dataset.preprocessing)
+            features, logits = forward(model, inputs.flip(3) if mirrored else inputs)
+        yield features.float().cpu(), logits.float().cpu()
+
+
+def loss_and_error(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, float]:
+    """(mean cross-entropy in nats, share of wrong answers) of logits [N, C] against class numbers [N]."""
+    loss = torch.nn.functional.cross_entropy(logits, targets)
+    wrong = (logits.argmax(dim=1) != targets).float().mean()
+    return float(loss), float(wrong)
+
+
+def predictions_table(
+    dataset: Dataset, positions: np.ndarray[Any, Any], probabilities: Floats, out_of_fold: bool
+) -> pd.DataFrame:
+    """One row per picture: id, split, label, predicted, probability, loss, out_of_fold, and ``p:<class>`` for each."""
+    rows = dataset.rows.iloc[positions]
+    best = probabilities.argmax(axis=1)
+    own = probabilities[np.arange(len(rows)), rows["target"].to_numpy(dtype=int)]
+    table = pd.DataFrame(
+        {
+            "id": rows["id"].to_numpy(),
+            "split": rows["split"].to_numpy(),
+            "label": rows["label"].to_numpy(),
+            "predicted": [dataset.classes[index] for index in best],
+            "probability": probabilities.max(axis=1),
+            "loss": -np.log(np.maximum(own, SMALLEST)),
+            "out_of_fold": out_of_fold,
+        }
+    )
+    columns = pd.DataFrame(probabilities, columns=[f"p:{name}" for name in dataset.classes])
+    return pd.concat([table, columns], axis=1)
+
+
+def error_rate_interval(errors: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of an error rate (Wilson 1927), from 0 to 1; (0, 1) where nothing was counted."""
+    if n == 0:
+        return 0.0, 1.0
+    rate, square = errors / n, Z95**2
+    middle = (rate + square / (2 * n)) / (1 + square / n)
+    reach = Z95 * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def error_rate(predictions: pd.DataFrame, split: str) -> dict[str, Any]:
+    """{error_rate, low, high, n} of one split of a predictions table; error_rate is None where n is 0."""
+    rows = predictions[predictions["split"] == split]
+    errors = int((rows["label"] != rows["predicted"]).sum())
+    low, high = error_rate_interval(errors, len(rows))
+    return {"error_rate": errors / len(rows) if len(rows) else None, "low": low, "high": high, "n": len(rows)}
+
+
+def baseline_error_rate(dataset: Dataset, split: str) -> float | None:
+    """The error rate, on ``split``, of always answering the most frequent class of the train split."""
+    labels = dataset.rows[["split", "label"]]
+    answer = labels[labels["split"] == "train"]["label"].mode().iloc[0]
+    asked = labels[labels["split"] == split]["label"]
+    return float((asked != answer).mean()) if len(asked) else None

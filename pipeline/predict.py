@@ -1,0 +1,332 @@
+"""The model as deployed: a folder and pictures in, probabilities out; copied as it is into the Space.
+
+    python predict.py MODEL_FOLDER IMAGE...
+
+It imports nothing of Winnow's, so what is tried locally is the file that runs online. It needs torch, timm,
+safetensors, Pillow and numpy; the last two are enough to open pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_PIXELS = 50_000_000
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "MPO")
+ORIENTATION_TAG = 0x0112
+Picture: TypeAlias = "Image.Image | bytes | str | Path"
+
+
+class Unreadable(ValueError):
+    """These bytes are no picture we can use; ``verdict`` is the kind of trouble, ``str()`` the reason in words."""
+
+    def __init__(self, verdict: str, reason: str) -> None:
+        super().__init__(reason)
+        self.verdict = verdict
+
+
+# --- one picture: bytes -> canonical RGB -> uint8 array ----------------------------------------------------------
+
+
+def open_image(source: Picture) -> Image.Image:
+    """The canonical RGB image: upright, first frame, alpha over white, 16 bits scaled to 8. Raises Unreadable."""
+    if isinstance(source, Image.Image):
+        return to_rgb(source)
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    opened = open_header(data)
+    try:
+        opened.load()
+        return to_rgb(opened)
+    except Exception as error:  # Pillow's decoders raise nearly every built-in exception
+        raise Unreadable(*_decoding_trouble(error)) from error
+
+
+def open_header(data: bytes) -> Image.Image:
+    """The picture with its header read and nothing decoded yet, if its size may be decoded. Raises Unreadable."""
+    if not data:
+        raise Unreadable("empty", "The file is empty.")
+    try:
+        opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Unreadable("too_large", f"It claims to be larger than {MAX_PIXELS // 1_000_000} megapixels.") from error
+    except Exception as error:
+        raise Unreadable(*_header_trouble(data)) from error
+    if opened.width * opened.height > MAX_PIXELS:
+        raise Unreadable(
+            "too_large",
+            f"It claims to be {opened.width} x {opened.height} pixels; "
+            f"the limit is {MAX_PIXELS // 1_000_000} megapixels.",
+        )
+    return opened
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """``image`` as RGB, upright, without metadata."""
+    if getattr(image, "is_animated", False):
+        image.seek(0)
+    orientation = exif_orientation(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _to_eight_bits(image)
+    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, rgba)
+    rgb = image.convert("RGB")
+    method = _TRANSPOSE.get(orientation)
+    rgb = rgb.transpose(method) if method is not None else rgb.copy()
+    rgb.info.clear()
+    return rgb
+
+
+_TRANSPOSE: Mapping[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def exif_orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or the EXIF block itself cannot be read."""
+    try:
+        value = image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001 - a picture with broken EXIF is still a good picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image, dtype=np.float64)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    highest = float(values.max(initial=0.0))
+    if image.mode == "F" and highest <= 1.0:
+        values = values * 255.0
+    elif highest > 255.0:
+        values = values * (255.0 / 65535.0 if highest <= 65535.0 else 255.0 / highest)
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def _header_trouble(data: bytes) -> tuple[str, str]:
+    start = data[:512].lstrip().lower()
+    if data.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")) or data[8:12] == b"WEBP":
+        return "corrupt", "It begins like a picture, but its header is damaged or cut off."
+    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+        return "not_an_image", "It is a web page, not a picture."
+    if start.startswith((b"%pdf", b"%!ps", b"8bps", b"<svg", b"<?xml", b"pk\x03\x04")) or data[4:8] == b"ftyp":
+        return "unsupported", "This kind of file cannot be read here; save it as JPEG or PNG."
+    return "not_an_image", "It is not a picture in a format that can be read here."
+
+
+def _decoding_trouble(error: Exception) -> tuple[str, str]:
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)):
+        return "too_large", "It needs more memory than is allowed."
+    words = str(error).lower()
+    if isinstance(error, EOFError) or any(w in words for w in ("truncated", "not enough", "unexpected end", "eof")):
+        return "truncated", "The file ends before the picture does."
+    return "corrupt", f"It cannot be decoded ({type(error).__name__}: {str(error)[:120]})."
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an RGB image becomes the network's input; saved with the model.
+
+    ``size`` is (height, width) in pixels. ``resize``: ``squish`` ignores the aspect ratio, ``crop`` keeps the middle
+    (``crop_pct`` of the shorter side, 0 to 1], ``pad`` keeps everything on black. ``mean`` and ``std`` are per channel,
+    for values from 0 to 1.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    resize: str = "crop"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    crop_pct: float = 1.0
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Preprocessing:
+        """The preprocessing written by :meth:`to_json`."""
+        return cls(tuple(raw["size"]), raw["resize"], tuple(raw["mean"]), tuple(raw["std"]), raw["crop_pct"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """uint8 array [height, width, 3] of a canonical RGB image: resized (antialiased bicubic), not normalised."""
+    height, width = preprocessing.size
+    if preprocessing.resize == "pad":
+        return np.asarray(ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC))
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    if preprocessing.resize == "crop":
+        box = _central_box(image.size, width / height, preprocessing.crop_pct)
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box))
+
+
+def _central_box(size: tuple[int, int], aspect: float, share: float) -> tuple[float, float, float, float]:
+    width = min(size[0], size[1] * aspect) * share
+    height = width / aspect
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    return left, top, left + width, top + height
+
+
+# --- the network ---------------------------------------------------------------------------------------------------
+
+
+def normalise(batch: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """float [N, 3, H, W] (channels last in memory) of a uint8 [N, H, W, 3] tensor, on the same device."""
+    import torch
+
+    mean = torch.tensor(preprocessing.mean, device=batch.device).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std, device=batch.device).view(1, 3, 1, 1)
+    return (batch.permute(0, 3, 1, 2).float() / 255.0 - mean) / std
+
+
+def forward(model: Any, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(features [N, F], logits [N, C]) of a timm model; the features are what its classifier sees."""
+    features = model.forward_head(model.forward_features(batch), pre_logits=True)
+    return features, model.get_classifier()(features)
+
+
+def distances(features: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
+    """Cosine distance (0 to 2) of each feature vector [N, F] to the nearest class centroid [C, F]."""
+    import torch
+
+    similarity = torch.nn.functional.normalize(features, dim=1) @ torch.nn.functional.normalize(centroids, dim=1).T
+    return 1.0 - similarity.max(dim=1).values
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says about one picture; ``unfamiliar`` when it is unlike everything it was trained on."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    unfamiliar: bool
+
+
+class Classifier:
+    """A model folder, loaded: ``classes`` in the order of the outputs, ``info`` is its model.json."""
+
+    def __init__(self, model: Any, info: dict[str, Any], centroids: torch.Tensor | None, device: str) -> None:
+        self.model = model
+        self.info = info
+        self.classes: tuple[str, ...] = tuple(info["classes"])
+        self.preprocessing = Preprocessing.from_json(info["preprocessing"])
+        self.device = device
+        self._centroids = centroids
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> Classifier:
+        """The model in ``folder``, every checksum compared. Raises ValueError with a sentence where one differs."""
+        import timm
+        import torch
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        info = read_info(folder)
+        model = timm.create_model(
+            info["architecture"], pretrained=False, num_classes=len(info["classes"]), **info.get("model_arguments", {})
+        )
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        model = model.eval().to(device).to(memory_format=torch.channels_last)
+        familiar = folder / "familiar.safetensors"
+        centroids = load_file(familiar, device=device)["centroids"] if info.get("unfamiliar") else None
+        return cls(model, info, centroids, device)
+
+    def predict(self, images: Sequence[Picture], tta: bool = False, batch_size: int = 32) -> list[Prediction]:
+        """One Prediction per picture, in order. ``tta`` averages over the picture and its mirror image.
+
+        Raises Unreadable for the first picture that cannot be opened.
+        """
+        predictions: list[Prediction] = []
+        for start in range(0, len(images), batch_size):
+            opened = [open_image(image) for image in images[start : start + batch_size]]
+            predictions.extend(self._predict_batch(np.stack([pixels(i, self.preprocessing) for i in opened]), tta))
+        return predictions
+
+    def _predict_batch(self, batch: np.ndarray[Any, Any], tta: bool) -> Iterator[Prediction]:
+        import torch
+
+        with torch.inference_mode():
+            inputs = normalise(torch.from_numpy(batch).to(self.device), self.preprocessing)
+            features, logits = forward(self.model, inputs)
+            probabilities = logits.float().softmax(dim=1)
+            if tta:
+                mirrored = forward(self.model, inputs.flip(3))[1].float().softmax(dim=1)
+                probabilities = (probabilities + mirrored) / 2
+            unfamiliar = self._unfamiliar(features)
+        for row, strange in zip(probabilities.tolist(), unfamiliar, strict=True):
+            best = int(np.argmax(row))
+            yield Prediction(self.classes[best], row[best], dict(zip(self.classes, row, strict=True)), strange)
+
+    def _unfamiliar(self, features: torch.Tensor) -> list[bool]:
+        if self._centroids is None:
+            return [False] * len(features)
+        answers: list[bool] = (distances(features, self._centroids) > self.info["unfamiliar"]["threshold"]).tolist()
+        return answers
+
+
+# --- the folder ----------------------------------------------------------------------------------------------------
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """model.json of a model folder, after comparing every checksum. Raises ValueError with a sentence."""
+    try:
+        info: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        files: dict[str, str] = info["files"]
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} is not a model folder: it has no model.json.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder}/model.json is damaged: {error}.") from error
+    if info.get("checksum") != checksum(info):
+        raise ValueError(f"{folder}/model.json was changed after it was written; export the model again.")
+    for name, expected in files.items():
+        if file_sha256(folder / name) != expected:
+            raise ValueError(f"{folder / name} was changed after it was written; export the model again.")
+    return info
+
+
+def checksum(info: Mapping[str, Any]) -> str:
+    """SHA-256 over everything in model.json but the checksum itself."""
+    content = {key: value for key, value in info.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as hex; of nothing where the file is missing."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print one line of JSON per picture. Returns the exit code."""
+    if len(arguments) < 2:
+        sys.stderr.write("usage: python predict.py MODEL_FOLDER IMAGE...\n")
+        return 2
+    classifier = Classifier.load(arguments[0])
+    for path in arguments[1:]:
+        prediction = classifier.predict([path])[0]
+        sys.stdout.write(json.dumps({"path": path, **asdict(prediction)}, ensure_ascii=False) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

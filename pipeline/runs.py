@@ -1,0 +1,132 @@
+"""Run: one training as a folder with configuration, classes, preprocessing, metrics, predictions and weights."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import RunError
+from pipeline.predict import checksum, file_sha256
+from pipeline.workspace import Workspace
+
+MANIFEST = "run.json"
+PREDICTIONS = "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished training. ``record`` is its run.json, which is written last: a folder that has it is complete."""
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Its name: when it began, and a few random digits."""
+        return str(self.record["id"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in the order of the model's outputs."""
+        return tuple(self.record["classes"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The TrainConfig it was trained with, as a dict."""
+        return dict(self.record["config"])
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """One {epoch, phase, train_loss, valid_loss, error_rate, seconds} an epoch; epoch 0 is the head alone."""
+        return list(self.record["epochs"])
+
+    @property
+    def test(self) -> dict[str, Any]:
+        """{error_rate, low, high, n, baseline_error_rate} on the test split."""
+        return dict(self.record["test"])
+
+    @property
+    def valid(self) -> dict[str, Any]:
+        """{error_rate, low, high, n, baseline_error_rate} on the valid split."""
+        return dict(self.record["valid"])
+
+    @property
+    def created(self) -> str:
+        """When it was finished (UTC, ISO 8601)."""
+        return str(self.record["created"])
+
+    @property
+    def note(self) -> str:
+        """What the person wrote about it."""
+        return str(self.record["config"].get("note", ""))
+
+    @cached_property
+    def _predictions(self) -> pd.DataFrame:
+        text = {"id": str, "split": str, "label": str, "predicted": str}
+        return pd.read_csv(self.folder / PREDICTIONS, dtype=text, keep_default_na=False, float_precision="round_trip")
+
+    def predictions(self) -> pd.DataFrame:
+        """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold, and a
+        column ``p:<class>`` for each class. Rows of the train split are out-of-fold, the others are the model's own.
+        """
+        return self._predictions.copy()
+
+
+def list_runs(workspace: Workspace) -> list[Run]:
+    """The complete runs of a workspace, newest first."""
+    files = workspace.runs.glob(f"*/{MANIFEST}")
+    return sorted((_load(file.parent) for file in files), key=lambda run: run.created, reverse=True)
+
+
+def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
+    """The run with this id, or the newest. Raises RunError where there is none."""
+    if run_id is None:
+        runs = list_runs(workspace)
+        if not runs:
+            raise RunError("Nothing was trained in this workspace yet. Train a model first.")
+        return runs[0]
+    folder = workspace.runs / Path(run_id).name
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"There is no run {run_id} in this workspace.")
+    return _load(folder)
+
+
+def _load(folder: Path) -> Run:
+    return Run(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and that two trainings begun at once do not share."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+
+
+def write_model(folder: Path, model: Any, info: Mapping[str, Any], centroids: Any | None) -> None:
+    """Write model.safetensors, familiar.safetensors (``centroids`` [C, F], where given) and model.json.
+
+    ``info`` lacks only what is known here: format, versions, files and checksum.
+    """
+    from safetensors.torch import save_file
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / "model.safetensors")
+    if centroids is not None:
+        save_file({"centroids": centroids.cpu().contiguous()}, folder / "familiar.safetensors")
+    files = {file.name: file_sha256(file) for file in sorted(folder.glob("*.safetensors"))}
+    versions = {package: version(package) for package in ("torch", "timm", "pillow", "safetensors")}
+    content = {"format": 1, **info, "versions": versions, "files": files}
+    write_info(folder, content)
+
+
+def write_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Write model.json with its checksum."""
+    content = {**info, "checksum": checksum(info)}
+    (folder / "model.json").write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,346 @@
+"""The SQLite store: images, labels, sources and the journal of decisions; named migrations."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import StaleDecision, StoreError
+from pipeline.migrations import MIGRATIONS
+
+BUSY_SECONDS = 30.0
+SPLITS = ("train", "valid", "test")
+STATUSES = ("new", "ok", "set_aside", "removed")
+
+IMAGES_QUERY = """
+    SELECT i.id, i.file, (SELECT group_concat(label, '|') FROM labels WHERE image_id = i.id) AS label,
+           i.original_label, i.split, i.duplicate_group AS "group", i.status, i.verdict, i.reason,
+           i.width, i.height, i.format, i.bytes, i.added_at, i.given_split,
+           s.provider AS source_provider, s.name AS source_name, s.page_url AS source_page, s.licence AS source_licence
+    FROM images i LEFT JOIN sources s
+      ON s.rowid = (SELECT min(rowid) FROM sources WHERE image_id = i.id)
+"""
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """An image file that lies in the workspace already, to be put on record."""
+
+    id: str
+    file: str
+    bytes: int
+    label: str | None
+    provider: str
+    name: str
+    page_url: str | None = None
+    licence: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verify found out about one image; ``tiny`` is its 32 x 32 x 3 RGB miniature as bytes."""
+
+    id: str
+    status: str
+    verdict: str
+    reason: str
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    pixels: str | None = None
+    phash: bytes | None = None
+    tiny: bytes | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What a decision can change about an image."""
+
+    labels: tuple[str, ...]
+    status: str
+    reason: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> State:
+        """The state written by :meth:`to_json`."""
+        raw = json.loads(text)
+        return cls(tuple(raw["labels"]), raw["status"], raw.get("reason", ""))
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One row of the journal: what was decided about an image, and what it was before."""
+
+    id: int
+    image: str
+    action: str
+    before: State
+    after: State
+    at: str
+    undone: bool = field(default=False)
+
+
+class Store:
+    """One row per image, plus the journal. Every method is one transaction; processes and threads may share it."""
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+
+    # --- connections and migrations ---------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"The store {self.database} refused: {error}.") from error
+        finally:
+            connection.close()  # an open transaction is rolled back
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; each named migration runs once, in order, in a transaction of its own."""
+        with self._transaction() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
+            done = {row["name"] for row in db.execute("SELECT name FROM migrations")}
+            if unknown := done - MIGRATIONS.keys():
+                raise StoreError(
+                    f"{self.database} was written by a newer Winnow ({min(unknown)}). Update Winnow to open it."
+                )
+            for name, script in MIGRATIONS.items():
+                if name not in done:
+                    for statement in script.split(";"):
+                        db.execute(statement)
+                    db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
+
+    # --- images ------------------------------------------------------------------------------------------------
+
+    def images(self, status: str | None = None) -> pd.DataFrame:
+        """One row per image, oldest first: id, file, label, original_label, split, group, status, verdict, reason,
+        width, height, format, bytes, added_at, given_split and the first source (source_provider, _name, _page,
+        _licence). ``status`` keeps only one of new, ok, set_aside, removed.
+        """
+        query, values = (IMAGES_QUERY + " WHERE i.status = ?", [status]) if status else (IMAGES_QUERY, [])
+        return self._frame(query + " ORDER BY i.rowid", values)
+
+    def image(self, image_id: str) -> Mapping[str, Any]:
+        """The row of one image. Raises StoreError where there is none."""
+        rows = self._frame(IMAGES_QUERY + " WHERE i.id = ?", [image_id]).to_dict("records")
+        if not rows:
+            raise StoreError(f"There is no image {image_id} in this workspace.")
+        return {str(key): value for key, value in rows[0].items()}
+
+    def add_images(self, images: Iterable[NewImage]) -> int:
+        """Put images on record with their label and source; returns how many were not known before.
+
+        A known image gets only the new source (which keeps what the other place called it).
+        """
+        added = 0
+        with self._transaction() as db:
+            for image in images:
+                cursor = db.execute(
+                    "INSERT OR IGNORE INTO images (id, file, original_label, given_split, bytes, added_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (image.id, image.file, image.label, image.split, image.bytes, now()),
+                )
+                if cursor.rowcount:
+                    added += 1
+                    if image.label:
+                        db.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (image.id, image.label))
+                db.execute(
+                    "INSERT OR IGNORE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (image.id, image.provider, image.name, image.page_url, image.licence, image.label, now()),
+                )
+        return added
+
+    def sources(self) -> pd.DataFrame:
+        """Every place an image came from: image_id, provider, name, page_url, licence, claimed_label, at."""
+        return self._frame("SELECT * FROM sources ORDER BY rowid")
+
+    def fingerprints(self) -> pd.DataFrame:
+        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes), tiny (3,072 bytes) of the images that decode."""
+        return self._frame(
+            "SELECT id, pixels, phash, tiny FROM images WHERE pixels IS NOT NULL AND status IN ('ok', 'set_aside')"
+            " ORDER BY id"
+        )
+
+    def record_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Write what verify found. Only images still 'new' change status: a person's decision is never undone."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE images SET status = CASE status WHEN 'new' THEN :status ELSE status END, verdict = :verdict,"
+                " reason = :reason, width = :width, height = :height, format = :format, pixels = :pixels,"
+                " phash = :phash, tiny = :tiny WHERE id = :id",
+                [asdict(verdict) for verdict in verdicts],
+            )
+
+    def set_groups(self, groups: Mapping[str, str]) -> None:
+        """Write the duplicate group of images (id -> group)."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE images SET duplicate_group = ? WHERE id = ?",
+                [(group, image) for image, group in groups.items()],
+            )
+
+    def set_splits(self, splits: Mapping[str, str]) -> None:
+        """Write the split of images that have none (id -> split). A split that is written down never moves."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE images SET split = ? WHERE id = ? AND split IS NULL",
+                [(split, image) for image, split in splits.items()],
+            )
+
+    def set_given_splits(self, splits: Mapping[str, str]) -> None:
+        """Write the split that the source of images asked for (id -> split), where none was asked for before."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE images SET given_split = ? WHERE id = ? AND given_split IS NULL",
+                [(split, image) for image, split in splits.items()],
+            )
+
+    # --- decisions ---------------------------------------------------------------------------------------------
+
+    def decide(
+        self, image_id: str, action: str, change: Callable[[State], State], expected: State | None = None
+    ) -> Decision:
+        """Change one image and journal it, in one transaction.
+
+        ``expected`` is the state the person saw; if the image is in another by now, StaleDecision is raised and
+        nothing changes.
+        """
+        with self._transaction() as db:
+            before = _state(db, image_id)
+            if expected is not None and before != expected:
+                raise StaleDecision(
+                    "This image was changed meanwhile (in another tab, or by somebody else): it is now "
+                    f"{_in_words(before)}. Look again and decide anew."
+                )
+            after = change(before)
+            _write_state(db, image_id, after)
+            at = now()
+            cursor = db.execute(
+                "INSERT INTO decisions (image, action, before, after, at) VALUES (?, ?, ?, ?, ?)",
+                (image_id, action, before.to_json(), after.to_json(), at),
+            )
+            return Decision(int(cursor.lastrowid or 0), image_id, action, before, after, at)
+
+    def undo(self, count: int = 1) -> list[Decision]:
+        """Take back the last ``count`` decisions that are not undone yet, newest first; returns them."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT * FROM decisions WHERE undone = 0 ORDER BY id DESC LIMIT ?", (count,)).fetchall()
+            undone = [_decision(row) for row in rows]
+            for decision in undone:
+                _write_state(db, decision.image, decision.before)
+                db.execute("UPDATE decisions SET undone = 1 WHERE id = ?", (decision.id,))
+            return [Decision(d.id, d.image, d.action, d.before, d.after, d.at, undone=True) for d in undone]
+
+    def decisions(self) -> list[Decision]:
+        """The whole journal, oldest first, undone ones included."""
+        with self._transaction(write=False) as db:
+            return [_decision(row) for row in db.execute("SELECT * FROM decisions ORDER BY id")]
+
+    def state(self, image_id: str) -> State:
+        """What a decision could change about an image, as it is now."""
+        with self._transaction(write=False) as db:
+            return _state(db, image_id)
+
+    # --- candidates --------------------------------------------------------------------------------------------
+
+    def add_candidates(self, candidates: Iterable[Mapping[str, Any]]) -> int:
+        """Put candidates (url, label, provider, page_url, licence, query, title, width, height) on record;
+        returns how many (url, label) pairs were new.
+        """
+        columns = ("url", "label", "provider", "page_url", "licence", "query", "title", "width", "height")
+        with self._transaction() as db:
+            before = db.total_changes
+            db.executemany(
+                f"INSERT OR IGNORE INTO candidates ({', '.join(columns)}, added_at) VALUES ({'?, ' * len(columns)}?)",
+                [[*(c.get(column) for column in columns), now()] for c in candidates],
+            )
+            return db.total_changes - before
+
+    def candidates(self, status: str | None = None) -> pd.DataFrame:
+        """Every candidate with its status (new, stored, duplicate, failed, skipped), code, reason and sha256."""
+        where, values = (" WHERE status = ?", [status]) if status else ("", [])
+        return self._frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
+
+    def record_download(
+        self, url: str, label: str, status: str, code: str | None, reason: str, sha256: str | None
+    ) -> None:
+        """Write how the download of a candidate ended."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE candidates SET status = ?, code = ?, reason = ?, sha256 = ? WHERE url = ? AND label = ?",
+                (status, code, reason, sha256, url, label),
+            )
+
+    # --- facts -------------------------------------------------------------------------------------------------
+
+    def fact(self, key: str, default: Any = None) -> Any:
+        """A small JSON value kept with the workspace (the seed of its splits, say)."""
+        with self._transaction(write=False) as db:
+            row = db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return default if row is None else json.loads(row["value"])
+
+    def set_fact(self, key: str, value: Any) -> None:
+        """Write a small JSON value, in place of the one before."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+
+    def _frame(self, query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
+        with self._transaction(write=False) as db:
+            cursor = db.execute(query, values)
+            columns = [column[0] for column in cursor.description]
+            return pd.DataFrame([tuple(row) for row in cursor], columns=columns, dtype=object)
+
+
+def now() -> str:
+    """The time in UTC, to the microsecond, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _state(db: sqlite3.Connection, image_id: str) -> State:
+    row = db.execute("SELECT status, reason FROM images WHERE id = ?", (image_id,)).fetchone()
+    if row is None:
+        raise StoreError(f"There is no image {image_id} in this workspace.")
+    labels = db.execute("SELECT label FROM labels WHERE image_id = ? ORDER BY label", (image_id,))
+    return State(tuple(r["label"] for r in labels), row["status"], row["reason"])
+
+
+def _write_state(db: sqlite3.Connection, image_id: str, state: State) -> None:
+    db.execute("UPDATE images SET status = ?, reason = ? WHERE id = ?", (state.status, state.reason, image_id))
+    db.execute("DELETE FROM labels WHERE image_id = ?", (image_id,))
+    db.executemany("INSERT INTO labels VALUES (?, ?)", [(image_id, label) for label in state.labels])
+
+
+def _decision(row: sqlite3.Row) -> Decision:
+    return Decision(
+        row["id"],
+        row["image"],
+        row["action"],
+        State.from_json(row["before"]),
+        State.from_json(row["after"]),
+        row["at"],
+        bool(row["undone"]),
+    )
+
+
+def _in_words(state: State) -> str:
+    return f"labelled {' and '.join(state.labels) or 'nothing'}, {state.status.replace('_', ' ')}"

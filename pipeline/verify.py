@@ -1,0 +1,178 @@
+"""Decode everything once; set aside what is broken; find duplicate groups; give splits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.duplicates import group_duplicates
+from pipeline.images import Checked, Fingerprint, examine, fingerprint, save_thumbnail
+from pipeline.sandbox import Limits, map_in_workers
+from pipeline.split import SplitConfig, assign_splits, leaks
+from pipeline.stage import Progress, Stage
+from pipeline.store import Verdict
+from pipeline.workspace import Workspace
+
+BATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """``workers`` processes (0 = one a core); each picture may take ``seconds`` and ``memory_mb``; shares and seed of
+    the splits that are given at the end.
+    """
+
+    workers: int = 0
+    seconds: float = 20.0
+    memory_mb: int = 2048
+    valid: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A picture with the kind of trouble and the reason in words; ``name`` is what its source called it."""
+
+    id: str
+    file: str
+    name: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The workspace after verify. ``checked`` = ``ok`` + set aside; ``new`` of them were checked this time.
+
+    ``duplicate_groups``: ids that are the same picture. ``label_conflicts``: groups that carry more than one label.
+    ``leaks``: groups in more than one split. ``suspects`` are kept, but a second decoder objects.
+    """
+
+    checked: int
+    ok: int
+    new: int
+    set_aside: tuple[SetAside, ...] = ()
+    duplicate_groups: tuple[tuple[str, ...], ...] = ()
+    label_conflicts: tuple[tuple[str, ...], ...] = ()
+    leaks: tuple[tuple[str, ...], ...] = ()
+    suspects: tuple[SetAside, ...] = field(default=())
+
+
+def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Verified]:
+    """Check every image that was not checked yet, then group duplicates and give splits."""
+    config = config or VerifyConfig()
+    new = yield from _check_new(workspace, config)
+    yield Progress(new, new, "Looking for duplicates")
+    find_duplicates(workspace)
+    assign_splits(workspace, SplitConfig(config.valid, config.test, config.seed))
+    return verified(workspace, new)
+
+
+def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[int]:
+    waiting = workspace.store.images("new")
+    jobs = [
+        (str(row.id), workspace.image_file(str(row.file)), workspace.thumbnail(str(row.id)))
+        for row in waiting.itertuples()
+    ]
+    limits = Limits(config.seconds, config.memory_mb << 20)
+    batch: list[Verdict] = []
+    written = time.monotonic()
+    yield Progress(0, len(jobs), "Checking pictures")
+    try:
+        for done, (_, verdict) in enumerate(map_in_workers(_examine_file, jobs, _lost, config.workers, limits), 1):
+            batch.append(verdict)
+            if time.monotonic() - written > BATCH_SECONDS:
+                workspace.store.record_verdicts(batch)
+                batch, written = [], time.monotonic()
+            yield Progress(done, len(jobs), "Checking pictures")
+    finally:
+        workspace.store.record_verdicts(batch)
+    return len(jobs)
+
+
+def _examine_file(job: tuple[str, Path, Path]) -> Verdict:
+    """Runs in a worker: one read, one decode; verdict, fingerprint and thumbnail come from it."""
+    image_id, file, thumbnail = job
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        return Verdict(image_id, "set_aside", "empty", f"The file cannot be read: {error.strerror}.")
+    checked, image = examine(data)
+    if image is None:
+        return _verdict(image_id, checked)
+    save_thumbnail(image, thumbnail)
+    return _verdict(image_id, checked, fingerprint(image))
+
+
+def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None) -> Verdict:
+    return Verdict(
+        image_id,
+        "ok" if checked.usable else "set_aside",
+        checked.verdict,
+        checked.reason,
+        checked.width,
+        checked.height,
+        checked.format,
+        print_.pixels if print_ else None,
+        print_.phash if print_ else None,
+        print_.tiny if print_ else None,
+    )
+
+
+def _lost(job: tuple[str, Path, Path], why: str) -> Verdict:
+    return Verdict(job[0], "set_aside", "corrupt", f"Decoding it was stopped: {why}.")
+
+
+def find_duplicates(workspace: Workspace) -> None:
+    """Write the duplicate group of every image that decodes."""
+    images = workspace.store.images()
+    known = images[images["group"].notna()]
+    groups = group_duplicates(workspace.store.fingerprints(), dict(zip(known["id"], known["group"], strict=True)))
+    workspace.store.set_groups(groups)
+
+
+def verified(workspace: Workspace, new: int = 0) -> Verified:
+    """What verify has to say about the workspace as it is now."""
+    images = workspace.store.images()
+    set_aside, ok = images[images["status"] == "set_aside"], images[images["status"] == "ok"]
+    return Verified(
+        checked=len(ok) + len(set_aside),
+        ok=len(ok),
+        new=new,
+        set_aside=tuple(_set_aside(set_aside)),
+        duplicate_groups=tuple(_groups(ok)),
+        label_conflicts=tuple(label_conflicts(workspace, ok)),
+        leaks=tuple(tuple(group) for group in leaks(images)),
+        suspects=tuple(_set_aside(ok[ok["verdict"] == "suspect"])),
+    )
+
+
+def _set_aside(rows: pd.DataFrame) -> Iterator[SetAside]:
+    for row in rows.itertuples():
+        yield SetAside(str(row.id), str(row.file), str(row.source_name), str(row.verdict), str(row.reason))
+
+
+def _groups(ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    for _, group in ok.groupby("group", sort=False):
+        if len(group) > 1:
+            yield tuple(group["id"])
+
+
+def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """The groups of the 'ok' images that carry more than one label.
+
+    What the sources called an image counts too (the same file in two class folders), until a person decided about it.
+    """
+    decided = {decision.image for decision in workspace.store.decisions() if not decision.undone}
+    claims: dict[str, set[str]] = {str(i): {str(label)} for i, label in zip(ok["id"], ok["label"], strict=True)}
+    for image, label in workspace.store.sources()[["image_id", "claimed_label"]].itertuples(index=False):
+        if image in claims and image not in decided and label is not None:
+            claims[str(image)].add(str(label))
+    for _, group in ok.groupby("group", sort=False):
+        if len(set().union(*(claims[image] for image in group["id"]))) > 1:
+            yield tuple(group["id"])

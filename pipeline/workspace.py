@@ -1,0 +1,192 @@
+"""Workspace(root): one project on disk; every path there is comes from here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from pipeline.store import Store
+
+DATABASE = "winnow.sqlite"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One project on disk: its images, its store, its runs, its jobs.
+
+    Make or reopen one with :meth:`create` or :meth:`open`; the constructor itself touches no file.
+    """
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path | str) -> Workspace:
+        """The workspace at ``root``, made if it is not there. Raises WorkspaceError where it cannot be."""
+        workspace = cls(Path(root).expanduser().resolve())
+        try:
+            workspace._refuse_foreign_folder()
+            for folder in (workspace.images, workspace.trash, workspace.thumbnails, workspace.runs, workspace.jobs):
+                folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=workspace.root) as probe:
+                probe.write(b"can this folder be written?")
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(
+                f"The workspace {workspace.root} cannot be written: {_reason(error)}. "
+                "Choose a folder you may write to, or free some space."
+            ) from error
+        workspace.store.migrate()
+        return workspace
+
+    @classmethod
+    def open(cls, root: Path | str) -> Workspace:
+        """The workspace that is at ``root``. Raises WorkspaceError where there is none."""
+        workspace = cls(Path(root).expanduser().resolve())
+        if not workspace.database.is_file():
+            raise WorkspaceError(
+                f"There is no workspace at {workspace.root}. Import some images first: "
+                f"python cli.py import {root} SOURCE (or 'starter' as the source)."
+            )
+        workspace.store.migrate()
+        return workspace
+
+    def _refuse_foreign_folder(self) -> None:
+        if self.root.is_dir() and any(self.root.iterdir()) and not self.database.exists():
+            ours = {"images", "trash", "thumbnails", "runs", "jobs"}
+            foreign = sorted(p.name for p in self.root.iterdir() if p.name not in ours and not p.name.startswith("."))
+            if foreign:
+                raise WorkspaceError(
+                    f"{self.root} already holds other files ({foreign[0]} …) and is not a workspace. "
+                    "Choose a new or an empty folder; your own images are imported from theirs."
+                )
+
+    @property
+    def name(self) -> str:
+        """What the person calls it: the folder's name."""
+        return self.root.name
+
+    @property
+    def database(self) -> Path:
+        """The store's SQLite file."""
+        return self.root / DATABASE
+
+    @property
+    def images(self) -> Path:
+        """The image files: ``<first two hex digits>/<sha256>.<ext>``."""
+        return self.root / "images"
+
+    @property
+    def trash(self) -> Path:
+        """Where removed files lie, laid out like :attr:`images`."""
+        return self.root / "trash"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Re-encoded small pictures, safe to serve: nothing else is ever put here."""
+        return self.root / "thumbnails"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run."""
+        return self.root / "runs"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a job."""
+        return self.root / "jobs"
+
+    @property
+    def cache(self) -> Path:
+        """What can be made again at any time: decoded pixels, search answers."""
+        return self.root / "cache"
+
+    @property
+    def exports(self) -> Path:
+        """Model folders and Space folders made in the browser."""
+        return self.root / "exports"
+
+    @cached_property
+    def store(self) -> Store:
+        """The SQLite store of this workspace."""
+        from pipeline.store import Store
+
+        return Store(self.database)
+
+    def keep(self, data: bytes, extension: str) -> tuple[str, str]:
+        """Write an image file, whole or not at all; returns its id (SHA-256) and its name below :attr:`images`."""
+        image_id = hashlib.sha256(data).hexdigest()
+        file = f"{image_id[:2]}/{image_id}.{extension}"
+        if not self.image_file(file).exists():
+            with writing(self.images / file, durable=False) as part:
+                part.write_bytes(data)
+        return image_id, file
+
+    def image_file(self, file: str) -> Path:
+        """Where the image file ``ab/abcd….jpg`` lies now: among the images, or in the trash."""
+        kept, trashed = self.images / file, self.trash / file
+        return trashed if trashed.exists() and not kept.exists() else kept
+
+    def thumbnail(self, image_id: str) -> Path:
+        """The thumbnail of an image (made by verify; may not exist yet)."""
+        return self.thumbnails / image_id[:2] / f"{image_id}.jpg"
+
+    def to_trash(self, file: str) -> None:
+        """Move an image file to the trash; doing it twice is harmless."""
+        _move(self.images / file, self.trash / file)
+
+    def from_trash(self, file: str) -> None:
+        """Move an image file back from the trash; doing it twice is harmless."""
+        _move(self.trash / file, self.images / file)
+
+
+@contextmanager
+def writing(target: Path, durable: bool = True) -> Iterator[Path]:
+    """A temporary path beside ``target`` that becomes ``target`` at the end, whole or not at all (kill -9 safe).
+
+    ``durable`` also survives a power cut; leave it out for what can be made again.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield part
+        if durable:
+            _flush(part)
+        part.replace(target)
+        if durable:
+            _flush(target.parent)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder for fsync
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
