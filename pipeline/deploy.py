@@ -5,7 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import CommitOperationAdd, HfApi, metadata_load
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from pipeline.errors import DeployError
 from pipeline.stage import Progress, Stage
@@ -40,16 +42,11 @@ def deploy(config: DeployConfig, token: str | None, hub: Callable[[], HfApi] = H
     yield Progress(0, total, space.summary)
     try:
         api = _checked_hub(hub())
-        url = _create(api, repo_id, space.sdk, config.private, secret)
-        done, additions = 0, []
-        for names in _groups(space.sizes):
-            yield Progress(done, total, f"Sending {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
-            group = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=space.folder / name) for name in names]
-            api.preupload_lfs_files(repo_id, group, token=secret, repo_type="space", free_memory=False)
-            additions += group
-            done += sum(space.sizes[name] for name in names)
-        yield Progress(done, total, "Publishing")
-        api.create_commit(repo_id, additions, commit_message="Deploy with Winnow", token=secret, repo_type="space")
+        with _without_bars():
+            url = _create(api, repo_id, space.sdk, config.private, secret)
+            additions = yield from _send(api, repo_id, space, secret)
+            yield Progress(total - 1, total, "Publishing")
+            api.create_commit(repo_id, additions, commit_message="Deploy with Winnow", token=secret, repo_type="space")
     except DeployError:
         raise
     except Exception as error:  # noqa: BLE001 - the one boundary: whatever the hub's client raises is put into words
@@ -140,15 +137,50 @@ def _checked_hub(api: HfApi) -> HfApi:
 
 
 def _create(api: HfApi, repo_id: str, sdk: str, private: bool, token: str) -> str:
-    url = api.create_repo(
-        repo_id, repo_type="space", space_sdk=sdk, private=private or None, exist_ok=True, token=token
-    )  # fmt: skip
-    if private and not api.space_info(repo_id, token=token).private:
-        raise DeployError(
-            f"{repo_id} exists already and is public, so nothing was sent. Make it private in its settings "
-            f"({url}/settings), or choose another name."
-        )
-    return str(url)
+    url = f"{api.endpoint}/spaces/{repo_id}"
+    try:
+        api.create_repo(repo_id, repo_type="space", space_sdk=sdk, private=private or None, token=token)
+    except HfHubHTTPError as refused:
+        if not api.repo_exists(repo_id, repo_type="space", token=token):
+            raise refused from None
+        if private and not api.space_info(repo_id, token=token).private:
+            raise DeployError(
+                f"{repo_id} exists already and is public, so nothing was sent. Make it private in its settings "
+                f"({url}/settings), or choose another name."
+            ) from None
+    return url
+
+
+def _send(api: HfApi, repo_id: str, space: SpaceFolder, token: str) -> Stage[list[CommitOperationAdd]]:
+    done, additions = 0, []
+    for names in _groups(space.sizes):
+        note = f"Sending {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else "")
+        yield Progress(done, sum(space.sizes.values()) + 1, note)
+        group = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=space.folder / name) for name in names]
+        api.preupload_lfs_files(repo_id, group, token=token, repo_type="space", free_memory=False)
+        additions += group
+        done += sum(space.sizes[name] for name in names)
+    return additions
+
+
+def _groups(sizes: dict[str, int]) -> list[list[str]]:
+    """Small files in one go, large ones each alone, so that progress and cancel have steps."""
+    small = [name for name, size in sizes.items() if size < ALONE_BYTES]
+    large = [[name] for name, size in sizes.items() if size >= ALONE_BYTES]
+    return [small, *large] if small else large
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """The client's own progress bars off: they would be drawn over ours."""
+    if are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def _sdk(root: Path) -> str:
@@ -211,14 +243,8 @@ def _holds(path: Path, pattern: bytes) -> bool:
         return re.search(pattern, view) is not None
 
 
-def _groups(sizes: dict[str, int]) -> list[list[str]]:
-    """Small files in one go, large ones each alone, so that progress and cancel have steps."""
-    small = [name for name, size in sizes.items() if size < ALONE_BYTES]
-    large = [[name] for name, size in sizes.items() if size >= ALONE_BYTES]
-    return [small, *large] if small else large
-
-
 def _in_words(error: BaseException, repo_id: str) -> str:
+    deepest: BaseException = error
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, HfHubHTTPError):
@@ -230,8 +256,8 @@ def _in_words(error: BaseException, repo_id: str) -> str:
                 f"Hugging Face cannot be reached, or the connection broke ({cause}). Check the network and deploy "
                 "again: what has arrived is not sent twice, and the Space changes only when everything is there."
             )
-        cause = cause.__cause__
-    return f"Publishing stopped: {type(error).__name__}: {error}. The Space was left as it was; deploy again."
+        deepest, cause = cause, cause.__cause__
+    return f"Publishing stopped ({type(deepest).__name__}: {deepest}). The Space was left as it was; deploy again."
 
 
 def _refusal(status: int, said: str, repo_id: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline.download import DownloadConfig, download
 from pipeline.errors import SourceError, UsageError, WorkspaceError
@@ -81,6 +82,17 @@ def class_counts(workspace: Workspace) -> dict[str, int]:
     images = workspace.store.images()
     counts = Counter(str(label) for label in images[images["status"] != "removed"]["label"].dropna())
     return dict(sorted(counts.items()))
+
+
+def image_rows(workspace: Workspace, status: str | None = None) -> list[dict[str, Any]]:
+    """The store's rows as plain values: id, file, label, original_label, split, group, status, verdict, reason, width,
+    height, format, bytes, added_at, and ``source`` with provider, name, page and licence.
+    """
+    rows = []
+    for row in workspace.store.images(status).to_dict("records"):
+        source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
+        rows.append({**{str(key): value for key, value in row.items()}, "source": source})
+    return rows
 
 
 @contextmanager

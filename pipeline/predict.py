@@ -282,6 +282,19 @@ class Classifier:
         return answers
 
 
+def describe(classifier: Classifier, paths: Sequence[str], tta: bool = False) -> Iterator[dict[str, Any]]:
+    """One {path, label, probability, probabilities, unfamiliar, reason} per file, in order.
+
+    A file that cannot be used has a reason in words and None for the rest.
+    """
+    for path in paths:
+        try:
+            yield {"path": path, **asdict(classifier.predict([path], tta)[0]), "reason": ""}
+        except (OSError, Unreadable) as error:
+            nothing = dict.fromkeys(("label", "probability", "probabilities", "unfamiliar"))
+            yield {"path": path, **nothing, "reason": getattr(error, "strerror", None) or str(error)}
+
+
 # --- the folder ----------------------------------------------------------------------------------------------------
 
 
@@ -322,9 +335,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: python predict.py MODEL_FOLDER IMAGE...\n")
         return 2
     classifier = Classifier.load(arguments[0])
-    for path in arguments[1:]:
-        prediction = classifier.predict([path])[0]
-        sys.stdout.write(json.dumps({"path": path, **asdict(prediction)}, ensure_ascii=False) + "\n")
+    for row in describe(classifier, arguments[1:]):
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     return 0
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.duplicates import group_duplicates
-from pipeline.images import Checked, Fingerprint, examine, fingerprint, save_thumbnail
+from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail
 from pipeline.sandbox import Limits, map_in_workers
 from pipeline.split import SplitConfig, assign_splits, leaks
 from pipeline.stage import Progress, Stage
@@ -126,6 +126,51 @@ def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None)
 
 def _lost(job: tuple[str, Path, Path], why: str) -> Verdict:
     return Verdict(job[0], "set_aside", "corrupt", f"Decoding it was stopped: {why}.")
+
+
+@dataclass(frozen=True)
+class FileChecked:
+    """What can be said of one file that need not be in a workspace; the fields are those of ``images.Checked``."""
+
+    path: str
+    verdict: str
+    reason: str
+    format: str | None = None
+    mode: str | None = None
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    exif_orientation: int | None = None
+
+
+def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Stage[tuple[FileChecked, ...]]:
+    """The verdict on files, and on the files in folders, without a workspace; in the order of the names given."""
+    config = config or VerifyConfig()
+    files = [str(file) for path in paths for file in _files(Path(path))]
+    limits = Limits(config.seconds, config.memory_mb << 20)
+    found: dict[str, FileChecked] = {}
+    for file, checked in map_in_workers(_check_file, dict.fromkeys(files), _lost_file, config.workers, limits):
+        found[file] = checked
+        yield Progress(len(found), len(files), "Checking files")
+    return tuple(found[file] for file in files)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        yield path
+
+
+def _check_file(path: str) -> FileChecked:
+    try:
+        return FileChecked(path, **asdict(check(Path(path).read_bytes())))
+    except OSError as error:
+        return FileChecked(path, "empty", f"The file cannot be read: {error.strerror}.")
+
+
+def _lost_file(path: str, why: str) -> FileChecked:
+    return FileChecked(path, "corrupt", f"Decoding it was stopped: {why}.")
 
 
 def find_duplicates(workspace: Workspace) -> None:

@@ -1,0 +1,61 @@
+"""The terminal's way of showing things: progress and tables on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from typing import Any, TypeVar
+
+from pipeline.stage import Progress, Stage, run
+
+T = TypeVar("T")
+
+
+def run_and_show(stage: Stage[T]) -> T:
+    """Drive ``stage``, telling on stderr how far it is; returns its result."""
+    shown: dict[str, Any] = {"note": "", "at": 0.0}
+
+    def show(progress: Progress) -> None:
+        if epoch := progress.metrics.get("epoch"):
+            _table_row(epoch)
+        elif progress.note != shown["note"] or time.monotonic() - shown["at"] > 2:
+            shown.update(note=progress.note, at=time.monotonic())
+            count = f" {progress.done}/{progress.total}" if progress.total else ""
+            print(f"{progress.note}{count}", file=sys.stderr, flush=True)
+
+    return run(stage, show)
+
+
+def _table_row(epoch: dict[str, Any]) -> None:
+    if epoch["epoch"] == 0:
+        print(f"{'epoch':>5} {'train_loss':>10} {'valid_loss':>10} {'error_rate':>10} {'time':>7}", file=sys.stderr)
+    numbers = f"{epoch['train_loss']:10.4f} {epoch['valid_loss']:10.4f} {epoch['error_rate']:10.4f}"
+    print(f"{epoch['epoch']:5} {numbers} {epoch['seconds']:6.1f}s", file=sys.stderr, flush=True)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def print_result(result: Any, as_json: bool) -> None:
+    """``result`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person."""
+    document = json.loads(json.dumps(result, default=_plain, ensure_ascii=False))
+    if as_json:
+        print(json.dumps(document, ensure_ascii=False))
+        return
+    for key, value in document.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            print(f"{key}: {len(value)}")
+            for row in value[:20]:
+                print("   ", "  ".join(f"{name}={_short(content)}" for name, content in row.items()))
+        else:
+            print(f"{key}: {_short(value, 500)}")
+
+
+def _short(value: Any, limit: int = 40) -> str:
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
