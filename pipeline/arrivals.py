@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from pipeline.errors import WorkspaceError
+from pipeline.errors import PipelineError
 from pipeline.fetch import Client, Fetch, FetchLimits, NotFetched
 from pipeline.images import EXTENSIONS, Checked, check
 from pipeline.sandbox import Limits, map_in_workers
@@ -48,57 +47,48 @@ class Arrival:
     size: int = 0
 
 
-Arrivals: TypeAlias = "queue.SimpleQueue[Arrival | Exception]"
+Arrivals: TypeAlias = "queue.SimpleQueue[Arrival | BaseException]"
 
 
 @contextmanager
 def arriving(
+    arrivals: Arrivals,
     workspace: Workspace,
     urls: Sequence[str],
     limits: FetchLimits,
     allow_hosts: Sequence[str] = (),
     fetch: Fetch | None = None,
-) -> Iterator[Arrivals]:
-    """A queue into which every URL's arrival is put, in the order they come; work stops where the context ends.
+) -> Iterator[None]:
+    """While the context lasts, every URL's arrival is put into the queue ``arrivals``, in the order they come.
 
     ``fetch`` is the network client (``fetch.Client`` if None). An exception in the queue means that no more will
-    come. What is still in the queue after the end of the context has been written and may be put on record.
+    come. What is in the queue after the context is written already and may still be put on record.
     """
-    arrivals: Arrivals = queue.SimpleQueue()
     work = _Work(workspace, iter(urls), limits, tuple(allow_hosts), fetch, arrivals)
     loop = asyncio.new_event_loop()
     task = loop.create_task(work.all(min(2 * limits.connections, len(urls))))
     thread = threading.Thread(target=_drive, args=(loop, task, arrivals), name="winnow-download", daemon=True)
     thread.start()
     try:
-        yield arrivals
+        yield
     finally:
-        if thread.is_alive():
-            loop.call_soon_threadsafe(task.cancel)
+        loop.call_soon_threadsafe(task.cancel)
         thread.join()
         loop.close()
 
 
 def _drive(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], arrivals: Arrivals) -> None:
-    asyncio.set_event_loop(loop)
+    error: BaseException = PipelineError("The download stopped before its end. Download again to get the rest.")
     try:
         loop.run_until_complete(task)
+        loop.run_until_complete(loop.shutdown_asyncgens())
     except asyncio.CancelledError:
         return
-    except BaseExceptionGroup as group:
-        arrivals.put(_first(group))
-    except Exception as error:  # noqa: BLE001 - raised again in the stage's own thread
-        arrivals.put(error)
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> Exception:
-    """The first plain exception of a group of hands that failed together."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))
+    except BaseException as raised:  # noqa: BLE001 - raised again in the stage's own thread
+        error = raised
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+    arrivals.put(error)
 
 
 @dataclass(frozen=True)
@@ -114,7 +104,9 @@ class _Work:
 
     async def all(self, hands: int) -> None:
         async with AsyncExitStack() as stack:
-            fetch = self.fetch or await stack.enter_async_context(Client(self.limits, self.allow_hosts))
+            fetch = self.fetch
+            if fetch is None:
+                fetch = await stack.enter_async_context(Client(self.limits, self.allow_hosts))
             checkers = stack.enter_context(_Checkers(min(CHECKERS, os.cpu_count() or 1)))
             async with asyncio.TaskGroup() as group:
                 for _ in range(hands):
@@ -132,19 +124,8 @@ class _Work:
         checked = await checkers.check(data)
         if not checked.usable:
             return Arrival(url, CODE_OF_VERDICT[checked.verdict], checked.reason)
-        image, file = await asyncio.to_thread(self._keep, data, EXTENSIONS[str(checked.format)])
+        image, file = await asyncio.to_thread(self.workspace.keep, data, EXTENSIONS[str(checked.format)])
         return Arrival(url, None, checked.reason, False, image, file, len(data))
-
-    def _keep(self, data: bytes, extension: str) -> tuple[str, str]:
-        try:
-            return self.workspace.keep(data, extension)
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise WorkspaceError(
-                f"The picture cannot be written to {self.workspace.images}: {error.strerror}. "
-                f"{'Free some space' if full else 'Make the folder writable'}, then download again: "
-                "what came is kept, and only the rest is asked for."
-            ) from error
 
 
 class _Checkers:
@@ -187,9 +168,10 @@ class _Checker:
 
     def __init__(self) -> None:
         self._data = b""
-        self._answers = map_in_workers(_check, self._feed(), _lost, workers=1, limits=CHECK_LIMITS)
+        answers = map_in_workers(check, self._feed(), _lost, workers=1, limits=CHECK_LIMITS)
+        self._answers = cast("Generator[tuple[bytes, Checked], None, None]", answers)
 
-    def _feed(self) -> Iterator[bytes | None]:
+    def _feed(self) -> Iterator[bytes]:
         while True:
             yield self._data
             yield b""
@@ -202,3 +184,7 @@ class _Checker:
 
     def close(self) -> None:
         self._answers.close()
+
+
+def _lost(data: bytes, why: str) -> Checked:
+    return Checked("corrupt", f"Decoding it was stopped: {why}.")

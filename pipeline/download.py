@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import queue
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -95,9 +96,195 @@ def download(
         connections=config.connections,
         per_host=config.per_host,
     )
-    with ledger.last_entries(), arriving(workspace, ledger.urls(), limits, config.allow_hosts, fetch) as arrivals:
-        ledger.arrivals = arrivals
-        while ledger.open:
-            ledger.record(_next(arrivals))
-            yield ledger.progress()
+    arrivals: Arrivals = queue.SimpleQueue()
+    try:
+        with arriving(arrivals, workspace, ledger.urls(), limits, config.allow_hosts, fetch):
+            while ledger.open:
+                ledger.record(_next(arrivals))
+                yield ledger.progress()
+    finally:
+        ledger.record(_left(arrivals))
     return ledger.summary()
+
+
+def waiting(workspace: Workspace) -> int:
+    """How many candidates the next download would ask for."""
+    return sum(_is_open(row) for row in workspace.store.candidates().to_dict("records"))
+
+
+def _is_open(row: Mapping[Any, Any]) -> bool:
+    return row["status"] == "new" or (row["status"] == "failed" and str(row["reason"]).endswith(AGAIN))
+
+
+def _next(arrivals: Arrivals) -> list[Arrival]:
+    """What came; waits a moment for the first. Raises what stopped the work in the background."""
+    came: list[Arrival] = []
+    while len(came) < BATCH:
+        try:
+            item = arrivals.get(timeout=0 if came else BEAT_SECONDS)
+        except queue.Empty:
+            break
+        if isinstance(item, Arrival):
+            came.append(item)
+        elif came:
+            arrivals.put(item)  # the last item there is: first what came before it
+            break
+        else:
+            raise item
+    return came
+
+
+def _left(arrivals: Arrivals) -> Iterator[Arrival]:
+    while not arrivals.empty():
+        item = arrivals.get()
+        if isinstance(item, Arrival):
+            yield item
+
+
+# --- what is wanted, and how it ended ------------------------------------------------------------------------------
+
+
+class _Ledger:
+    """The candidates still open, by URL, and the results so far."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.open: dict[str, list[Mapping[str, Any]]] = {}
+        self.results: list[Result] = []
+        self.counts: Counter[str] = Counter()
+        self.problems: tuple[str, ...] = ()
+        self.note = "Downloading pictures"
+
+    def take_up(self, urls: str | None) -> None:
+        """Find out what there is to do; what is here already is put on record without asking for it."""
+        here = {row["name"]: row for row in self.workspace.store.sources().to_dict("records")}
+        for row in self._candidates(urls):
+            source = here.get(row["url"])
+            if not _is_open(row):
+                self._repeat(row, urls is not None)
+            elif source is not None:
+                status = "stored" if source["claimed_label"] == row["label"] else "duplicate"
+                self._end(row, status, None, "It is here already.", source["image_id"])
+            else:
+                self.open.setdefault(row["url"], []).append(row)
+
+    def _candidates(self, urls: str | None) -> list[dict[str, Any]]:
+        wanted: set[tuple[str, str]] | None = None
+        if urls is not None:
+            listed, self.problems = _read_urls(Path(urls))
+            self.workspace.store.add_candidates({"provider": "urls", "url": u, "label": c} for u, c in listed)
+            wanted = set(listed)
+        rows = self.workspace.store.candidates().to_dict("records")
+        named = [{str(key): value for key, value in row.items()} for row in rows]
+        return [row for row in named if wanted is None or (row["url"], row["label"]) in wanted]
+
+    def _repeat(self, row: Mapping[str, Any], asked_for: bool) -> None:
+        """A row that ended in an earlier download is told again where the person's file asks for it."""
+        if asked_for:
+            had = row["status"] in ("stored", "duplicate")
+            status, reason = ("duplicate", "It was downloaded before.") if had else (row["status"], row["reason"])
+            self._add(Result(row["url"], row["label"], status, row["code"], reason, row["sha256"]))
+
+    def urls(self) -> list[str]:
+        """The URLs to ask for, the hosts in turn, so that one slow host does not hold up the others."""
+        by_host: dict[str, list[str]] = defaultdict(list)
+        for url in self.open:
+            by_host[_host(url)].append(url)
+        turns = (turn for turn in zip_longest(*by_host.values()))
+        return [url for turn in turns for url in turn if url is not None]
+
+    def record(self, arrivals: Iterable[Arrival]) -> None:
+        """Put arrivals on record: the image first, then how each of its candidates ended."""
+        for arrival in arrivals:
+            rows = self.open.pop(arrival.url)
+            self.note = f"Downloading pictures: {_host(arrival.url)}"
+            if arrival.image is None:
+                reason = f"{arrival.reason} {AGAIN}" if arrival.again else arrival.reason
+                for row in rows:
+                    self._end(row, "skipped" if arrival.code == "noai" else "failed", arrival.code, reason, None)
+            else:
+                self._record_image(arrival, rows)
+
+    def _record_image(self, arrival: Arrival, rows: Sequence[Mapping[str, Any]]) -> None:
+        added = self.workspace.store.add_images(_new_image(arrival, row) for row in rows)
+        for row in rows:
+            status, reason = ("stored", arrival.reason) if added else ("duplicate", "The same picture is here already.")
+            self._end(row, status, None, reason, arrival.image)
+            added = 0
+
+    def _end(self, row: Mapping[str, Any], status: str, code: str | None, reason: str, image: str | None) -> None:
+        self.workspace.store.record_download(row["url"], row["label"], status, code, reason, image)
+        self._add(Result(row["url"], row["label"], status, code, reason, image))
+
+    def _add(self, result: Result) -> None:
+        self.results.append(result)
+        self.counts[result.status] += 1
+
+    def progress(self) -> Progress:
+        """How far it is; ``metrics`` counts the results by status."""
+        left = sum(len(rows) for rows in self.open.values())
+        return Progress(len(self.results), len(self.results) + left, self.note, dict(self.counts))
+
+    def summary(self) -> Downloaded:
+        """The result of the stage."""
+        return Downloaded(tuple(self.results), self.counts["stored"], self.counts["failed"], self.problems)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _new_image(arrival: Arrival, row: Mapping[str, Any]) -> NewImage:
+    return NewImage(
+        id=str(arrival.image),
+        file=arrival.file,
+        bytes=arrival.size,
+        label=row["label"],
+        provider=row["provider"],
+        name=row["url"],
+        page_url=row["page_url"],
+        licence=row["licence"],
+    )
+
+
+# --- a file of URLs ------------------------------------------------------------------------------------------------
+
+
+def _read_urls(file: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """The (url, label) rows of a CSV file, and what is wrong with its other rows, by line number."""
+    rows: list[tuple[str, str]] = []
+    problems: list[str] = []
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            url, label = _columns(file, reader.fieldnames or ())
+            for row in reader:
+                if len(rows) + len(problems) >= MAX_ROWS:
+                    raise SourceError(f"{file.name} has more than {MAX_ROWS:,} rows. Download it in parts.")
+                try:
+                    rows.append(_url_and_label(row.get(url), row.get(label)))
+                except SourceError as error:
+                    problems.append(f"Line {reader.line_num}: {error}")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{file} cannot be read as a CSV file in UTF-8: {error}.") from error
+    return rows, tuple(problems)
+
+
+def _columns(file: Path, names: Sequence[str]) -> tuple[str, str]:
+    columns = {(name or "").strip().lower(): name for name in names}
+    missing = [name for name in ("url", "label") if name not in columns]
+    if missing:
+        raise SourceError(
+            f"{file.name} has no column '{missing[0]}' (it has: {', '.join(columns)[:200] or 'none'}). "
+            "Its first line has to name the columns url and label."
+        )
+    return columns["url"], columns["label"]
+
+
+def _url_and_label(url: str | None, label: str | None) -> tuple[str, str]:
+    if not (url or "").strip():
+        raise SourceError("It has no URL.")
+    return str(url).strip(), clean_label(label or "")

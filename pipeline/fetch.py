@@ -303,7 +303,7 @@ def _not_fetched(error: Exception, target: Target | None) -> NotFetched:
         case httpcore.NetworkError():
             return NotFetched("reset", f"{host} cannot be reached, or hung up.", again=True)
         case httpcore.RemoteProtocolError() if "disconnected" in str(error):
-            return NotFetched("reset", f"{host} hung up without an answer.", again=True)
+            return NotFetched("bad_response", f"{host} hung up without a proper answer.", again=True)
         case httpcore.ProtocolError():
             return NotFetched("bad_response", f"{host} does not speak proper HTTP.")
     return NotFetched("bad_response", f"The answer of {host} cannot be used ({type(error).__name__}: {error}).")

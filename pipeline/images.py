@@ -17,7 +17,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from pipeline.predict import Unreadable, exif_orientation, open_header, open_image
+from pipeline.predict import FORMATS, Unreadable, exif_orientation, open_header, open_image
 from pipeline.workspace import Workspace, writing
 
 VERDICTS = ("ok", "suspect", "empty", "not_an_image", "truncated", "corrupt", "too_large", "unsupported")
@@ -109,7 +109,7 @@ def _frames(header: Image.Image) -> int:
 def _objection(data: bytes, header: Image.Image) -> str:
     """Why a second look doubts a picture that decodes; empty where it does not."""
     try:
-        with Image.open(io.BytesIO(data), formats=(header.format or "",)) as again:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as again:
             again.verify()
     except Exception as error:  # noqa: BLE001 - Pillow's readers raise nearly every built-in exception
         return f"It decodes, but its structure is damaged ({str(error)[:120]})."

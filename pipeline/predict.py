@@ -123,7 +123,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def _header_trouble(data: bytes) -> tuple[str, str]:
     start = data[:512].lstrip().lower()
-    if data.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")) or data[8:12] == b"WEBP":
+    starts = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+    if data.startswith(starts) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis"):
         return "corrupt", "It begins like a picture, but its header is damaged or cut off."
     if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
         return "not_an_image", "It is a web page, not a picture."

@@ -72,7 +72,7 @@ class Run:
     @cached_property
     def _predictions(self) -> pd.DataFrame:
         text = {"id": str, "split": str, "label": str, "predicted": str}
-        return pd.read_csv(self.folder / PREDICTIONS, dtype=text, keep_default_na=False, float_precision="round_trip")
+        return pd.read_csv(self.folder / PREDICTIONS, dtype=text, keep_default_na=False)
 
     def predictions(self) -> pd.DataFrame:
         """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold, and a

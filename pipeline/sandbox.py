@@ -22,9 +22,10 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class _Raised:
-    """What a worker sends when its function raised: our mistake or the disk's, not the picture's."""
+    """What a worker sends when its function raised; ``everyone`` where that is no single item's fault (the disk's)."""
 
     what: str
+    everyone: bool
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,15 @@ class _Worker(Generic[Item]):
         self.ready = False
         self.deadline = time.monotonic() + START_SECONDS
 
-    def give(self, item: Item, limits: Limits) -> None:
-        self.item = item
+    def give(self, item: Item, limits: Limits) -> bool:
+        """Whether it took the item; False where its process has ended since its last answer."""
         self.deadline = time.monotonic() + limits.seconds
-        self.connection.send(item)
+        try:
+            self.connection.send(item)
+        except ConnectionError:
+            return False
+        self.item = item
+        return True
 
     def end(self) -> None:
         self.process.kill()
@@ -68,8 +74,9 @@ def map_in_workers(
 ) -> Iterator[tuple[Item, Answer]]:
     """(item, function(item)) for every item, in the order of completion, computed in ``workers`` processes (0 = cores).
 
-    An item that kills its process, or takes longer than the limit, is answered by ``lost(item, why)``; the others
-    go on in a fresh process. Raises PipelineError where no process can be started, or where the function raises.
+    An item that kills its process, takes longer than the limit or makes the function raise is answered by
+    ``lost(item, why)``; the others go on. Raises PipelineError where no process can be started, or where the function
+    raises an OSError: a full disk is not the item's fault.
     """
     limits = limits or Limits()
     waiting = iter(items)
@@ -83,19 +90,22 @@ def map_in_workers(
                     break  # see one process come up before starting the rest
             for worker in _heard_from(crew):
                 message, why = _receive(worker, limits)
-                if why and worker.item is None:
+                gone = bool(why)
+                if gone and worker.item is None:
                     raise PipelineError(f"The worker processes that open pictures cannot be started: {why}.")
                 if isinstance(message, _Raised):
-                    raise PipelineError(f"Checking pictures failed: {message.what}.")
+                    if message.everyone:
+                        raise PipelineError(f"Checking pictures failed: {message.what}.")
+                    why = f"it failed with {message.what}"
                 if worker.item is not None:
                     item, worker.item = worker.item, None
                     yield item, (lost(item, why) if why else message)
-                if why:
+                if not gone and upcoming is not None:
+                    gone = not worker.give(upcoming, limits)
+                    upcoming = upcoming if gone else next(waiting, None)
+                if gone:
                     worker.end()
                     crew.remove(worker)
-                elif upcoming is not None:
-                    worker.give(upcoming, limits)
-                    upcoming = next(waiting, None)
     finally:
         for worker in crew:
             worker.end()
@@ -135,8 +145,8 @@ def _serve(connection: Connection, function: Callable[[Any], Any], limits: Limit
             return
         try:
             answer = function(item)
-        except Exception as error:  # noqa: BLE001 - told to the parent, which raises it
-            answer = _Raised(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - told to the parent
+            answer = _Raised(f"{type(error).__name__}: {error}", everyone=isinstance(error, OSError))
         connection.send(answer)
 
 

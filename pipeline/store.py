@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -102,21 +103,31 @@ class Store:
     # --- connections and migrations ---------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None)
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StoreError(f"The store {self.database} cannot be opened: {error}.") from error
         try:
             connection.row_factory = sqlite3.Row
-            connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
-            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             yield connection
-            connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreError(f"The store {self.database} refused: {error}.") from error
         finally:
             connection.close()  # an open transaction is rolled back
 
+    @contextmanager
+    def _transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._connection() as connection:
+            connection.executescript("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+
     def migrate(self) -> None:
-        """Bring the tables up to date; each named migration runs once, in order, in a transaction of its own."""
+        """Bring the tables up to date; each named migration runs once, in order, all in one transaction."""
+        with self._connection() as db:
+            _use_wal(db)
         with self._transaction() as db:
             db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
             done = {row["name"] for row in db.execute("SELECT name FROM migrations")}
@@ -244,7 +255,8 @@ class Store:
     def undo(self, count: int = 1) -> list[Decision]:
         """Take back the last ``count`` decisions that are not undone yet, newest first; returns them."""
         with self._transaction() as db:
-            rows = db.execute("SELECT * FROM decisions WHERE undone = 0 ORDER BY id DESC LIMIT ?", (count,)).fetchall()
+            newest = "SELECT * FROM decisions WHERE undone = 0 ORDER BY id DESC LIMIT ?"
+            rows = db.execute(newest, (max(count, 0),)).fetchall()  # SQLite takes a negative limit for none
             undone = [_decision(row) for row in rows]
             for decision in undone:
                 _write_state(db, decision.image, decision.before)
@@ -314,6 +326,19 @@ class Store:
 def now() -> str:
     """The time in UTC, to the microsecond, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Several processes read while one writes. SQLite itself does not wait when two ask for this at once."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _state(db: sqlite3.Connection, image_id: str) -> State:

@@ -34,7 +34,7 @@ class Workspace:
     @classmethod
     def create(cls, root: Path | str) -> Workspace:
         """The workspace at ``root``, made if it is not there. Raises WorkspaceError where it cannot be."""
-        workspace = cls(Path(root).expanduser().resolve())
+        workspace = cls(_absolute(root))
         try:
             workspace._refuse_foreign_folder()
             for folder in (workspace.images, workspace.trash, workspace.thumbnails, workspace.runs, workspace.jobs):
@@ -52,8 +52,8 @@ class Workspace:
     @classmethod
     def open(cls, root: Path | str) -> Workspace:
         """The workspace that is at ``root``. Raises WorkspaceError where there is none."""
-        workspace = cls(Path(root).expanduser().resolve())
-        if not workspace.database.is_file():
+        workspace = cls(_absolute(root))
+        if not os.path.isfile(workspace.database):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             raise WorkspaceError(
                 f"There is no workspace at {workspace.root}. Import some images first: "
                 f"python cli.py import {root} SOURCE (or 'starter' as the source)."
@@ -124,12 +124,21 @@ class Workspace:
         return Store(self.database)
 
     def keep(self, data: bytes, extension: str) -> tuple[str, str]:
-        """Write an image file, whole or not at all; returns its id (SHA-256) and its name below :attr:`images`."""
+        """Write an image file, whole or not at all; returns its id (SHA-256) and its name below :attr:`images`.
+
+        Raises WorkspaceError where it cannot be written.
+        """
         image_id = hashlib.sha256(data).hexdigest()
         file = f"{image_id[:2]}/{image_id}.{extension}"
         if not self.image_file(file).exists():
-            with writing(self.images / file, durable=False) as part:
-                part.write_bytes(data)
+            try:
+                with writing(self.images / file, durable=False) as part:
+                    part.write_bytes(data)
+            except OSError as error:
+                raise WorkspaceError(
+                    f"The picture {self.images / file} cannot be written: {_reason(error)}. "
+                    "Free some space or look at the folder's permissions, then start again: what is here already stays."
+                ) from error
         return image_id, file
 
     def image_file(self, file: str) -> Path:
@@ -170,6 +179,15 @@ def writing(target: Path, durable: bool = True) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
         else:
             part.unlink(missing_ok=True)
+
+
+def _absolute(root: Path | str) -> Path:
+    try:
+        return Path(root).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
+        raise WorkspaceError(
+            f"{str(root)!r} cannot be a workspace's folder: {_reason(error)}. Choose another."
+        ) from error
 
 
 def _flush(path: Path) -> None:

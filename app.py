@@ -1,0 +1,97 @@
+"""The browser's door: create_app(root) -> gr.Blocks; opens the tabs in the order of the work; no logic.
+
+    python app.py [--workspace DIR] [--port N] [--host H] [--auth USER:PASSWORD] [--share] [--root-path P]
+
+Gradio is imported inside the functions: worker processes read this file again when they start, and need none of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError, UsageError
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+
+def create_app(root: Path, local: bool = False) -> gr.Blocks:
+    """The whole app on the workspace at ``root`` (made if missing). Raises WorkspaceError where that cannot be.
+
+    ``local``: only people of this machine can reach it, so its folders and its HF_TOKEN may be offered.
+    """
+    import gradio as gr
+
+    from cleaner.tabs import clean, review
+    from pipeline.tabs import collect, deploy, models, predict, train, verify
+    from pipeline.tabs.shared import draw_shared
+
+    steps = (
+        ("Collect", collect.build, "Verify"),
+        ("Verify", verify.build, "Train"),
+        ("Train", train.build, "Review"),
+        ("Review", review.build, "Clean"),
+        ("Clean", clean.build, "Predict"),
+        ("Predict", predict.build, "Deploy"),
+        ("Deploy", deploy.build, ""),
+        ("Models", models.build, ""),
+    )
+    demo: gr.Blocks
+    with gr.Blocks(title="Winnow", analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
+        shared = draw_shared(root, local)
+        with shared.tabs:
+            for name, build, following in steps:
+                with gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}") as tab:
+                    build(tab, shared)
+                    shared.next_step(following)
+        shared.wire(demo)
+    return demo
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the browser's door and serve until Ctrl-C; returns the exit code (0, 1 it cannot, 2 wrong usage)."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from pipeline.tabs.picker import Workspaces
+    from pipeline.tabs.serve import Door, first_start, password, serve
+
+    try:
+        auth = password(options.auth or os.environ.get("WINNOW_AUTH"))
+        on_space = bool(os.environ.get("SPACE_ID"))
+        door = Door(options.host, options.port, auth, options.share, options.root_path, on_space)
+        root = first_start(options.workspace).root
+        return serve(create_app(root, door.local), door, Workspaces(root))
+    except UsageError as error:
+        sys.stderr.write(f"app.py: {error}\n")
+        return 2
+    except PipelineError as error:
+        sys.stderr.write(f"app.py: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped.\n")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="app.py", description="Winnow in the browser.")
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    add = parser.add_argument
+    add("--workspace", metavar="DIR", type=Path, default=Path("workspace"), help="the project's folder (./workspace)")
+    add("--port", metavar="N", type=int, default=port, help=f"port to listen at ({port})")
+    add("--host", metavar="H", default=host, help=f"address to listen at ({host}: this machine only)")
+    add("--auth", metavar="USER:PASSWORD", help="ask for it; also read from the environment variable WINNOW_AUTH")
+    add("--share", action="store_true", help="make a public link through Gradio (needs --auth)")
+    add("--root-path", metavar="P", help="the path a proxy serves the app under, like /winnow")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+// The most confused pairs; a click shows their images.
+const root = element.querySelector('.pairs');
+const draw = () => {
+  const view = props.value;
+  root.replaceChildren();
+  if (!view) return;
+  if (!view.pairs.length) {
+    if (view.empty) root.append(make('p', 'empty', view.empty));
+    return;
+  }
+  const list = make('div', 'list');
+  view.pairs.forEach(([actual, predicted, count], index) => {
+    const button = make('button', 'act');
+    button.dataset.index = index;
+    button.append(make('span', 'count', count + ' ×'), make('span', '', actual + ' taken for ' + predicted));
+    list.append(button);
+  });
+  root.append(list);
+};
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-index]');
+  if (!button) return;
+  const [actual, predicted] = props.value.pairs[+button.dataset.index];
+  trigger('pair', { actual, predicted });
+});
+watch('value', draw);
+draw();

@@ -1,0 +1,64 @@
+// A page of pictures with what the run made of them; a click asks for the picture in large.
+const root = element.querySelector('.pictures');
+
+const line = (name, value, className) => {
+  const box = make('span', className);
+  box.append(make('span', 'quiet', name + ' '), make('b', '', value));
+  box.title = name + ' ' + value;
+  return box;
+};
+const card = (row) => {
+  const button = make('button', 'card');
+  button.dataset.id = row.id;
+  const image = picture(row.thumbnail, row.actual + ', taken for ' + row.predicted);
+  image.loading = 'lazy';
+  const words = make('span', 'words');
+  words.append(
+    line('actual', row.actual),
+    line('predicted', row.predicted, row.actual === row.predicted ? '' : 'wrong'),
+    make('span', 'quiet', 'loss ' + row.loss.toFixed(2) + ', probability ' + percent(row.probability)),
+  );
+  button.append(image, words);
+  return button;
+};
+const turn = (words, page, possible) => {
+  const button = make('button', 'act', words);
+  button.dataset.page = page;
+  button.disabled = !possible;
+  return button;
+};
+
+const draw = () => {
+  const view = props.value;
+  root.replaceChildren();
+  if (!view) return;
+  if (view.title) root.append(make('p', 'title', view.title));
+  if (!view.rows.length) {
+    if (view.empty) root.append(make('p', 'empty', view.empty));
+    return;
+  }
+  const grid = make('div', 'grid');
+  grid.append(...view.rows.map(card));
+  root.append(grid);
+  if (view.pages > 1) {
+    const pages = make('div', 'pages');
+    pages.append(
+      turn('Previous', view.page - 1, view.page > 0),
+      make('span', 'quiet', 'page ' + (view.page + 1) + ' of ' + view.pages),
+      turn('Next', view.page + 1, view.page + 1 < view.pages),
+    );
+    root.append(pages);
+  }
+};
+
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (!button || button.disabled) return;
+  if (button.dataset.id) trigger('open', { id: button.dataset.id });
+  else if (button.dataset.page) {
+    const { actual, predicted } = props.value;
+    trigger('turn', { page: +button.dataset.page, actual, predicted });
+  }
+});
+watch('value', draw);
+draw();

@@ -1,0 +1,49 @@
+"""What both tabs show alike: the list of runs, and the small and the large picture of an image."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from pipeline.errors import RunError
+from pipeline.images import large_picture
+from pipeline.predict import Unreadable
+from pipeline.runs import Run, list_runs, load_run
+from pipeline.tabs.choose_run import run_choices
+from pipeline.workspace import Workspace
+
+LATEST, PREVIOUS = "latest", "previous"
+
+
+def run_list(elem_id: str, label: str, value: str = LATEST) -> gr.Dropdown:
+    """A list of runs, still empty, that starts at LATEST or PREVIOUS. The server checks the id wherever it is used."""
+    return gr.Dropdown([(f"{value} run", value)], value=value, label=label, elem_id=elem_id, allow_custom_value=True)
+
+
+def refreshed(workspace: Workspace, chosen: str | None, first: str = LATEST) -> gr.Dropdown:
+    """The list as it is now; ``chosen`` stays, if it is still there. ``first`` moves along as runs are added."""
+    choices = [(f"{first} run", first), *run_choices(workspace)]
+    return gr.Dropdown(choices=choices, value=chosen if chosen in [run for _, run in choices] else first)
+
+
+def find_run(workspace: Workspace, chosen: str | None) -> Run:
+    """The run of that id, or the LATEST or the PREVIOUS one. Raises RunError where there is none."""
+    if chosen != PREVIOUS:
+        return load_run(workspace, None if chosen in (None, "", LATEST) else chosen)
+    runs = list_runs(workspace)
+    if len(runs) < 2:
+        raise RunError("There is only one run so far. Train again, then compare the two.")
+    return runs[1]
+
+
+def thumbnail(workspace: Workspace, image_id: str) -> str | None:
+    """The path of an image's thumbnail, or None where there is none."""
+    path = workspace.thumbnail(image_id)
+    return str(path) if path.exists() else None
+
+
+def large(workspace: Workspace, image_id: str, file: str) -> tuple[str | None, str]:
+    """The path of an image's large picture, made if need be; or None, and why there is none."""
+    try:
+        return str(large_picture(workspace, image_id, file)), ""
+    except (Unreadable, OSError) as error:
+        return None, f"This image cannot be shown: {error}"

@@ -1,0 +1,318 @@
+"""A run (+ spaces/) -> a model folder or a Space folder; asked in a fresh process before it is called done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline import predict
+from pipeline.errors import ExportError, RunError, UsageError
+from pipeline.importing import STARTERS
+from pipeline.model_card import TEMPLATES, model_card, space_readme, space_requirements, title
+from pipeline.predict import Classifier, checksum, file_sha256, open_image, pixels, read_info
+from pipeline.runs import Run, load_run, write_info
+from pipeline.stage import Progress, Stage
+from pipeline.starter_set import ARCHIVE
+from pipeline.workspace import Workspace, writing
+
+TOLERANCE = 1e-4
+CHECKED_PICTURES = 8
+CHECK_SECONDS = 600
+CANDIDATES = 4
+EXAMPLE_SIDE = 1024
+EXAMPLE_QUALITY = 90
+NOT_OURS = ("__pycache__", ".gradio")
+
+# Runs with nothing of ours to import, as on another machine.
+FRESH_PROCESS = """
+import json, sys
+sys.modules.update(dict.fromkeys(("pipeline", "cleaner", "app", "cli")))
+asked = json.load(sys.stdin)
+sys.path.insert(0, asked["folder"])
+from predict import Classifier
+answers = Classifier.load(asked["folder"]).predict(asked["pictures"])
+json.dump([answer.probabilities for answer in answers], sys.stdout)
+"""
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Which run (its id; empty: the newest) goes where. ``space`` adds what Hugging Face needs to run it as an app,
+    with one example picture a class, up to ``examples``: they are published with the Space (re-encoded, at most
+    1024 px, without metadata; never train pictures). ``onnx`` is not available yet.
+    """
+
+    run: str
+    out: str
+    onnx: bool = False
+    space: bool = False
+    examples: int = 4
+
+    def __post_init__(self) -> None:
+        if not self.out.strip():
+            raise UsageError("Say which folder to write.")
+        if self.examples < 0:
+            raise UsageError("The number of example pictures is 0 or more.")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files of the folder (relative names) and how it was checked: {max_difference (of a probability), images}."""
+
+    files: tuple[str, ...]
+    folder: str
+    parity: dict[str, Any]
+
+
+def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
+    """Write the model of a run as a folder that needs nothing of ours; it appears whole and checked, or not at all.
+
+    An earlier export at ``config.out`` is replaced when it is as it was written. Raises ExportError where the folder
+    cannot be written or a fresh process answers otherwise than the run did, RunError where the run was changed.
+    """
+    if config.onnx:
+        raise UsageError("ONNX export is not available yet; leave --onnx out to get safetensors.")
+    run = load_run(workspace, config.run or None)
+    info = _unchanged(run)
+    target = _checked_target(workspace, config.out)
+    held_out = _held_out(workspace, run)
+    try:
+        with _whole(target) as folder:
+            folder.mkdir()
+            yield Progress(0, 3, f"Copying the model of {run.id}")
+            readme = _write_model(workspace, run, info, folder)
+            if config.space:
+                yield Progress(1, 3, "Adding the app")
+                shown = _write_app(info, folder, _examples(run, held_out, config.examples))
+                readme = space_readme(readme, title(run.classes), shown)
+            (folder / "README.md").write_text(readme, encoding="utf-8")
+            _write_info(info, run, folder)
+            yield Progress(2, 3, "Asking the exported model in a fresh process")
+            parity = _check(run, folder, _spread(held_out))
+            files = tuple(_names(folder))
+    except OSError as error:
+        raise ExportError(f"{target} cannot be written: {error.strerror or error}.") from error
+    yield Progress(3, 3, f"Written to {target}")
+    return Exported(files, str(target), parity)
+
+
+# --- where it goes -------------------------------------------------------------------------------------------------
+
+
+def _unchanged(run: Run) -> dict[str, Any]:
+    try:
+        return read_info(run.folder)
+    except ValueError as error:
+        raise RunError(f"The model of {run.id} is not as it was written, so it is not exported. {error}") from error
+
+
+def _checked_target(workspace: Workspace, out: str) -> Path:
+    target = Path(out).expanduser().resolve()
+    own = workspace.root.resolve()
+    if target == own or (own in target.parents and workspace.exports.resolve() not in target.parents):
+        raise ExportError(f"{target} is part of the workspace. Choose a folder outside it, or in {workspace.exports}.")
+    if target.exists() and not target.is_dir():
+        raise ExportError(f"{target} is a file. Choose the name of a new folder.")
+    if target.is_dir() and (foreign := _foreign(target)):
+        raise ExportError(
+            f"{target} holds something that an export would lose: {foreign}. Choose a new folder, or empty this one."
+        )
+    return target
+
+
+def _foreign(folder: Path) -> str:
+    """The first file of a folder that is not as an export wrote it; empty where the folder may be replaced."""
+    names = _names(folder)
+    if not names:
+        return ""
+    try:
+        info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        written = {**info["files"], **info["other_files"]}
+        own = info["checksum"] == checksum(info)
+    except (OSError, ValueError, KeyError, TypeError):
+        own, written = False, {}
+    if not own:
+        return names[0]
+    others = (name for name in names if name != "model.json" and written.get(name) != file_sha256(folder / name))
+    return next(others, "")
+
+
+def _names(folder: Path) -> list[str]:
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(file.as_posix() for file in files if not set(NOT_OURS) & set(file.parts))
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target`` that takes its place at the end; what was there goes only after that."""
+    aside = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.old")
+    try:
+        with writing(target) as part:
+            yield part
+            if target.exists():
+                target.rename(aside)
+    finally:
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+# --- what is in it -------------------------------------------------------------------------------------------------
+
+
+def _write_model(workspace: Workspace, run: Run, info: dict[str, Any], folder: Path) -> str:
+    """Copy what asks and answers; returns the text of the card."""
+    for name in info["files"]:
+        shutil.copyfile(run.folder / name, folder / name)
+    shutil.copyfile(str(predict.__file__), folder / "predict.py")
+    return model_card(run, info, _sources(workspace, run))
+
+
+def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
+    predictions = run.predictions()
+    trained_on = predictions[predictions["split"] == "train"]["id"]
+    images = workspace.store.images()
+    sources = images[images["id"].isin(trained_on)]
+    starter = sources["source_provider"].isin(STARTERS) & sources["source_licence"].isna()
+    return sources.assign(source_licence=sources["source_licence"].mask(starter, "MIT"))
+
+
+def _write_app(info: dict[str, Any], folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:
+    """The app and its example pictures; returns (file, label) of each example."""
+    shutil.copyfile(TEMPLATES / "app.py", folder / "app.py")
+    (folder / "requirements.txt").write_text(space_requirements(info["versions"]), encoding="utf-8")
+    shown = []
+    for number, (path, label) in enumerate(zip(examples["path"], examples["label"], strict=True), 1):
+        name = f"examples/{number:02}.jpg"
+        _write_example(Path(path), folder / name)
+        shown.append((name, str(label)))
+    if examples["source_provider"].isin(STARTERS).any():  # the licence of these pictures asks to go where they go
+        shutil.copyfile(ARCHIVE.with_name("LICENSE"), folder / "examples" / "LICENSE.txt")
+    return shown
+
+
+def _write_example(source: Path, target: Path) -> None:
+    image = open_image(source)
+    image.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE), Image.Resampling.LANCZOS)
+    target.parent.mkdir(exist_ok=True)
+    image.save(target, "JPEG", quality=EXAMPLE_QUALITY)
+
+
+def _write_info(info: dict[str, Any], run: Run, folder: Path) -> None:
+    """model.json: ``files`` are compared at each load; ``other_files`` may be changed (the hub rewrites README.md)."""
+    others = {name: file_sha256(folder / name) for name in _names(folder) if name not in info["files"]}
+    write_info(folder, {**info, "title": title(run.classes), "other_files": others})
+
+
+# --- pictures the model did not learn from -------------------------------------------------------------------------
+
+
+def _held_out(workspace: Workspace, run: Run) -> pd.DataFrame:
+    """The run's rows of the valid and test splits whose files are still there, with what the store knows of them."""
+    predictions = run.predictions()
+    rows = predictions[predictions["split"].isin(["valid", "test"])]
+    known = workspace.store.images()[["id", "file", "status", "label", "source_provider"]]
+    rows = rows.merge(known.rename(columns={"label": "label_now"}), on="id")
+    rows["path"] = [str(workspace.image_file(str(file))) for file in rows["file"]]
+    rows = rows[[Path(path).is_file() for path in rows["path"]]]
+    if rows.empty:
+        raise ExportError(
+            f"None of the valid and test pictures of {run.id} is in the workspace any more, so the model cannot be "
+            "checked. Train again, then export that run."
+        )
+    return rows.reset_index(drop=True)
+
+
+def _spread(rows: pd.DataFrame) -> pd.DataFrame:
+    """CHECKED_PICTURES rows, taken from the classes in turn."""
+    turn = rows.groupby("label").cumcount()
+    return rows.assign(turn=turn).sort_values(["turn", "label"], kind="stable").head(CHECKED_PICTURES)
+
+
+def _examples(run: Run, rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """One row a class: a picture in use whose label nobody changed; valid before test, recognised before not."""
+    usable = rows[(rows["status"] == "ok") & (rows["label"] == rows["label_now"])]
+    ranked = usable.assign(wrong=usable["label"] != usable["predicted"]).sort_values(
+        ["label", "split", "wrong", "probability"], ascending=[True, False, True, False], kind="stable"
+    )
+    candidates = ranked.groupby("label").head(CANDIDATES)
+    candidates = candidates[candidates["label"].isin(list(candidates["label"].unique())[:count])]
+    answers = Classifier.load(run.folder).predict(list(candidates["path"])) if len(candidates) else []
+    familiar = candidates.assign(unfamiliar=[answer.unfamiliar for answer in answers])
+    return familiar.sort_values(["label", "unfamiliar"], kind="stable").drop_duplicates("label")
+
+
+# --- the check -----------------------------------------------------------------------------------------------------
+
+
+def _check(run: Run, folder: Path, rows: pd.DataFrame) -> dict[str, Any]:
+    """Ask the new folder about pictures, in a process without Winnow. Raises ExportError where the answers differ.
+
+    They are compared with the run's own predictions; a run of another device is first asked again on this CPU, through
+    the trainer's code, because devices differ more than the tolerance allows.
+    """
+    files = list(rows["path"])
+    answers = _ask_fresh_process(folder, files)
+    found = np.array([[answer[name] for name in run.classes] for answer in answers])
+    if run.record["device"] == "cpu":
+        compared_with, expected = "run", rows[[f"p:{name}" for name in run.classes]].to_numpy(dtype=float)
+    else:
+        compared_with, expected = "run on this CPU", _asked_again(run, files)
+    differences = np.abs(found - expected).max(axis=1)
+    worst = int(np.argmax(np.nan_to_num(differences, nan=np.inf)))
+    if not differences[worst] <= TOLERANCE:
+        raise ExportError(
+            f"The exported model does not answer as the run did: on {Path(files[worst]).name} a probability differs by "
+            f"{differences[worst]:.2g}. Nothing was written. Train again with the packages installed now, then export."
+        )
+    return {"max_difference": float(differences[worst]), "images": len(files), "compared_with": compared_with}
+
+
+def _ask_fresh_process(folder: Path, files: Sequence[str]) -> list[dict[str, float]]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-B", "-c", FRESH_PROCESS],
+            input=json.dumps({"folder": str(folder), "pictures": files}),
+            env={**environment, "HF_HUB_OFFLINE": "1"},
+            cwd=folder, capture_output=True, text=True, timeout=CHECK_SECONDS, check=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise ExportError(
+            f"The exported model gave no answer within {CHECK_SECONDS} seconds; nothing was written."
+        ) from error
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ExportError(
+            f"The exported model does not run in a process of its own ({last}). Nothing was written."
+        ) from error
+    answers: list[dict[str, float]] = json.loads(done.stdout)
+    return answers
+
+
+def _asked_again(run: Run, files: Sequence[str]) -> np.ndarray[Any, Any]:
+    """Probabilities [N, C] by the trainer's own way from pixels to outputs, on the CPU."""
+    import torch
+
+    from pipeline.data import Dataset
+    from pipeline.evaluate import outputs
+
+    classifier = Classifier.load(run.folder)
+    exact = np.stack([pixels(open_image(file), classifier.preprocessing) for file in files])
+    shapes = np.ones(len(files), np.float32)
+    dataset = Dataset(pd.DataFrame(), run.classes, classifier.preprocessing, exact, exact, shapes)
+    logits = torch.cat([logits for _, logits in outputs(classifier.model, dataset, np.arange(len(files)), "cpu")])
+    return logits.softmax(dim=1).numpy()

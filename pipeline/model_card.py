@@ -1,0 +1,142 @@
+"""The README of an exported model: what it tells apart, how well, how to use it, where it comes from."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pandas as pd
+
+from pipeline.runs import Run
+
+TEMPLATES = Path(__file__).parents[1] / "spaces" / "gradio"
+SPLITS = ("train", "valid", "test")
+TITLE_LENGTH = 60
+
+
+def title(classes: Sequence[str]) -> str:
+    """A short question with the classes in it, for the head of a page."""
+    words = f"{', '.join(classes[:-1])} or {classes[-1]}?"
+    if len(words) > TITLE_LENGTH:
+        words = f"{_cut(classes[0])} or one of {len(classes) - 1} other classes?"
+    return words[:1].upper() + words[1:]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TITLE_LENGTH // 2 else text[: TITLE_LENGTH // 2 - 1].rstrip() + "…"
+
+
+def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame) -> str:
+    """The card of a model folder, in Markdown. ``sources``: source_provider and source_licence of each train image."""
+    return _filled(
+        "card.md",
+        title=_text(title(run.classes)),
+        count=len(run.classes),
+        backbone=info["architecture"],
+        quality=_quality(run),
+        classes=_class_rows(run),
+        false_alarms=_false_alarms(info),
+        versions=", ".join(f"{name} {number}" for name, number in info["versions"].items()),
+        run=run.id,
+        created=run.created[:10],
+        sources=_source_rows(sources),
+        backbone_licence=_backbone_licence(info["architecture"]),
+    )
+
+
+def space_readme(card: str, heading: str, examples: Sequence[tuple[str, str]]) -> str:
+    """The README of a Space: its front matter, the card, and what the example files show ((file, label) each)."""
+    return _filled(
+        "README.md",
+        title_yaml=json.dumps(heading, ensure_ascii=False),
+        gradio=version("gradio"),
+        card=card,
+        examples=_examples(examples),
+    )
+
+
+def space_requirements(made_with: Mapping[str, str]) -> str:
+    """requirements.txt of a Space: from the versions the model was made with up to the next that may break it."""
+    ranges = {name: _range(number) for name, number in made_with.items()}
+    return _filled("requirements.txt", gradio=version("gradio"), **ranges)
+
+
+def _range(number: str) -> str:
+    """``2.15.0+cpu`` becomes ``2.15.0,<3``; below 1.0 too the next major version ends it."""
+    public = number.partition("+")[0]
+    return f"{public},<{int(public.partition('.')[0]) + 1}"
+
+
+def _filled(template: str, **values: object) -> str:
+    return Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
+
+
+def _text(words: str) -> str:
+    """Foreign words as plain text in a line or table cell of Markdown."""
+    one_line = " ".join(words.split())
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", html.escape(one_line, quote=False))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _quality(run: Run) -> str:
+    test = run.test
+    if not test["n"]:
+        return "No picture was in the test split, so nothing is known about how often it is wrong."
+    sentence = (
+        f"**Wrong on {_percent(test['error_rate'])}** of {test['n']} pictures that were kept aside for this test "
+        f"(95 % interval {_percent(test['low'])} to {_percent(test['high'])})."
+    )
+    if test.get("baseline_error_rate") is not None:
+        sentence += f" Always answering the most frequent class is wrong on {_percent(test['baseline_error_rate'])}."
+    return sentence
+
+
+def _class_rows(run: Run) -> str:
+    predictions = run.predictions()
+    counts = predictions.groupby(["label", "split"]).size()
+    return "\n".join(
+        f"| {_text(name)} | {' | '.join(str(counts.get((name, split), 0)) for split in SPLITS)} |"
+        for name in run.classes
+    )
+
+
+def _false_alarms(info: Mapping[str, Any]) -> str:
+    if not info.get("unfamiliar"):
+        return "this model was made without that and never says it"
+    return f"it also says so of about {_percent(info['unfamiliar']['false_alarm_rate'])} of pictures that are not"
+
+
+def _source_rows(sources: pd.DataFrame) -> str:
+    named = sources.fillna({"source_provider": "unknown", "source_licence": "not stated"})
+    counts = named.value_counts(["source_provider", "source_licence"]).reset_index()
+    return "\n".join(
+        f"| {_text(str(row.source_provider))} | {_text(str(row.source_licence))} | {row.count} |"
+        for row in counts.itertuples()
+    )
+
+
+def _backbone_licence(name: str) -> str:
+    import timm
+
+    config = timm.models.get_pretrained_cfg(name, allow_unregistered=True)
+    return str(getattr(config, "license", None) or "not stated")
+
+
+def _examples(examples: Sequence[tuple[str, str]]) -> str:
+    if not examples:
+        return ""
+    rows = "\n".join(f"| {file} | {_text(label)} |" for file, label in examples)
+    return (
+        "## The example pictures\nThe pictures in examples/ **are published with the Space**. The model was not "
+        "trained on them. They were made smaller and carry no metadata (no place, no camera). Take out those "
+        f"that you may not show to everybody.\n\n| file | shows |\n| --- | --- |\n{rows}\n"
+    )

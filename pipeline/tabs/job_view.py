@@ -1,0 +1,274 @@
+"""A job as a person reads it: what it does, how far it is, its curve and epoch table, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pipeline.jobs import Job
+from pipeline.tabs.show import count, duration, error_rate, escape, percent, table
+
+DOING = {
+    "import_images": "Importing pictures",
+    "search": "Searching the web",
+    "download": "Downloading pictures",
+    "verify": "Checking pictures",
+    "train": "Training",
+    "lr_find": "Looking for a learning rate",
+    "export": "Making the model folder",
+    "deploy": "Sending to Hugging Face",
+}
+PHASES = {
+    "features": "looking at the pictures once",
+    "head": "learning the classes",
+    "all": "fine-tuning everything",
+    "evaluate": "measuring the result",
+}
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 190, 44, 24, 10
+POINTS = 240
+
+
+@dataclass
+class History:
+    """What a job's events add up to; ``add`` takes the ones that are new since ``seen``."""
+
+    seen: int = 0
+    losses: list[float] = field(default_factory=list)
+    valid: list[tuple[int, float]] = field(default_factory=list)
+    epochs: list[Mapping[str, Any]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    began: str = ""
+    ended: str = ""
+
+    def add(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Take in further events, in order."""
+        for event in events:
+            self.seen += 1
+            self.began = self.began or str(event["at"])
+            self.ended = str(event["at"])
+            if event["kind"] == "progress":
+                self._step(event.get("metrics") or {})
+
+    def _step(self, metrics: Mapping[str, Any]) -> None:
+        self.metrics = {**self.metrics, **metrics}
+        if isinstance(metrics.get("loss"), (int, float)):
+            self.losses.append(float(metrics["loss"]))
+        epoch = metrics.get("epoch")
+        if isinstance(epoch, Mapping):
+            self.epochs.append(epoch)
+            if isinstance(epoch.get("valid_loss"), (int, float)):
+                self.valid.append((max(len(self.losses) - 1, 0), float(epoch["valid_loss"])))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds between the first event and the last."""
+        if not self.began:
+            return 0.0
+        return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.began)).total_seconds()
+
+
+def headline(job: Job, history: History) -> str:
+    """One line, plain text: ``Training · 45% · about 1 min left``, or how the job ended."""
+    doing = DOING.get(job.stage, job.stage.replace("_", " ").capitalize())
+    if not job.active:
+        return f"{doing}: {_ending(job, history)}"
+    if job.cancelling:
+        return f"{doing} · stopping…"
+    if job.status == "queued":
+        return f"{doing} · waiting for its turn"
+    parts = [doing, percent(job.done / job.total).replace(".0%", "%") if job.total else "", _left(job, history)]
+    return " · ".join(part for part in parts if part)
+
+
+def _ending(job: Job, history: History) -> str:
+    match job.status:
+        case "done":
+            return f"done in {duration(history.seconds)}. {result_in_words(job.stage, job.result or {})}".strip()
+        case "cancelled":
+            return "stopped, as you asked. What was finished is kept."
+        case "interrupted":
+            return (
+                "interrupted: its process is gone (was the machine restarted?). Resume goes on from what is finished."
+            )
+        case _:
+            return f"it failed. {job.note}"
+
+
+def _left(job: Job, history: History) -> str:
+    eta = history.metrics.get("eta")
+    if eta is None and 0 < job.done < job.total and history.seconds >= 2:
+        eta = history.seconds / job.done * (job.total - job.done)
+    return f"about {duration(float(eta))} left" if isinstance(eta, (int, float)) else ""
+
+
+def body(job: Job, history: History) -> str:
+    """The HTML below the headline: bar, note, curve, epochs."""
+    parts = [_bar(job), f'<p class="w-note">{escape(" · ".join(_notes(job, history)))}</p>'] if job.active else []
+    if not job.active:
+        parts.append(f'<p class="w-ending w-{escape(job.status)}">{escape(_ending(job, history))}</p>')
+    parts += [curve(history.losses, history.valid), epoch_table(history.epochs)]
+    return f'<div class="w-job" data-status="{escape(job.status)}">{"".join(parts)}</div>'
+
+
+def _bar(job: Job) -> str:
+    share = 100 * job.done / job.total if job.total else 0.0
+    known = f'aria-valuenow="{share:.0f}"' if job.total else ""
+    style = f'style="width:{share:.1f}%"' if job.total else 'class="w-unknown"'
+    role = f'role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" {known}'
+    return f'<div class="w-progress" {role}><span {style}></span></div>'
+
+
+def _notes(job: Job, history: History) -> list[str]:
+    phase = PHASES.get(str(history.metrics.get("phase")), "")
+    speed = history.metrics.get("images_per_second")
+    parts = [
+        job.note,
+        phase if phase and phase.casefold() not in job.note.casefold() else "",
+        f"{job.done:,} of {job.total:,}" if job.total else "",
+        f"{speed:.0f} images/s" if isinstance(speed, (int, float)) and speed > 0 else "",
+    ]
+    return [part for part in parts if part]
+
+
+# --- curve and table -----------------------------------------------------------------------------------------------
+
+
+def curve(losses: Sequence[float], valid: Sequence[tuple[int, float]]) -> str:
+    """An SVG of the training loss per step and the valid loss (step, loss) of each epoch; empty without points."""
+    values = [value for value in (*losses, *(loss for _, loss in valid)) if value == value]
+    if len(values) < 2:
+        return ""
+    top, last = max(values) or 1.0, max(len(losses) - 1, 1)
+
+    def place(step: float, loss: float) -> tuple[float, float]:
+        x = LEFT + (WIDTH - LEFT - 8) * step / last
+        return x, TOP + (HEIGHT - BOTTOM - TOP) * (1 - min(loss, top) / top)
+
+    train = [place(step, loss) for step, loss in thinned(losses)]
+    valids = [place(step, loss) for step, loss in valid if loss == loss]
+    return (
+        f'<figure class="w-curve"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="Loss so far: {values[0]:.2f} at first, {losses[-1] if losses else values[-1]:.2f} now">'
+        f"{_grid(top, last)}{_line(train, 'w-train')}{_line(valids, 'w-valid')}"
+        f"{''.join(_dot(*point) for point in valids)}</svg>"
+        '<figcaption><span class="w-key w-key-train">training loss</span>'
+        '<span class="w-key w-key-valid">validation loss</span></figcaption></figure>'
+    )
+
+
+def thinned(losses: Sequence[float]) -> list[tuple[float, float]]:
+    """(step, loss) of at most POINTS points: means of neighbouring steps where there are more."""
+    size = max(1, -(-len(losses) // POINTS))
+    groups = [(start, losses[start : start + size]) for start in range(0, len(losses), size)]
+    return [(start + (len(group) - 1) / 2, sum(group) / len(group)) for start, group in groups]
+
+
+def _grid(top: float, last: int) -> str:
+    lines = ""
+    for share in (0.0, 0.5, 1.0):
+        y = TOP + (HEIGHT - BOTTOM - TOP) * (1 - share)
+        lines += f'<line x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        lines += f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * share:.2g}</text>'
+    foot = HEIGHT - 6
+    return (
+        f'<g class="w-grid">{lines}<text x="{LEFT}" y="{foot}">step 1</text>'
+        f'<text x="{WIDTH - 8}" y="{foot}" text-anchor="end">{last + 1:,}</text></g>'
+    )
+
+
+def _line(points: Sequence[tuple[float, float]], name: str) -> str:
+    where = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline class="{name}" points="{where}"/>' if len(points) > 1 else ""
+
+
+def _dot(x: float, y: float) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+
+
+def epoch_table(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """The epochs as fast.ai prints them: epoch, train_loss, valid_loss, error_rate, time."""
+    if not epochs:
+        return ""
+    rows = [
+        (e.get("epoch", ""), *(_number(e.get(k)) for k in ("train_loss", "valid_loss", "error_rate")), _clock(e))
+        for e in epochs
+    ]
+    return table(("epoch", "train_loss", "valid_loss", "error_rate", "time"), rows, numbers=range(5))
+
+
+def _number(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, (int, float)) else "–"
+
+
+def _clock(epoch: Mapping[str, Any]) -> str:
+    seconds = round(float(epoch.get("seconds") or 0))
+    return f"{seconds // 60:02d}:{seconds % 60:02d}"
+
+
+# --- results in words ----------------------------------------------------------------------------------------------
+
+
+def result_in_words(stage: str, result: Mapping[str, Any]) -> str:
+    """What a job brought, in a sentence; empty for a stage without words of its own."""
+    words = _RESULTS.get(stage)
+    return words(result) if words else ""
+
+
+def _imported(result: Mapping[str, Any]) -> str:
+    parts = [f"{count(result.get('added', 0), 'picture')} added"]
+    if result.get("duplicates"):
+        parts.append(f"{result['duplicates']:,} were there already")
+    if result.get("failed"):
+        first = result["failed"][0]
+        parts.append(f"{len(result['failed']):,} not taken (first: {first['path']}: {first['reason']})")
+    return ", ".join(parts).rstrip(".") + "."
+
+
+def _found(result: Mapping[str, Any]) -> str:
+    missing = [f"{problem['label']}: {problem['reason']}" for problem in result.get("problems", ())]
+    found = f"{count(len(result.get('candidates', ())), 'picture')} found. Look at them in Collect, then download."
+    return " ".join([found, *missing[:3]])
+
+
+def _downloaded(result: Mapping[str, Any]) -> str:
+    failed = result.get("failed", 0)
+    return f"{count(result.get('downloaded', 0), 'picture')} downloaded" + (f", {failed:,} failed." if failed else ".")
+
+
+def _verified(result: Mapping[str, Any]) -> str:
+    aside, groups = len(result.get("set_aside", ())), len(result.get("duplicate_groups", ()))
+    return (
+        f"{count(result.get('checked', 0), 'picture')} checked: {result.get('ok', 0):,} fine, {aside:,} set aside, "
+        f"{count(groups, 'duplicate group')}."
+    )
+
+
+def _trained(result: Mapping[str, Any]) -> str:
+    test = (result.get("record") or {}).get("test")
+    if not isinstance(test, Mapping) or not test.get("n"):
+        return "The new run is in the list."
+    baseline = test.get("baseline_error_rate")
+    beside = f" Always answering the largest class would be wrong {percent(baseline)} of the time." if baseline else ""
+    return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}"
+
+
+def _exported(result: Mapping[str, Any]) -> str:
+    pictures = (result.get("parity") or {}).get("images", 0)
+    return f"{count(len(result.get('files', ())), 'file')} written; checked on {count(pictures, 'picture')}."
+
+
+def _deployed(result: Mapping[str, Any]) -> str:
+    return f"It is at {result.get('url', '')}."
+
+
+_RESULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "import_images": _imported,
+    "search": _found,
+    "download": _downloaded,
+    "verify": _verified,
+    "train": _trained,
+    "export": _exported,
+    "deploy": _deployed,
+}

@@ -1,0 +1,198 @@
+"""How the app is served: to whom, at which address, with which limits and looks."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.importing import ImportConfig, import_images
+from pipeline.jobs import list_jobs
+from pipeline.stage import run
+from pipeline.tabs.picker import Workspaces
+from pipeline.workspace import Workspace
+
+STYLE = Path(__file__).parent / "style.css"
+LOCAL_UPLOAD, PUBLIC_UPLOAD = "4gb", "200mb"
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where the app can be reached: ``host`` and ``port``, a public link (``share``), a proxy's ``root_path``; ``auth``
+    is (user, password) or None. Raises UsageError where strangers could walk in.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    auth: tuple[str, str] | None = None
+    share: bool = False
+    root_path: str | None = None
+    space: bool = False
+
+    def __post_init__(self) -> None:
+        open_to_others = self.share or not self.loopback
+        if open_to_others and not self.auth and not self.space:
+            what = "--share" if self.share else f"--host {self.host}"
+            raise UsageError(
+                f"{what} lets other people in, and they could use your files and your machine. Add a password: "
+                "--auth USER:PASSWORD, or the same in the environment variable WINNOW_AUTH."
+            )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether ``host`` is this machine alone."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def local(self) -> bool:
+        """Whether only people of this machine can reach the app."""
+        return self.loopback and not (self.share or self.root_path or self.space)
+
+
+def password(text: str | None) -> tuple[str, str] | None:
+    """(user, password) from ``USER:PASSWORD``; None for nothing. Raises UsageError."""
+    if not text:
+        return None
+    user, colon, secret = text.partition(":")
+    if not (user and colon and secret):
+        raise UsageError("--auth is USER:PASSWORD, with both parts there.")
+    return user, secret
+
+
+def first_start(root: Path) -> Workspace:
+    """The workspace at ``root``; one that has to be made gets the starter set, so that there is something to see."""
+    if Workspace(root).database.exists():
+        return Workspace.open(root)
+    workspace = Workspace.create(root)
+    _say(f"Making the workspace {workspace.root} with the starter set …")
+    imported = run(import_images(workspace, ImportConfig("starter")))
+    _say(f"{imported.added} pictures of {len(imported.classes)} classes are in it.")
+    return workspace
+
+
+def launch_settings(door: Door) -> dict[str, Any]:
+    """What ``demo.launch`` is told besides the address: limits, looks, and nothing sent to anybody."""
+    hosts = ["127.0.0.1", "localhost", "::1", "[::1]", door.host]
+    guard = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)] if door.local else []
+    return {
+        "share": door.share,
+        "auth": door.auth,
+        "root_path": door.root_path,
+        "app_kwargs": {"middleware": guard},
+        "max_file_size": LOCAL_UPLOAD if door.local else PUBLIC_UPLOAD,
+        "ssr_mode": False,
+        "show_error": True,
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": [],
+        "mcp_server": False,
+        "pwa": False,
+        "strict_cors": True,
+        "state_session_capacity": 1000,
+        "theme": theme(),
+        "css_paths": [STYLE],
+        "quiet": True,
+    }
+
+
+def serve(demo: gr.Blocks, door: Door, workspaces: Workspaces) -> int:
+    """Serve ``demo`` until Ctrl-C; returns the exit code. Jobs go on: they are processes of their own."""
+    demo.queue(default_concurrency_limit=8, max_size=64)
+    try:
+        _, local_url, public_url = demo.launch(
+            server_name=door.host, server_port=door.port, prevent_thread_lock=True, **launch_settings(door)
+        )
+    except OSError as error:
+        raise PipelineError(
+            f"Port {door.port} on {door.host} cannot be used; something else has it, or it is not allowed. "
+            f"Choose another: python app.py --port {door.port + 1}"
+        ) from error
+    _say(f"Winnow is at {public_url or local_url}   (Ctrl-C stops it)")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        demo.close(verbose=False)
+        _say("\nStopped." + _still_running(workspaces))
+        return 0
+
+
+def _still_running(workspaces: Workspaces) -> str:
+    active = [
+        f"{job.stage} in {name}"
+        for name in workspaces.names()
+        for job in list_jobs(workspaces.open(name))
+        if job.active
+    ]
+    if not active:
+        return ""
+    return f" Still at work: {', '.join(active)}. It goes on by itself; open the app again to see or cancel it."
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def theme() -> gr.themes.Base:
+    """The looks: quiet stone, one green, the fonts the reader's machine has; light and dark."""
+    looks = gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.stone,
+        radius_size=gr.themes.sizes.radius_lg,
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"],
+        font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
+    )
+    return looks.set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_padding="0px",
+        block_label_background_fill="*background_fill_primary",
+        block_title_text_weight="500",
+        block_title_text_color="*body_text_color",
+        block_info_text_color="*body_text_color_subdued",
+        block_info_text_color_dark="*body_text_color_subdued",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_border_color="*primary_700",
+        button_primary_border_color_hover="*primary_800",
+        button_primary_border_color_dark="*primary_700",
+        button_secondary_background_fill="*background_fill_primary",
+        button_secondary_background_fill_hover="*neutral_100",
+        button_secondary_background_fill_dark="*neutral_800",
+        button_secondary_background_fill_hover_dark="*neutral_700",
+        button_secondary_border_color="*neutral_300",
+        button_secondary_border_color_dark="*neutral_600",
+        button_border_width="1px",
+        button_large_text_weight="500",
+        button_large_text_size="*text_md",
+        button_large_padding="10px 18px",
+        color_accent="*primary_700",
+        input_background_fill="*background_fill_primary",
+        input_background_fill_dark="*neutral_900",
+        input_border_width="1px",
+        input_border_color="*neutral_300",
+        input_border_color_dark="*neutral_700",
+        slider_color="*primary_700",
+        slider_color_dark="*primary_500",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_400",
+    )

@@ -1,0 +1,87 @@
+"""A picture in, what it shows out: a small app around the model that lies beside it.
+
+    pip install -r requirements.txt
+    python app.py
+
+predict.py opens pictures and asks the model. The app keeps no picture longer than an hour and tells nobody.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from predict import Classifier, Unreadable
+
+HERE = Path(__file__).resolve().parent
+MOST_CLASSES = 20
+HOUR = 3600
+UNFAMILIAR = (
+    "⚠️ This picture is unlike the pictures the model was trained on. The answer may well be wrong: the model can only "
+    "choose among the classes it knows."
+)
+CSS = """
+.gradio-container {width: 100% !important; max-width: 1000px !important; margin: 0 auto !important}
+#warning:has(p) {border-left: 4px solid #d97706; padding-left: 12px}
+"""
+
+
+def create_app(folder: Path = HERE) -> gr.Blocks:
+    """The app for the model folder ``folder``. Raises ValueError where a file of the model was changed."""
+    classifier = Classifier.load(folder)
+
+    def predict(picture: dict[str, Any] | None) -> tuple[dict[str, float] | None, str]:
+        """What a picture shows: the probability of each class, and a warning where the picture is unfamiliar."""
+        if picture is None:
+            return None, ""
+        if not picture.get("path"):
+            raise gr.Error("Send the picture as a file.", print_exception=False)
+        try:
+            prediction = classifier.predict([picture["path"]])[0]
+        except Unreadable as error:
+            raise gr.Error(
+                f"This picture cannot be used. {error}", title="Not readable", print_exception=False
+            ) from error
+        return prediction.probabilities, UNFAMILIAR if prediction.unfamiliar else ""
+
+    title = str(classifier.info.get("title") or "What is it?")
+    with gr.Blocks(title=title, delete_cache=(HOUR, HOUR), analytics_enabled=False) as app:
+        gr.HTML(f"<h1>{html.escape(title)}</h1>", padding=False, elem_id="title")
+        with gr.Row():
+            with gr.Column():
+                picture = gr.Image(
+                    label="Picture",
+                    type="filepath",
+                    sources=["upload", "webcam", "clipboard"],
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    buttons=[],
+                    height=360,
+                    elem_id="picture",
+                )
+            with gr.Column():
+                answer = gr.Label(label="What it shows", num_top_classes=MOST_CLASSES, elem_id="answer")
+                warning = gr.Markdown(elem_id="warning")
+        if examples := sorted((folder / "examples").glob("*.jpg")):
+            gr.Examples([[str(example)] for example in examples], [picture], label="Try one of these")
+        # preprocess=False: Gradio would open the picture itself, by other rules than those the model was trained with
+        picture.change(
+            predict, picture, [answer, warning], preprocess=False, api_name="predict", show_progress="minimal",
+            concurrency_limit=1,
+        )  # fmt: skip
+    return app
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    create_app().queue(max_size=32).launch(
+        show_error=True,
+        ssr_mode=False,
+        max_file_size="20mb",
+        run_history=False,
+        enable_monitoring=False,
+        footer_links=["api", "gradio"],
+        css=CSS,
+    )

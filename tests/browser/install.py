@@ -1,0 +1,84 @@
+"""The Chromium that the browser tests drive: the one that is here, else installed.
+
+    python tests/browser/install.py
+
+It uses the environment variable CHROME, an installed Chromium or Chrome, or one that Playwright has downloaded before.
+Where there is none it installs Debian's package (as root on Debian), or Playwright's own download (everywhere else).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+APPLICATIONS = (
+    Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
+    Path("/Applications/Chromium.app/Contents/MacOS/Chromium"),
+)
+MISSING = "There is no Chromium here. 'make test' installs one, or set CHROME to the path of a Chromium or Chrome."
+
+
+def find_chromium() -> Path | None:
+    """The browser to drive, or None. CHROME goes first, and is None where it points to nothing."""
+    chosen = os.environ.get("CHROME")
+    if chosen:
+        found = shutil.which(chosen)
+        return Path(found) if found else None
+    on_path = (Path(found) for found in map(shutil.which, NAMES) if found)
+    applications = (path for path in APPLICATIONS if path.exists())
+    return next(on_path, None) or next(applications, None) or _playwrights_own()
+
+
+def main() -> int:
+    """Say which browser is used, after installing one where there is none. 1 where that failed."""
+    if find_chromium() is None:
+        if os.environ.get("CHROME"):
+            print(f"CHROME is {os.environ['CHROME']}, and there is no program of that name. Correct it or unset it.")
+            return 1
+        _install()
+    browser = find_chromium()
+    print(MISSING if browser is None else f"Browser for the tests: {browser}", flush=True)
+    return 0 if browser else 1
+
+
+def _install() -> None:
+    if _is_debian() and _is_root() and shutil.which("apt-get"):
+        print("Installing Debian's Chromium (apt-get, about 100 MB) ...", flush=True)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        packages = ["chromium", "fonts-dejavu-core"]
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+    else:
+        print("Downloading Playwright's Chromium (about 150 MB) ...", flush=True)
+        with_libraries = ["--with-deps"] if sys.platform == "linux" and _is_root() else []
+        subprocess.run([sys.executable, "-m", "playwright", "install", *with_libraries, "chromium"], check=False)
+
+
+def _is_debian() -> bool:
+    release = Path("/etc/os-release")
+    return release.exists() and "ID=debian" in release.read_text().split()
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _playwrights_own() -> Path | None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = Path(playwright.chromium.executable_path)
+    return path if path.exists() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

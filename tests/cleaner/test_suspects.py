@@ -1,0 +1,115 @@
+"""The cleaning queue: likely wrong labels first, two labels for one picture before all, never a test image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cleaner.decisions import keep, relabel, remove, undo
+from cleaner.suspects import suspects
+from pipeline.store import NewImage
+from tests.cleaner.fabricate import Shot, run_with, workspace_with
+
+SHOTS = [
+    Shot("sure ant", "ant", "train", (0.98, 0.01, 0.01)),
+    Shot("bee called ant", "ant", "train", (0.04, 0.94, 0.02)),
+    Shot("doubtful ant", "ant", "valid", (0.5, 0.3, 0.2)),
+    Shot("sure bee", "bee", "valid", (0.01, 0.97, 0.02)),
+    Shot("cat called bee", "bee", "valid", (0.1, 0.2, 0.7)),
+    Shot("test cat called ant", "ant", "test", (0.0, 0.0, 1.0)),
+]
+
+
+@pytest.fixture
+def made(tmp_path: Path):
+    workspace, ids = workspace_with(tmp_path / "w", SHOTS)
+    return workspace, ids, run_with(workspace, ids, SHOTS)
+
+
+def names(queue, ids) -> list[str]:
+    back = {image: name for name, image in ids.items()}
+    return [back[image] for image in queue["id"]]
+
+
+def test_the_queue_is_ordered_by_loss_and_holds_every_train_and_valid_image(made):
+    workspace, ids, run = made
+    queue = suspects(workspace, run)
+    assert names(queue, ids) == ["bee called ant", "cat called bee", "doubtful ant", "sure bee", "sure ant"]
+    assert queue["loss"].is_monotonic_decreasing and queue["score"].between(0, 1).all()
+    assert list(queue.columns[:6]) == ["id", "file", "label", "suggested", "score", "why"]
+    first = queue.iloc[0]
+    assert (first["label"], first["suggested"]) == ("ant", "bee")
+    assert first["why"] == "The model sees bee (94%), ant 4%."
+    assert queue.iloc[-1]["why"] == "The model agrees with ant (98%)."
+
+
+def test_a_test_image_is_never_in_the_queue(made):
+    workspace, ids, run = made
+    assert ids["test cat called ant"] not in set(suspects(workspace, run)["id"])
+
+
+def test_what_was_decided_on_since_the_run_leaves_the_queue_and_an_undo_brings_it_back(made):
+    workspace, ids, run = made
+    before = suspects(workspace, run)
+    keep(workspace, ids["doubtful ant"])
+    relabel(workspace, ids["bee called ant"], "bee")
+    remove(workspace, ids["cat called bee"])
+    assert names(suspects(workspace, run), ids) == ["sure bee", "sure ant"]
+    undo(workspace, 3)
+    assert suspects(workspace, run).equals(before)
+
+
+def test_what_was_decided_on_before_the_run_comes_back_with_half_its_score(made):
+    workspace, ids, _ = made
+    keep(workspace, ids["bee called ant"])
+    run = run_with(workspace, ids, SHOTS, name="later")
+    queue = suspects(workspace, run).set_index("id")
+    assert queue.index[0] == ids["cat called bee"]
+    row = queue.loc[ids["bee called ant"]]
+    assert row["score"] == pytest.approx(0.48) and "decided on it before" in row["why"]
+
+
+CONFLICT = [
+    Shot("a wrong one", "ant", "train", (0.01, 0.98, 0.01)),
+    Shot("copy called ant", "ant", "train", (0.45, 0.55, 0.0), group="copy called bee"),
+    Shot("copy called bee", "bee", "train", (0.45, 0.55, 0.0), group="copy called bee"),
+    Shot("sure cat", "cat", "train", (0.0, 0.01, 0.99)),
+]
+
+
+def test_two_copies_with_two_labels_put_the_less_likely_one_first(tmp_path: Path):
+    workspace, ids = workspace_with(tmp_path / "w", CONFLICT)
+    queue = suspects(workspace, run_with(workspace, ids, CONFLICT))
+    assert names(queue, ids) == ["copy called ant", "a wrong one", "copy called bee", "sure cat"]
+    assert queue.iloc[0]["score"] == 1 and queue.iloc[0]["suggested"] == "bee"
+    assert queue.iloc[0]["why"].startswith("The same picture is also called bee.")
+    assert queue.iloc[2]["score"] == 0.5
+
+
+def test_once_a_person_decided_on_one_copy_the_other_is_asked_to_follow(tmp_path: Path):
+    workspace, ids = workspace_with(tmp_path / "w", CONFLICT)
+    run = run_with(workspace, ids, CONFLICT)
+    keep(workspace, ids["copy called ant"])
+    queue = suspects(workspace, run)
+    assert names(queue, ids)[0] == "copy called bee" and queue.iloc[0]["suggested"] == "ant"
+    relabel(workspace, ids["copy called bee"], "ant")
+    assert names(suspects(workspace, run), ids) == ["a wrong one", "sure cat"]
+
+
+def test_one_file_found_under_two_names_is_a_conflict_until_a_person_decides(tmp_path: Path):
+    workspace, ids = workspace_with(tmp_path / "w", SHOTS)
+    again = workspace.store.image(ids["sure bee"])
+    workspace.store.add_images([NewImage(again["id"], again["file"], 1, "cat", "folder", "cat/the same.jpg")])
+    run = run_with(workspace, ids, SHOTS)
+    row = suspects(workspace, run).set_index("id").loc[ids["sure bee"]]
+    assert row["score"] == 0.5 and row["why"].startswith("The same picture is also called cat.")
+    keep(workspace, ids["sure bee"])
+    later = suspects(workspace, run_with(workspace, ids, SHOTS, name="later")).set_index("id").loc[ids["sure bee"]]
+    assert later["score"] < 0.1 and "also called" not in later["why"]
+
+
+def test_the_queue_of_a_run_without_images_is_empty_and_has_its_columns(tmp_path: Path):
+    workspace, ids = workspace_with(tmp_path / "w", [])
+    queue = suspects(workspace, run_with(workspace, ids, []))
+    assert queue.empty and list(queue.columns[:6]) == ["id", "file", "label", "suggested", "score", "why"]

@@ -1,0 +1,154 @@
+"""What every test stands on: no network but this machine, a workspace, real photographs, a stand-in of the hub."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+from tests.hub_stand_in import HubStandIn
+
+if TYPE_CHECKING:
+    from pipeline.workspace import Workspace
+
+PRIVATE = Path(tempfile.mkdtemp(prefix="winnow-tests-"))
+PHOTOGRAPHS_PER_CLASS = 8
+
+# For the tests and the processes that they start. Set here, before any test module imports one of the libraries.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HOME=str(PRIVATE / "huggingface"),
+    GRADIO_ANALYTICS_ENABLED="False",
+    GRADIO_TEMP_DIR=str(PRIVATE / "gradio"),
+    NO_PROXY="127.0.0.1,localhost",
+)
+for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT"):
+    os.environ.pop(name, None)
+
+# Property tests share two cores with everything else: a slow example is no failure.
+settings.register_profile("winnow", deadline=None, print_blob=True)
+settings.load_profile("winnow")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A new, empty workspace."""
+    from pipeline.workspace import Workspace
+
+    return Workspace.create(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def starter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole starter set as class folders. Shared by all tests: read only."""
+    from pipeline.starter_set import write_starter
+
+    return write_starter(tmp_path_factory.mktemp("starter") / "starter")
+
+
+@pytest.fixture(scope="session")
+def photographs(starter_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """About 40 real photographs as class folders (8 a class). Shared by all tests: read only."""
+    target = tmp_path_factory.mktemp("photographs") / "photographs"
+    for folder in sorted(path for path in starter_folder.iterdir() if path.is_dir()):
+        (target / folder.name).mkdir(parents=True)
+        for picture in sorted(folder.iterdir())[:PHOTOGRAPHS_PER_CLASS]:
+            shutil.copy(picture, target / folder.name / picture.name)
+    return target
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
+    """A stand-in of the Hugging Face Hub; child processes find it with ``env={**os.environ, **hub.environment}``."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with HubStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Fails a test that connects to another machine; names are not looked up, as on a machine without a network.
+
+    A test marked ``network`` goes free. Only this process is watched. Yields the attempts so far.
+    """
+    attempts: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("network") is None:
+            for method in ("connect", "connect_ex", "sendto"):
+                patch.setattr(socket.socket, method, _guarded(getattr(socket.socket, method), attempts))
+            patch.setattr(socket, "getaddrinfo", _without_names(socket.getaddrinfo))
+        yield attempts
+    if attempts:
+        pytest.fail(f"This test tried to reach another machine: {', '.join(attempts)}", pytrace=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a GPU or the internet are skipped where there is none."""
+    if any(item.get_closest_marker("gpu") for item in items) and not _has_gpu():
+        _skip(items, "gpu", "needs a CUDA device")
+    if os.environ.get("WINNOW_NETWORK") != "1":
+        _skip(items, "network", "needs the internet: set WINNOW_NETWORK=1")
+
+
+def pytest_sessionfinish() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(PRIVATE, ignore_errors=True)
+
+
+def _skip(items: list[pytest.Item], marker: str, reason: str) -> None:
+    for item in items:
+        if item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _guarded(original: Callable[..., Any], attempts: list[str]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, *arguments: Any) -> Any:
+        address = arguments[-1]
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
+            attempts.append(f"{address[0]} port {address[1]}")
+            raise ConnectionRefusedError(f"tests may not reach {address[0]}, only this machine")
+        return original(self, *arguments)
+
+    return guarded
+
+
+def _is_here(host: str) -> bool:
+    if host in ("", "localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.split("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _without_names(original: Callable[..., Any]) -> Callable[..., Any]:
+    def getaddrinfo(
+        host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[Any]:  # the parameters' names are those of the standard library
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in (None, "", "localhost"):
+            flags |= socket.AI_NUMERICHOST  # fails for a name, without asking any server
+        result: list[Any] = original(host, port, family, type, proto, flags)
+        return result
+
+    return getaddrinfo

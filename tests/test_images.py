@@ -1,0 +1,391 @@
+"""The one decode: each defect gets its verdict and its reason, each odd but good picture its RGB."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from pipeline.images import (
+    LARGE_SIDE,
+    THUMBNAIL_SIDE,
+    VERDICTS,
+    Checked,
+    check,
+    examine,
+    fingerprint,
+    large_picture,
+    save_thumbnail,
+)
+from pipeline.predict import open_image
+from pipeline.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPUS = ROOT.parent / "shared" / "corpus"
+KNOWN_MISSES = {"dev/images/img_01371.tif"}  # a TIFF that another decoder accepts, and Pillow does too
+SECONDS_FOR_THE_CORPUS = 120
+MEGABYTES_FOR_THE_CORPUS = 800
+
+
+def picture(width: int = 120, height: int = 80, mode: str = "RGB") -> Image.Image:
+    """Red top left, green top right, blue bottom left, with some texture: wrong turns and colours show."""
+    ramp = np.linspace(0, 60, width, dtype=np.uint8)[None, :, None] * np.ones((height, 1, 3), np.uint8)
+    image = Image.fromarray(ramp)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, width // 3, height // 3), fill="red")
+    draw.rectangle((2 * width // 3, 0, width, height // 3), fill="lime")
+    draw.rectangle((0, 2 * height // 3, width // 3, height), fill="blue")
+    return image.convert(mode)
+
+
+def saved(image: Image.Image, encoding: str, **options: object) -> bytes:
+    target = io.BytesIO()
+    image.save(target, encoding, **options)
+    return target.getvalue()
+
+
+def photograph(folder: Path) -> bytes:
+    return next(path for path in sorted(folder.rglob("*.jpg"))).read_bytes()
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    return start + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+# --- what is no picture, or only part of one
+
+
+@pytest.mark.parametrize(
+    ("data", "verdict", "words"),
+    [
+        (b"", "empty", "empty"),
+        (b"<!DOCTYPE html>\n<html><body>404</body></html>", "not_an_image", "web page"),
+        (b"  \n<HTML><head></head></HTML>", "not_an_image", "web page"),
+        (b"just some text", "not_an_image", "not a picture"),
+        (b"\0" * 4000, "not_an_image", "not a picture"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported", "save it as JPEG or PNG"),
+        (b'<?xml version="1.0"?><svg/>', "unsupported", "save it as JPEG or PNG"),
+        (b"%PDF-1.7\n1 0 obj", "unsupported", "save it as JPEG or PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "unsupported", "save it as JPEG or PNG"),
+        (b"8BPS\0\1" + b"\0" * 40, "unsupported", "save it as JPEG or PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported", "save it as JPEG or PNG"),
+        (b"PK\x03\x04" + b"\0" * 60, "unsupported", "save it as JPEG or PNG"),
+        (b"\xff\xd8\xff", "corrupt", "begins like a picture"),
+        (b"\x89PNG\r\n\x1a\n", "corrupt", "begins like a picture"),
+        (b"GIF89a", "corrupt", "begins like a picture"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "corrupt", "begins like a picture"),
+    ],
+)
+def test_what_is_no_picture_has_a_verdict_and_a_reason(data: bytes, verdict: str, words: str) -> None:
+    checked = check(data)
+    assert (checked.verdict, checked.usable) == (verdict, False)
+    assert words in checked.reason
+    assert examine(data)[1] is None
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.5, 0.7, 0.9, 0.99])
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_a_truncated_file_is_set_aside_with_its_reason(photographs: Path, encoding: str, fraction: float) -> None:
+    data = photograph(photographs)
+    whole = data if encoding == "JPEG" else saved(open_image(data), encoding)
+    assert check(whole).verdict == "ok"
+    checked = check(whole[: int(len(whole) * fraction)])
+    assert checked.verdict in ("truncated", "corrupt"), checked
+    assert checked.reason.endswith(".") and not checked.usable
+
+
+def test_a_truncated_jpeg_is_called_that_and_keeps_its_facts(photographs: Path) -> None:
+    data = photograph(photographs)
+    checked = check(data[: len(data) // 2])
+    assert checked.verdict == "truncated" and checked.reason == "The file ends before the picture does."
+    assert (checked.format, checked.mode, checked.frames) == ("JPEG", "RGB", 1)
+    assert checked.width and checked.height
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_jpeg_without_its_end_marker_is_not_simply_ok(photographs: Path, lost: int) -> None:
+    assert check(photograph(photographs)[:-lost]).verdict in ("suspect", "truncated")
+
+
+@pytest.mark.parametrize(("width", "height"), [(8_000, 6_251), (30_000, 30_000), (65_000, 65_000), (2**31 - 1, 1)])
+def test_a_bomb_is_refused_by_its_header_without_decoding(width: int, height: int) -> None:
+    began = time.monotonic()
+    checked = check(png_of_size(width, height))
+    assert checked.verdict == "too_large" and "megapixels" in checked.reason
+    assert time.monotonic() - began < 1
+
+
+def test_a_picture_of_exactly_the_limit_is_not_too_large() -> None:
+    assert check(png_of_size(8_000, 6_250)).verdict != "too_large"
+    assert check(saved(Image.new("1", (8_000, 6_250)), "PNG")).verdict == "ok"
+
+
+# --- what decodes, but a second look objects
+
+
+def test_a_png_with_a_wrong_checksum_is_not_ok() -> None:
+    data = bytearray(saved(picture(), "PNG"))
+    end = data.rindex(b"IDAT") - 4
+    length = struct.unpack(">I", data[end : end + 4])[0]
+    data[end + 8 + length] ^= 0xFF  # the checksum of the last piece of picture
+    checked = check(bytes(data))
+    assert checked.verdict in ("suspect", "corrupt") and checked.reason
+
+
+def test_a_jpeg_with_a_zeroed_block_is_suspect_and_kept(photographs: Path) -> None:
+    data = bytearray(photograph(photographs))
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(400)
+    checked = check(bytes(data))
+    assert checked.verdict == "suspect" and checked.usable
+    assert checked.reason.startswith("It decodes, but")
+
+
+def test_a_good_picture_with_rubbish_behind_it_is_kept(photographs: Path) -> None:
+    assert check(photograph(photographs) + b"rubbish" * 100).usable
+
+
+# --- what is odd, but good
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_every_format_that_is_promised_is_read(encoding: str) -> None:
+    checked = check(saved(picture(), encoding))
+    assert checked == Checked("ok", "", encoding, checked.mode, 120, 80, 1, 1)
+
+
+def modes_of_formats() -> list[tuple[str, str]]:
+    none = {("JPEG", "P"), ("JPEG", "RGBA"), ("JPEG", "LA"), ("PNG", "CMYK"), ("GIF", "CMYK")}
+    formats, modes = ("JPEG", "PNG", "TIFF", "WEBP", "GIF"), ("L", "1", "P", "RGB", "CMYK", "RGBA", "LA")
+    return [(encoding, mode) for encoding in formats for mode in modes if (encoding, mode) not in none]
+
+
+@pytest.mark.parametrize(("encoding", "mode"), modes_of_formats())
+def test_every_mode_becomes_rgb_that_looks_the_same(encoding: str, mode: str) -> None:
+    data = saved(picture().convert(mode), encoding)
+    checked, image = examine(data)
+    assert checked.verdict == "ok" and image is not None and image.mode == "RGB"
+    want = picture().convert("L" if mode in ("1", "L", "LA") else "RGB").convert("RGB")
+    corner = np.asarray(image)[10:20, 10:30].mean(axis=(0, 1))
+    assert np.abs(corner - np.asarray(want)[10:20, 10:30].mean(axis=(0, 1))).max() < 40
+
+
+def test_cmyk_jpegs_are_not_negatives() -> None:
+    image = open_image(saved(Image.new("CMYK", (32, 32), (0, 255, 255, 0)), "JPEG"))
+    red, green, blue = np.asarray(image)[16, 16]
+    assert red > 180 and green < 60 and blue < 60
+
+
+def test_sixteen_bits_are_scaled_to_eight_not_cut_off() -> None:
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None, :].repeat(16, axis=0)
+    for encoding in ("PNG", "TIFF"):
+        checked, image = examine(saved(Image.fromarray(ramp), encoding))
+        assert checked.verdict == "ok" and image is not None
+        assert np.abs(np.asarray(image)[8, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+def test_transparent_parts_are_white() -> None:
+    see_through = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
+    see_through.paste((0, 0, 255, 255), (0, 0, 10, 20))
+    for image in (open_image(saved(see_through, "PNG")), open_image(saved(see_through, "WEBP", lossless=True))):
+        assert image.getpixel((15, 10)) == (255, 255, 255) and image.getpixel((5, 10)) == (0, 0, 255)
+    palette = Image.new("P", (20, 20), 0)
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    palette.paste(1, (0, 0, 10, 20))
+    image = open_image(saved(palette, "PNG", transparency=0))
+    assert image.getpixel((15, 10)) == (255, 255, 255) and image.getpixel((5, 10)) == (0, 0, 255)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotated_pictures_are_shown_upright(orientation: int) -> None:
+    undo = {
+        **{2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM},
+        **{5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE},
+        **{8: Image.Transpose.ROTATE_270},
+    }
+    stored = picture().transpose(undo[orientation]) if orientation > 1 else picture()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    checked, image = examine(saved(stored, "PNG", exif=exif))
+    assert (checked.exif_orientation, checked.width, checked.height) == (orientation, 120, 80)
+    assert image is not None and np.array_equal(np.asarray(image), np.asarray(picture()))
+    assert image.getexif().get(0x0112) is None
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255])
+def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    checked = check(saved(picture(), "JPEG", exif=exif))
+    assert (checked.verdict, checked.exif_orientation, checked.width) == ("ok", 1, 120)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_exif_does_not_spoil_a_good_picture() -> None:
+    data = saved(picture(), "JPEG")
+    segment = b"Exif\0\0" + b"II*\0\xff\xff\xff\xff" + b"\1" * 20
+    checked = check(data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:])
+    assert checked.usable and checked.exif_orientation == 1
+
+
+@pytest.mark.parametrize("encoding", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_an_animation_the_first_frame_counts(encoding: str) -> None:
+    others = [Image.new("RGB", (120, 80), colour) for colour in ("white", "black")]
+    data = saved(picture(), encoding, save_all=True, append_images=others)
+    checked, image = examine(data)
+    assert checked.verdict == "ok" and checked.frames == 3 and image is not None
+    assert image.getpixel((10, 10))[0] > 200 and image.getpixel((60, 60))[0] < 100
+
+
+def test_a_picture_of_several_views_is_as_good_as_any() -> None:
+    data = saved(picture(), "MPO", save_all=True, append_images=[picture()])
+    checked = check(data)
+    assert (checked.verdict, checked.reason, checked.format, checked.frames) == ("ok", "", "MPO", 2)
+
+
+def test_a_single_pixel_and_a_long_strip_are_pictures() -> None:
+    for size in ((1, 1), (1, 5_000), (5_000, 1)):
+        checked, image = examine(saved(Image.new("RGB", size, "red"), "PNG"))
+        assert checked.verdict == "ok" and image is not None
+        assert len(fingerprint(image).phash) == 8
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of what it mends
+def test_no_bytes_whatever_raise(photographs: Path) -> None:
+    draw = random.Random(0)
+    seeds = [photograph(photographs)] + [saved(picture(), e) for e in ("PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")]
+    for turn in range(140):
+        data = bytearray(seeds[turn % len(seeds)])
+        for _ in range(draw.choice((1, 8, 64))):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        checked = check(bytes(data[: draw.randrange(len(data))] if turn % 3 == 0 else data))
+        assert checked.verdict in VERDICTS
+        assert bool(checked.reason) == (checked.verdict != "ok")
+
+
+# --- fingerprints and thumbnails
+
+
+def test_the_same_pixels_have_the_same_fingerprint_whatever_the_file() -> None:
+    one = fingerprint(open_image(saved(picture(), "PNG")))
+    two = fingerprint(open_image(saved(picture(), "BMP")))
+    assert one == two and len(one.phash) == 8 and len(one.tiny) == 32 * 32 * 3
+
+
+def test_other_pixels_or_another_shape_have_another_fingerprint() -> None:
+    changed = picture()
+    changed.putpixel((60, 40), (255, 255, 255))
+    wide, high = Image.new("RGB", (20, 10)), Image.new("RGB", (10, 20))
+    assert len({fingerprint(image).pixels for image in (picture(), changed, wide, high)}) == 4
+
+
+def test_a_recompressed_picture_has_nearly_the_same_hash(photographs: Path) -> None:
+    original = open_image(photograph(photographs))
+    again = open_image(saved(original, "JPEG", quality=60))
+    apart = [np.unpackbits(np.frombuffer(fingerprint(i).phash, np.uint8)) for i in (original, again)]
+    assert int((apart[0] != apart[1]).sum()) <= 6
+
+
+def test_a_thumbnail_is_small_and_carries_no_metadata(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    image = open_image(saved(picture(1200, 300), "JPEG", exif=exif, comment=b"where I live"))
+    file = save_thumbnail(image, tmp_path / "a" / "b.jpg")
+    with Image.open(file) as thumbnail:
+        assert thumbnail.size == (THUMBNAIL_SIDE, 64) and thumbnail.format == "JPEG"
+        assert not thumbnail.getexif() and "comment" not in thumbnail.info
+    assert image.size == (1200, 300)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.jpg"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (6_000, 1), (1, 6_000)])
+def test_any_shape_has_a_thumbnail(tmp_path: Path, size: tuple[int, int]) -> None:
+    with Image.open(save_thumbnail(Image.new("RGB", size), tmp_path / "t.jpg")) as thumbnail:
+        assert max(thumbnail.size) <= THUMBNAIL_SIDE and min(thumbnail.size) >= 1
+
+
+def test_the_large_picture_is_made_once_and_found_in_the_trash_too(workspace: Workspace) -> None:
+    image_id, file = workspace.keep(saved(picture(3000, 1500), "JPEG"), "jpg")
+    workspace.to_trash(file)
+    target = large_picture(workspace, image_id, file)
+    with Image.open(target) as large:
+        assert large.size == (LARGE_SIDE, LARGE_SIDE // 2)
+    made = target.stat().st_mtime_ns
+    assert large_picture(workspace, image_id, file).stat().st_mtime_ns == made
+    assert workspace.thumbnails in target.parents
+
+
+# --- a corpus of real odd files
+
+CHECK_CORPUS = """
+import csv, json, sys
+from pathlib import Path
+from pipeline.images import check
+corpus = Path(sys.argv[1])
+answers = {}
+for row in csv.DictReader((corpus / "truth_dev.csv").open(encoding="utf-8", newline="")):
+    checked = check((corpus / row["file"]).read_bytes())
+    answers[row["file"]] = [checked.usable, checked.verdict, checked.reason, checked.width, checked.height,
+                            checked.frames, checked.exif_orientation, checked.format]
+import resource
+answers["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.skipif(not (CORPUS / "truth_dev.csv").exists(), reason="the corpus of odd pictures is not here")
+@pytest.mark.skipif(os.name == "nt", reason="measures memory as Unix does")
+def test_the_corpus_of_odd_pictures_is_judged_as_its_truth_says() -> None:
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHECK_CORPUS, str(CORPUS)],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        text=True,
+    )
+    answers = json.loads(done.stdout)
+    assert time.monotonic() - began < SECONDS_FOR_THE_CORPUS
+    assert answers.pop("megabytes") < MEGABYTES_FOR_THE_CORPUS
+    with (CORPUS / "truth_dev.csv").open(encoding="utf-8", newline="") as lines:
+        truth = {row["file"]: row for row in csv.DictReader(lines)}
+    wrong = {file for file, row in truth.items() if _wrong(row, answers[file])}
+    assert wrong <= KNOWN_MISSES, sorted(wrong - KNOWN_MISSES)
+    suspects = {file for file, answer in answers.items() if answer[1] == "suspect"}
+    assert {file for file in suspects if "suspect" not in truth[file]["flags"]} == set()
+
+
+def _wrong(row: dict[str, str], answer: list[object]) -> bool:
+    usable, verdict, reason, width, height, frames, orientation, encoding = answer
+    assert verdict in VERDICTS and bool(reason) == (verdict != "ok")
+    if row["verdict"] == "either":
+        return False
+    if row["verdict"] == "reject":
+        return bool(usable)
+    facts = (str(width), str(height), str(frames), str(orientation), encoding)
+    expected = (
+        row["upright_width"],
+        row["upright_height"],
+        row["n_frames"],
+        row["orientation"].replace("0", "") or "1",
+        row["format"],
+    )
+    return not usable or facts != expected
