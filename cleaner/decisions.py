@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.errors import StoreError, UsageError
+from pipeline.records import Decision, State
 from pipeline.sources import clean_label
-from pipeline.store import Decision, State
 from pipeline.workspace import Workspace
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from cleaner.review import judged, probability_of
+from pipeline.records import Decision
 from pipeline.runs import Run
-from pipeline.store import Decision
 from pipeline.workspace import Workspace
 
 COLUMNS = ["id", "file", "label", "suggested", "score", "why", "split", "probability", "suggested_probability", "loss"]
@@ -64,7 +64,7 @@ def _scored(seen: pd.DataFrame) -> pd.DataFrame:
 def _why(label: str, predicted: str, own: float, best: float) -> str:
     if label == predicted:
         return f"The model agrees with {label} ({_percent(own)})."
-    return f"The model sees {predicted} ({_percent(best)}) and {label} {_percent(own)}."
+    return f"The model sees {predicted} ({_percent(best)}), {label} {_percent(own)}."
 
 
 def _percent(share: float) -> str:

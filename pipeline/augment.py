@@ -13,9 +13,11 @@ from pipeline.predict import Preprocessing, normalise
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far random views may go. ``min_scale``: smallest share of the area a crop keeps (0 to 1]; ``degrees``: turn to
-    either side; ``flip``, ``flip_vertical``, ``quarter_turns``: whether these may happen; ``light``: largest change of
-    brightness and contrast (0 to 1); ``stretch``: largest change of the aspect ratio (at least 1).
+    """How far random views may go.
+
+    ``min_scale``: smallest share of the area a crop keeps (0 to 1]; ``degrees``: turn to either side; ``flip``,
+    ``flip_vertical``, ``quarter_turns``: whether these may happen; ``light``: largest change of brightness and contrast
+    (0 to 1); ``stretch``: largest change of the aspect ratio (at least 1).
     """
 
     min_scale: float = 0.5

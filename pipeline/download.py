@@ -6,7 +6,7 @@ import csv
 import queue
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from pipeline.arrivals import Arrival, Arrivals, arriving
 from pipeline.errors import SourceError, UsageError
 from pipeline.fetch import Fetch, FetchLimits
+from pipeline.records import NewImage
 from pipeline.sources import clean_label
 from pipeline.stage import Progress, Stage
-from pipeline.store import NewImage
 from pipeline.workspace import Workspace
 
 MAX_ROWS = 100_000
@@ -29,13 +29,15 @@ AGAIN = "It is tried again at the next download."
 
 @dataclass(frozen=True)
 class DownloadConfig:
-    """``urls``: a CSV file with the columns url and label, put in as candidates first; else the candidates there are.
+    """``urls``: a CSV file with the columns url and label, put in as candidates first; else the candidates there are
+    (``only`` these (url, label) pairs, where given).
 
     ``allow_hosts`` are exact ``host:port`` strings exempt from the address rule (one's own server). ``max_bytes`` and
     ``seconds`` are for each URL; ``connections`` are open at once, ``per_host`` of them to one host.
     """
 
     urls: str | None = None
+    only: tuple[tuple[str, str], ...] = ()
     allow_hosts: tuple[str, ...] = ()
     max_bytes: int = 32 << 20
     seconds: float = 30.0
@@ -86,7 +88,7 @@ def download(
     """
     config = config or DownloadConfig()
     ledger = _Ledger(workspace)
-    ledger.take_up(config.urls)
+    ledger.take_up(config)
     yield ledger.progress()
     if not ledger.open:
         return ledger.summary()
@@ -150,28 +152,33 @@ class _Ledger:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.open: dict[str, list[Mapping[str, Any]]] = {}
+        self.known: set[str] = set()
         self.results: list[Result] = []
         self.counts: Counter[str] = Counter()
         self.problems: tuple[str, ...] = ()
         self.note = "Downloading pictures"
 
-    def take_up(self, urls: str | None) -> None:
+    def take_up(self, config: DownloadConfig) -> None:
         """Find out what there is to do; what is here already is put on record without asking for it."""
-        here = {row["name"]: row for row in self.workspace.store.sources().to_dict("records")}
-        for row in self._candidates(urls):
+        sources = self.workspace.store.sources().to_dict("records")
+        here = {row["name"]: row for row in sources}
+        self.known = {row["image_id"] for row in sources}
+        ended = []
+        for row in self._candidates(config):
             source = here.get(row["url"])
             if not _is_open(row):
-                self._repeat(row, urls is not None)
+                self._repeat(row, bool(config.urls or config.only))
             elif source is not None:
                 status = "stored" if source["claimed_label"] == row["label"] else "duplicate"
-                self._end(row, status, None, "It is here already.", source["image_id"])
+                ended.append(self._end(row, status, None, "It is here already.", source["image_id"]))
             else:
                 self.open.setdefault(row["url"], []).append(row)
+        self.workspace.store.record_downloads([asdict(result) for result in ended])
 
-    def _candidates(self, urls: str | None) -> list[dict[str, Any]]:
-        wanted: set[tuple[str, str]] | None = None
-        if urls is not None:
-            listed, self.problems = _read_urls(Path(urls))
+    def _candidates(self, config: DownloadConfig) -> list[dict[str, Any]]:
+        wanted = set(config.only) or None
+        if config.urls is not None:
+            listed, self.problems = _read_urls(Path(config.urls))
             self.workspace.store.add_candidates({"provider": "urls", "url": u, "label": c} for u, c in listed)
             wanted = set(listed)
         rows = self.workspace.store.candidates().to_dict("records")
@@ -194,27 +201,28 @@ class _Ledger:
         return [url for turn in turns for url in turn if url is not None]
 
     def record(self, arrivals: Iterable[Arrival]) -> None:
-        """Put arrivals on record: the image first, then how each of its candidates ended."""
-        for arrival in arrivals:
-            rows = self.open.pop(arrival.url)
+        """Put arrivals on record: all their images first, then how each candidate ended."""
+        ended = [(arrival, row) for arrival in arrivals for row in self.open.pop(arrival.url)]
+        if images := [_new_image(arrival, row) for arrival, row in ended if arrival.image]:
+            self.workspace.store.add_images(images)
+        results = []
+        for arrival, row in ended:
             self.note = f"Downloading pictures: {_host(arrival.url)}"
             if arrival.image is None:
                 reason = f"{arrival.reason} {AGAIN}" if arrival.again else arrival.reason
-                for row in rows:
-                    self._end(row, "skipped" if arrival.code == "noai" else "failed", arrival.code, reason, None)
+                status = "skipped" if arrival.code == "noai" else "failed"
+                results.append(self._end(row, status, arrival.code, reason, None))
+            elif arrival.image in self.known:
+                results.append(self._end(row, "duplicate", None, "The same picture is here already.", arrival.image))
             else:
-                self._record_image(arrival, rows)
+                self.known.add(arrival.image)
+                results.append(self._end(row, "stored", None, arrival.reason, arrival.image))
+        self.workspace.store.record_downloads([asdict(result) for result in results])
 
-    def _record_image(self, arrival: Arrival, rows: Sequence[Mapping[str, Any]]) -> None:
-        added = self.workspace.store.add_images(_new_image(arrival, row) for row in rows)
-        for row in rows:
-            status, reason = ("stored", arrival.reason) if added else ("duplicate", "The same picture is here already.")
-            self._end(row, status, None, reason, arrival.image)
-            added = 0
-
-    def _end(self, row: Mapping[str, Any], status: str, code: str | None, reason: str, image: str | None) -> None:
-        self.workspace.store.record_download(row["url"], row["label"], status, code, reason, image)
-        self._add(Result(row["url"], row["label"], status, code, reason, image))
+    def _end(self, row: Mapping[str, Any], status: str, code: str | None, reason: str, image: str | None) -> Result:
+        result = Result(row["url"], row["label"], status, code, reason, image)
+        self._add(result)
+        return result
 
     def _add(self, result: Result) -> None:
         self.results.append(result)

@@ -14,10 +14,10 @@ from typing import Any
 
 from pipeline.download import DownloadConfig, download
 from pipeline.errors import SourceError, UsageError, WorkspaceError
+from pipeline.records import NewImage
 from pipeline.sources import MAX_IMAGE_BYTES, PICTURE_SUFFIXES, Entry, Link, Refused, clean_label, entries
 from pipeline.stage import Progress, Stage
 from pipeline.starter_set import write_messy, write_starter
-from pipeline.store import NewImage
 from pipeline.workspace import Workspace
 
 BATCH = 64
@@ -165,7 +165,8 @@ def _download(
     workspace: Workspace, links: list[Link], allow_hosts: tuple[str, ...], failed: list[Refused]
 ) -> Stage[tuple[int, int]]:
     workspace.store.add_candidates({"url": link.url, "label": link.label, "provider": "urls"} for link in links)
-    fetched = yield from download(workspace, DownloadConfig(allow_hosts=allow_hosts))
+    pairs = tuple((link.url, link.label) for link in links)
+    fetched = yield from download(workspace, DownloadConfig(only=pairs, allow_hosts=allow_hosts))
     failed += [
         Refused(result.url, result.reason) for result in fetched.results if result.status in ("failed", "skipped")
     ]

@@ -128,7 +128,7 @@ def _header_trouble(data: bytes) -> tuple[str, str]:
         return "corrupt", "It begins like a picture, but its header is damaged or cut off."
     if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
         return "not_an_image", "It is a web page, not a picture."
-    if start.startswith((b"%pdf", b"%!ps", b"8bps", b"<svg", b"<?xml", b"pk\x03\x04")) or data[4:8] == b"ftyp":
+    if start.startswith((b"%pdf", b"%!ps", b"8bps", b"<svg", b"<?xml")) or data[4:8] == b"ftyp":
         return "unsupported", "This kind of file cannot be read here; save it as JPEG or PNG."
     return "not_an_image", "It is not a picture in a format that can be read here."
 

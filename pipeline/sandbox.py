@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pipeline.errors import PipelineError
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 START_SECONDS = 120.0
+GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _heard_from(crew: list[_Worker[Item]]) -> list[_Worker[Item]]:
 def _receive(worker: _Worker[Item], limits: Limits) -> tuple[Any, str]:
     """(the message, "") or (None, why there will be none)."""
     if not worker.connection.poll():
-        return None, f"it took longer than {limits.seconds:g} seconds"
+        return None, f"it took longer than {limits.seconds if worker.ready else START_SECONDS:g} seconds"
     try:
         message = worker.connection.recv()
     except (EOFError, ConnectionError):
@@ -143,11 +145,19 @@ def _serve(connection: Connection, function: Callable[[Any], Any], limits: Limit
             item = connection.recv()
         except (EOFError, ConnectionError):
             return
+        _alarm(limits.seconds + GRACE_SECONDS)
         try:
             answer = function(item)
         except Exception as error:  # noqa: BLE001 - told to the parent
             answer = _Raised(f"{type(error).__name__}: {error}", everyone=isinstance(error, OSError))
+        _alarm(0.0)
         connection.send(answer)
+
+
+def _alarm(seconds: float) -> None:
+    """End this process after ``seconds`` (0: never mind): the parent may be killed while a decoder hangs here."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _limit_memory(size: int) -> None:

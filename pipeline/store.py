@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pandas as pd
 
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.migrations import MIGRATIONS
+from pipeline.records import Decision, NewImage, State, Verdict
 
 BUSY_SECONDS = 30.0
 SPLITS = ("train", "valid", "test")
@@ -29,69 +30,6 @@ IMAGES_QUERY = """
     FROM images i LEFT JOIN sources s
       ON s.rowid = (SELECT min(rowid) FROM sources WHERE image_id = i.id)
 """
-
-
-@dataclass(frozen=True)
-class NewImage:
-    """An image file that lies in the workspace already, to be put on record."""
-
-    id: str
-    file: str
-    bytes: int
-    label: str | None
-    provider: str
-    name: str
-    page_url: str | None = None
-    licence: str | None = None
-    split: str | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What verify found out about one image; ``tiny`` is its 32 x 32 x 3 RGB miniature as bytes."""
-
-    id: str
-    status: str
-    verdict: str
-    reason: str
-    width: int | None = None
-    height: int | None = None
-    format: str | None = None
-    pixels: str | None = None
-    phash: bytes | None = None
-    tiny: bytes | None = None
-
-
-@dataclass(frozen=True)
-class State:
-    """What a decision can change about an image."""
-
-    labels: tuple[str, ...]
-    status: str
-    reason: str = ""
-
-    @classmethod
-    def from_json(cls, text: str) -> State:
-        """The state written by :meth:`to_json`."""
-        raw = json.loads(text)
-        return cls(tuple(raw["labels"]), raw["status"], raw.get("reason", ""))
-
-    def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One row of the journal: what was decided about an image, and what it was before."""
-
-    id: int
-    image: str
-    action: str
-    before: State
-    after: State
-    at: str
-    undone: bool = field(default=False)
 
 
 class Store:
@@ -293,14 +231,13 @@ class Store:
         where, values = (" WHERE status = ?", [status]) if status else ("", [])
         return self._frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
 
-    def record_download(
-        self, url: str, label: str, status: str, code: str | None, reason: str, sha256: str | None
-    ) -> None:
-        """Write how the download of a candidate ended."""
+    def record_downloads(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Write how the downloads of candidates ended: url, label, status, code, reason, sha256 of each."""
         with self._transaction() as db:
-            db.execute(
-                "UPDATE candidates SET status = ?, code = ?, reason = ?, sha256 = ? WHERE url = ? AND label = ?",
-                (status, code, reason, sha256, url, label),
+            db.executemany(
+                "UPDATE candidates SET status = :status, code = :code, reason = :reason, sha256 = :sha256"
+                " WHERE url = :url AND label = :label",
+                results,
             )
 
     # --- facts -------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pandas as pd
 
 from pipeline.duplicates import group_duplicates
 from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail
+from pipeline.records import Verdict
 from pipeline.sandbox import Limits, map_in_workers
 from pipeline.split import SplitConfig, assign_splits, leaks
 from pipeline.stage import Progress, Stage
-from pipeline.store import Verdict
 from pipeline.workspace import Workspace
 
 BATCH_SECONDS = 1.0

@@ -95,7 +95,11 @@ def only_this_machine(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a GPU or the internet are skipped where there is none."""
+    """Tests that need a GPU or the internet are skipped where there is none; the hub's client may use an old call."""
+    for item in items:
+        if "hub" in getattr(item, "fixturenames", ()):
+            # huggingface_hub 2.4 hands httpx2 an open file in the old way when it sends a blob without Xet.
+            item.add_marker(pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"))
     if any(item.get_closest_marker("gpu") for item in items) and not _has_gpu():
         _skip(items, "gpu", "needs a CUDA device")
     if os.environ.get("WINNOW_NETWORK") != "1":

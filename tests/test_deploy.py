@@ -19,9 +19,6 @@ from pipeline.errors import DeployError
 from pipeline.stage import Progress, run
 from tests.hub_stand_in import TOKEN, HubStandIn, closed_port
 
-# huggingface_hub 2.4 hands httpx2 an open file in the old way when it sends a blob without Xet.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 README = """---
 title: Bears
 sdk: gradio

@@ -189,7 +189,7 @@ def test_candidates_are_kept_once_per_url_and_label(store: Store) -> None:
     bear = {"url": "https://example.org/1.jpg", "label": "bear", "provider": "urls"}
     assert store.add_candidates([bear, bear, {**bear, "label": "wolf"}]) == 2
     assert store.add_candidates([bear]) == 0
-    store.record_download(bear["url"], "bear", "failed", "http_404", "Not there.", None)
+    store.record_downloads([{**bear, "status": "failed", "code": "http_404", "reason": "Not there.", "sha256": None}])
     rows = store.candidates()
     assert list(rows["status"]) == ["failed", "new"]
     assert list(store.candidates("failed")["code"]) == ["http_404"]

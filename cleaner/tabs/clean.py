@@ -79,12 +79,12 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         split = gr.Dropdown(SPLITS, value=ALL, label="Split", elem_id="clean-split")
     queue = component("queue", "clean-queue")
     heading("Did it help?")
-    with gr.Row(elem_classes="w-buttons"):
-        train = gr.Button("Train again", variant="primary", elem_id="clean-train")
+    guide("Train again with the settings of the latest run, then compare the two on the same images.")
+    train = gr.Button("Train again", variant="primary", elem_id="clean-train", size="lg")
     with gr.Row(elem_classes="w-fields"):
         before = run_list("clean-before", "Before", PREVIOUS)
         after = run_list("clean-after", "After")
-        button = gr.Button("Compare", elem_id="clean-compare")
+    button = gr.Button("Compare", elem_id="clean-compare", size="lg")
     compared = gr.HTML(elem_id="clean-compared")
     _wire(tab, shared, _Widgets(run, label, split, queue, gr.State(("", 0)), train, before, after, button, compared))
 

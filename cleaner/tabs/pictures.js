@@ -16,7 +16,8 @@ const card = (row) => {
   words.append(
     line('actual', row.actual),
     line('predicted', row.predicted, row.actual === row.predicted ? '' : 'wrong'),
-    make('span', 'quiet', 'loss ' + row.loss.toFixed(2) + ', probability ' + percent(row.probability)),
+    line('probability', percent(row.probability)),
+    line('loss', row.loss.toFixed(2)),
   );
   button.append(image, words);
   return button;

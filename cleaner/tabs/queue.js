@@ -301,7 +301,6 @@ const keys = (event) => {
   }[key];
   const chosen = /^[0-9]$/.test(key) ? view.classes[key === '0' ? 9 : +key - 1] : null;
   if (!act && !chosen) return;
-  if (key.startsWith('arrow') && event.target.closest?.('[role="tab"], [role="tablist"]')) return;
   event.preventDefault();
   if (event.repeat && !key.startsWith('arrow')) return;
   if (act) act();

@@ -14,8 +14,8 @@ from cleaner import decisions
 from cleaner.suspects import decided_since, suspects
 from cleaner.tabs.show import LATEST, find_run, large, thumbnail
 from pipeline.errors import PipelineError, RunError, StoreError
+from pipeline.records import State
 from pipeline.runs import Run
-from pipeline.store import State
 from pipeline.tabs.show import count
 from pipeline.workspace import Workspace
 

@@ -22,9 +22,9 @@ from pipeline.workspace import Workspace
 
 View: TypeAlias = dict[str, Any]
 SPLITS = [
-    ("valid: never trained on", "valid"),
-    ("train: each image judged by a model that had not seen it", "train"),
-    ("test: locked; unlock it to look at single images", "test"),
+    ("valid", "valid"),
+    ("train, out-of-fold", "train"),
+    ("test, unlocked", "test"),
 ]
 MOST_CLASSES = 25
 PAGE = 12
@@ -47,13 +47,11 @@ def headline(run: Run) -> str:
     test = run.test
     if not test.get("n"):
         return show.empty("There is no test split to judge this run by", "Bring in more images, then train again.")
-    low, high = 100 * test["low"], show.percent(test["high"])
     return show.facts(
         [
-            ("test error", show.percent(test["error_rate"])),
-            ("95% interval", f"{low:.1f} to {high}"),
-            ("test images", f"{test['n']:,}"),
-            ("error of always saying the largest class", show.percent(test["baseline_error_rate"])),
+            (f"of the {test['n']:,} test images are wrong", show.percent(test["error_rate"])),
+            ("is where it lies, 95% sure", f"{100 * test['low']:.1f}–{show.percent(test['high'])}"),
+            ("would be wrong by always saying the largest class", show.percent(test["baseline_error_rate"])),
         ]
     )
 
@@ -113,7 +111,7 @@ def classes_table(seen: pd.DataFrame, names: Sequence[str]) -> str:
     table = per_class(seen, names).to_dict("records")
     rows = sorted((row for row in table if row["n"]), key=lambda row: (row["recall"], row["class"]))
     cells = [(row["class"], row["n"], _share(row["recall"]), _share(row["precision"])) for row in rows]
-    return show.table(("class", "images", "of them found (recall)", "right when said (precision)"), cells, (1, 2, 3))
+    return show.table(("class", "images", "recall", "precision"), cells, (1, 2, 3))
 
 
 def pictures_view(workspace: Workspace, seen: pd.DataFrame, page: Page) -> View:
@@ -239,7 +237,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     outputs = [w.run, w.headline, w.summary, w.matrix, w.pairs, w.classes, w.images, w.losses]
     shared.watch(tab, fill, outputs, [w.run, w.split])
     gr.on([w.run.input, w.split.input], refill, inputs, outputs, **quiet)
-    gr.on([w.matrix.cell, w.pairs.pair], cell, inputs, w.images, **quiet)
+    w.matrix.cell(cell, inputs, w.images, **quiet)
+    w.pairs.pair(cell, inputs, w.images, **quiet)
     for grid in (w.images, w.losses):
         grid.turn(turn, inputs, grid, **quiet)
         grid.open(enlarge, inputs, w.viewer, **quiet)

@@ -15,7 +15,7 @@ from gradio.components import Component
 from pipeline import jobs
 from pipeline.errors import PipelineError
 from pipeline.jobs import Job
-from pipeline.tabs.job_view import History, body, headline
+from pipeline.tabs.job_view import DOING, History, body, headline
 from pipeline.tabs.picker import Workspaces
 from pipeline.tabs.show import ago, translate
 from pipeline.workspace import Workspace
@@ -50,11 +50,13 @@ class JobPanel:
         self.ended = gr.State(None)
         self.timer = gr.Timer(1.0, active=False)
         with gr.Accordion("No job yet", open=False, visible=False, elem_id="job") as self.box:
-            self.choose = gr.Dropdown([], label="Job", visible=False, elem_id="job-choose", allow_custom_value=True)
             self.view = gr.HTML(elem_id="job-view")
             with gr.Row(elem_classes="w-buttons"):
                 self.stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="job-cancel", size="sm")
                 self.again = gr.Button("Resume", variant="primary", visible=False, elem_id="job-resume", size="sm")
+                self.choose = gr.Dropdown(
+                    [], label="Show another job", visible=False, elem_id="job-choose", allow_custom_value=True
+                )
         self.outputs = [self.box, self.choose, self.view, self.stop, self.again, self.timer, self.shown]
 
     def show(self, name: str | None, wanted: str | None = None) -> list[Any]:
@@ -171,4 +173,4 @@ def running(workspace: Workspace, *stages: str) -> Job | None:
 
 
 def _choice(job: Job) -> str:
-    return f"{job.stage.replace('_', ' ')}, {job.status}, {ago(job.started)}"
+    return f"{DOING.get(job.stage, job.stage)}, {job.status}, {ago(job.started)}"

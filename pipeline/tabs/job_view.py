@@ -78,7 +78,9 @@ def headline(job: Job, history: History) -> str:
         return f"{doing} · stopping…"
     if job.status == "queued":
         return f"{doing} · waiting for its turn"
-    parts = [doing, percent(job.done / job.total).replace(".0%", "%") if job.total else "", _left(job, history)]
+    if not history.seen:
+        return f"{doing} · starting…"
+    parts = [doing, f"{job.done / job.total:.0%}" if job.total else "", _left(job, history)]
     return " · ".join(part for part in parts if part)
 
 
@@ -108,7 +110,7 @@ def body(job: Job, history: History) -> str:
     parts = [_bar(job), f'<p class="w-note">{escape(" · ".join(_notes(job, history)))}</p>'] if job.active else []
     if not job.active:
         parts.append(f'<p class="w-ending w-{escape(job.status)}">{escape(_ending(job, history))}</p>')
-    parts += [curve(history.losses, history.valid), epoch_table(history.epochs)]
+    parts.append(f'<div class="w-plots">{curve(history.losses, history.valid)}{epoch_table(history.epochs)}</div>')
     return f'<div class="w-job" data-status="{escape(job.status)}">{"".join(parts)}</div>'
 
 
@@ -170,7 +172,7 @@ def _grid(top: float, last: int) -> str:
     for share in (0.0, 0.5, 1.0):
         y = TOP + (HEIGHT - BOTTOM - TOP) * (1 - share)
         lines += f'<line x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        lines += f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * share:.2g}</text>'
+        lines += f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * share:.3g}</text>'
     foot = HEIGHT - 6
     return (
         f'<g class="w-grid">{lines}<text x="{LEFT}" y="{foot}">step 1</text>'

@@ -11,7 +11,8 @@ import pandas as pd
 from pipeline import jobs
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.jobs import Job
-from pipeline.store import SPLITS, State
+from pipeline.records import State
+from pipeline.store import SPLITS
 from pipeline.tabs.job_panel import running
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import count, empty, escape, facts, guide, heading, picture, pictures_html, table

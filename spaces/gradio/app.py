@@ -25,6 +25,8 @@ UNFAMILIAR = (
 )
 CSS = """
 .gradio-container {width: 100% !important; max-width: 1000px !important; margin: 0 auto !important}
+#title .html-container {padding: 0 !important}
+#examples img {width: 80px !important; height: 80px !important; object-fit: cover !important}
 #warning:has(p) {border-left: 4px solid #d97706; padding-left: 12px}
 """
 
@@ -42,9 +44,7 @@ def create_app(folder: Path = HERE) -> gr.Blocks:
         try:
             prediction = classifier.predict([picture["path"]])[0]
         except Unreadable as error:
-            raise gr.Error(
-                f"This picture cannot be used. {error}", title="Not readable", print_exception=False
-            ) from error
+            raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
         return prediction.probabilities, UNFAMILIAR if prediction.unfamiliar else ""
 
     title = str(classifier.info.get("title") or "What is it?")
@@ -63,9 +63,11 @@ def create_app(folder: Path = HERE) -> gr.Blocks:
                 )
             with gr.Column():
                 answer = gr.Label(label="What it shows", num_top_classes=MOST_CLASSES, elem_id="answer")
-                warning = gr.Markdown(elem_id="warning")
+                warning = gr.Markdown(label="Warning", elem_id="warning")
         if examples := sorted((folder / "examples").glob("*.jpg")):
-            gr.Examples([[str(example)] for example in examples], [picture], label="Try one of these")
+            gr.Examples(
+                [[str(example)] for example in examples], [picture], label="Try one of these", elem_id="examples"
+            )
         # preprocess=False: Gradio would open the picture itself, by other rules than those the model was trained with
         picture.change(
             predict, picture, [answer, warning], preprocess=False, api_name="predict", show_progress="minimal",
@@ -83,5 +85,6 @@ if __name__ == "__main__":
         run_history=False,
         enable_monitoring=False,
         footer_links=["api", "gradio"],
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         css=CSS,
     )

@@ -1,0 +1,314 @@
+"""An exported folder is complete, vouches for itself, was asked in a fresh process, and appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from huggingface_hub import metadata_load
+from packaging.requirements import Requirement
+from PIL import Image
+
+from cleaner.decisions import relabel, remove
+from pipeline.deploy import read_space
+from pipeline.errors import ExportError, RunError, UsageError
+from pipeline.export import ExportConfig, Exported, _ask_fresh_process, export
+from pipeline.model_card import model_card, space_readme, title
+from pipeline.predict import Classifier
+from pipeline.runs import MANIFEST, PREDICTIONS, Run, load_run
+from pipeline.stage import run
+from pipeline.workspace import Workspace
+from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
+
+MODEL_FILES = {"README.md", "familiar.safetensors", "model.json", "model.safetensors", "predict.py"}
+APP_FILES = {"app.py", "requirements.txt"}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def info(folder: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    return read
+
+
+@pytest.fixture(scope="module")
+def space(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:  # noqa: F811
+    """A Space folder, and what the export said. Shared: read only."""
+    folder = tmp_path_factory.mktemp("export") / "Äpfel & Birnen"
+    workspace = Workspace.open(tiny_run.folder.parents[1])
+    return folder, run(export(workspace, ExportConfig(tiny_run.id, str(folder), space=True)))
+
+
+# --- what is in it -------------------------------------------------------------------------------------------------
+
+
+def test_a_space_folder_holds_the_model_the_app_and_an_example_a_class(space: tuple[Path, Exported]) -> None:
+    folder, exported = space
+    examples = {f"examples/0{number}.jpg" for number in (1, 2, 3)}
+    assert set(contents(folder)) == MODEL_FILES | APP_FILES | examples == set(exported.files)
+    assert exported.folder == str(folder)
+    assert exported.parity["images"] == 8 and exported.parity["max_difference"] <= 1e-4
+    assert exported.parity["compared_with"] == "run"
+    assert read_space(folder).sdk == "gradio", "deploy takes it as it is"
+
+
+def test_a_model_folder_holds_no_app_and_no_pictures(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    run(export(trained, ExportConfig("", str(tmp_path / "model"))))
+    assert set(contents(tmp_path / "model")) == MODEL_FILES
+    assert not (tmp_path / "model" / "README.md").read_text(encoding="utf-8").startswith("---")
+
+
+def test_model_json_vouches_for_every_file(space: tuple[Path, Exported], tiny_run: Run) -> None:  # noqa: F811
+    folder, _ = space
+    read = info(folder)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != "model.json"}
+    assert {**read["files"], **read["other_files"]} == sums
+    assert read["classes"] == list(tiny_run.classes) and read["preprocessing"]["size"] == [64, 64]
+    assert read["versions"]["torch"] == version("torch") and read["run"] == tiny_run.id
+
+
+def test_the_app_and_the_readme_may_be_changed_the_model_may_not(
+    trained: Workspace,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "space"
+    run(export(trained, ExportConfig("", str(folder), space=True)))
+    for name in ("README.md", "app.py"):
+        (folder / name).write_text("changed", encoding="utf-8")
+    assert Classifier.load(folder).classes
+    (folder / "model.safetensors").write_bytes(b"changed")
+    with pytest.raises(ValueError, match="was changed"):
+        Classifier.load(folder)
+
+
+def test_the_front_matter_and_the_requirements_name_what_is_installed(space: tuple[Path, Exported]) -> None:
+    folder, _ = space
+    card = metadata_load(folder / "README.md")
+    assert card is not None
+    assert card["title"] == "Apple, melon or pear?" and card["sdk_version"] == version("gradio")
+    assert card["python_version"] == "3.12" and len(card["short_description"]) <= 60
+    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    needed = [Requirement(line) for line in lines]
+    assert {one.name for one in needed} == {"gradio", "torch", "timm", "safetensors", "pillow", "numpy"}
+    for one in needed:
+        assert version(one.name).partition("+")[0] in one.specifier
+
+
+def test_the_card_says_how_good_it_is_and_what_is_published(
+    space: tuple[Path, Exported],
+    tiny_run: Run,  # noqa: F811
+) -> None:
+    text = (space[0] / "README.md").read_text(encoding="utf-8")
+    test = tiny_run.test
+    assert f"**Wrong on {100 * test['error_rate']:.1f} %** of {test['n']} pictures" in text
+    assert f"95 % interval {100 * test['low']:.1f} % to {100 * test['high']:.1f} %" in text
+    assert f"most frequent class is wrong on {100 * test['baseline_error_rate']:.1f} %" in text
+    assert "**are published with the Space**" in text and "| examples/02.jpg | melon |" in text
+    assert "`tf_efficientnet_lite0`, licence apache-2.0" in text
+    assert "$" not in text
+
+
+def test_odd_class_names_break_neither_the_card_nor_the_front_matter(tiny_run: Run, tmp_path: Path) -> None:  # noqa: F811
+    names = ("<script>alert(1)</script>", 'a "quoted": #name | $5', "Büffel 🐃 *")
+    record = {**tiny_run.record, "classes": list(names), "test": {**tiny_run.test, "n": 0}}
+    odd = Run(tiny_run.folder, record)
+    sources = pd.DataFrame({"source_provider": ["a|b", None], "source_licence": [None, "CC BY 4.0"]})
+    card = model_card(odd, info(tiny_run.folder), sources)
+    assert "<script>" not in card and "| a\\|b | not stated | 1 |" in card and "nothing is known" in card
+    (tmp_path / "README.md").write_text(space_readme(card, title(names), [("examples/01.jpg", names[1])]), "utf-8")
+    front = metadata_load(tmp_path / "README.md")
+    assert front is not None and front["title"] == title(names)
+    assert len(title(["x" * 300, *names])) < 80
+    assert title(["no", "yes"]) == "No or yes?"
+
+
+# --- the example pictures ------------------------------------------------------------------------------------------
+
+
+def test_examples_carry_no_metadata_and_are_never_train_pictures(
+    space: tuple[Path, Exported],
+    tiny_run: Run,  # noqa: F811
+) -> None:
+    workspace = Workspace.open(tiny_run.folder.parents[1])
+    images = workspace.store.images()
+    originals = [Image.open(workspace.image_file(str(file))) for file in images["file"]]
+    assert all(original.getexif().get_ifd(0x8825) for original in originals), "the pictures say where they were taken"
+    train = {_look(original) for original, split in zip(originals, images["split"], strict=True) if split == "train"}
+    for file in (space[0] / "examples").glob("*.jpg"):
+        example = Image.open(file)
+        assert not example.getexif() and set(example.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        assert b"Exif" not in file.read_bytes()
+        assert _look(example) not in train
+
+
+def _look(image: Image.Image) -> bytes:
+    return image.convert("L").resize((4, 4), Image.Resampling.BOX).quantize(8).tobytes() + bytes(image.size)
+
+
+def test_a_removed_or_relabelled_picture_is_no_example(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    images = trained.store.images()
+    for row in images[images["split"] != "train"].itertuples():
+        if row.label == "apple":
+            remove(trained, str(row.id))
+        elif row.label == "melon":
+            relabel(trained, str(row.id), "pear")
+    run(export(trained, ExportConfig("", str(tmp_path / "space"), space=True)))
+    assert [path.name for path in (tmp_path / "space" / "examples").iterdir()] == ["01.jpg"]
+    assert "| examples/01.jpg | pear |" in (tmp_path / "space" / "README.md").read_text(encoding="utf-8")
+
+
+def test_starter_pictures_go_out_with_their_licence_and_examples_can_be_left_out(
+    trained: Workspace,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with sqlite3.connect(trained.database) as database:
+        database.execute("UPDATE sources SET provider = 'starter'")
+    database.close()
+    one, none = tmp_path / "one", tmp_path / "none"
+    run(export(trained, ExportConfig("", str(one), space=True, examples=1)))
+    run(export(trained, ExportConfig("", str(none), space=True, examples=0)))
+    assert {path.name for path in (one / "examples").iterdir()} == {"01.jpg", "LICENSE.txt"}
+    assert "MIT License" in (one / "examples" / "LICENSE.txt").read_text(encoding="utf-8")
+    assert "| starter | MIT | " in (one / "README.md").read_text(encoding="utf-8")
+    assert set(contents(none)) == MODEL_FILES | APP_FILES
+
+
+# --- the check -----------------------------------------------------------------------------------------------------
+
+
+def change_predictions(one: Run, by: float) -> None:
+    table = pd.read_csv(one.folder / PREDICTIONS, float_precision="round_trip")
+    table["p:melon"] += by
+    table.to_csv(one.folder / PREDICTIONS, index=False)
+
+
+def trained_on(one: Run, device: str) -> None:
+    record = {**one.record, "device": device}
+    (one.folder / MANIFEST).write_text(json.dumps(record), encoding="utf-8")
+
+
+def test_a_model_that_answers_otherwise_than_its_run_is_not_exported(
+    trained: Workspace,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    change_predictions(load_run(trained), by=2e-4)
+    out = tmp_path / "exports" / "model"
+    with pytest.raises(ExportError, match=r"[0-9a-f]{64}\.jpg a probability differs by 0\.0002\. Nothing was written"):
+        run(export(trained, ExportConfig("", str(out))))
+    assert not list(out.parent.iterdir())
+
+
+def test_a_run_of_another_device_is_asked_again_on_the_cpu(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    change_predictions(load_run(trained), by=0.1)
+    trained_on(load_run(trained), "cuda")
+    exported = run(export(trained, ExportConfig("", str(tmp_path / "model"))))
+    assert exported.parity["compared_with"] == "run on this CPU"
+    assert exported.parity["max_difference"] <= 1e-4 and exported.parity["images"] == 8
+
+
+def test_the_fresh_process_cannot_import_anything_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "predict.py").write_text("import pipeline.stage\n", encoding="utf-8")
+    with pytest.raises(ExportError, match=r"process of its own \(ModuleNotFoundError: .*pipeline.*\)"):
+        _ask_fresh_process(tmp_path, [])
+
+
+def test_a_run_whose_weights_were_changed_is_refused(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    weights = load_run(trained).folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    with pytest.raises(RunError, match="not as it was written"):
+        run(export(trained, ExportConfig("", str(tmp_path / "model"))))
+
+
+def test_without_a_picture_to_check_with_nothing_is_exported(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    for file in [*trained.images.rglob("*.jpg"), *trained.trash.rglob("*.jpg")]:
+        file.unlink()
+    with pytest.raises(ExportError, match="Train again, then export that run"):
+        run(export(trained, ExportConfig("", str(tmp_path / "model"))))
+
+
+# --- whole or not at all -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def earlier(trained: Workspace, tmp_path: Path) -> Path:  # noqa: F811
+    """An export that is there already, and was tried."""
+    folder = tmp_path / "exports" / "model"
+    run(export(trained, ExportConfig("", str(folder), space=True)))
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "predict.cpython-311.pyc").write_bytes(b"")
+    return folder
+
+
+def test_an_earlier_export_is_replaced(trained: Workspace, earlier: Path) -> None:  # noqa: F811
+    run(export(trained, ExportConfig("", str(earlier))))
+    assert set(contents(earlier)) == MODEL_FILES
+    assert [path.name for path in earlier.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_cancelled_or_failed_export_leaves_the_earlier_one_as_it_was(
+    trained: Workspace,  # noqa: F811
+    earlier: Path,
+    steps: int,
+) -> None:
+    before = contents(earlier)
+    stage = export(trained, ExportConfig("", str(earlier), space=True, examples=0))
+    for _ in range(steps):
+        next(stage)
+    stage.close()
+    change_predictions(load_run(trained), by=1)
+    with pytest.raises(ExportError):
+        run(export(trained, ExportConfig("", str(earlier))))
+    assert contents(earlier) == before
+    assert [path.name for path in earlier.parent.iterdir()] == ["model"]
+
+
+def test_what_an_export_would_lose_is_never_replaced(trained: Workspace, earlier: Path, tmp_path: Path) -> None:  # noqa: F811
+    own = tmp_path / "thesis"
+    own.mkdir()
+    (own / "chapter1.md").write_text("months of work", encoding="utf-8")
+    pretended = tmp_path / "pretended"
+    pretended.mkdir()
+    (pretended / "model.json").write_text('{"files": {}, "other_files": {}, "checksum": ""}', encoding="utf-8")
+    (earlier / "app.py").write_text("my own app", encoding="utf-8")
+    for folder, name in ((own, "chapter1.md"), (pretended, "model.json"), (earlier, "app.py")):
+        before = contents(folder)
+        with pytest.raises(ExportError, match=f"would lose: {name}"):
+            run(export(trained, ExportConfig("", str(folder))))
+        assert contents(folder) == before
+
+
+def places(workspace: Workspace) -> Iterator[Path]:
+    yield from (workspace.root, workspace.images, workspace.images / "new", workspace.runs / "x", workspace.exports)
+
+
+def test_the_workspace_itself_is_never_written_over(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    for place in places(trained):
+        with pytest.raises(ExportError, match="is part of the workspace"):
+            run(export(trained, ExportConfig("", str(place))))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ExportError, match="is a file"):
+        run(export(trained, ExportConfig("", str(tmp_path / "file"))))
+    with pytest.raises(ExportError, match="cannot be written"):
+        run(export(trained, ExportConfig("", str(tmp_path / "file" / "model"))))
+    assert run(export(trained, ExportConfig("", str(trained.exports / "model")))).files
+
+
+def test_wrong_usage_is_said_before_anything_is_done(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    with pytest.raises(UsageError, match="Say which folder"):
+        ExportConfig("", " ")
+    with pytest.raises(UsageError, match="0 or more"):
+        ExportConfig("", "out", examples=-1)
+    with pytest.raises(UsageError, match="not available yet"):
+        run(export(trained, ExportConfig("", str(tmp_path / "model"), onnx=True)))
+    with pytest.raises(RunError, match="no run"):
+        run(export(trained, ExportConfig("nonsense", str(tmp_path / "model"))))
