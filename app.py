@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Open the browser's door and serve until Ctrl-C; returns the exit code (0, 1 it cannot, 2 wrong usage)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from pipeline.tabs.picker import Workspaces
     from pipeline.tabs.serve import Door, first_start, password, serve
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cleaner.review import judged, probability_of
@@ -87,35 +87,41 @@ def _claims(workspace: Workspace, rows: pd.DataFrame, decided: Collection[str]) 
 def _with_conflicts(rows: pd.DataFrame, claims: pd.DataFrame, decided: Collection[str]) -> pd.DataFrame:
     """``rows`` with the score, suggestion and reason of every undecided picture that was given two labels."""
     disputed = claims[claims.groupby("group")["label"].transform("nunique") > 1]
-    rows = rows.copy()
-    for _, group in disputed.groupby("group", sort=False):
-        members = rows.index[rows["id"].isin(group["id"])]
-        likely = _likely(rows.loc[members], group)
-        for row in members.difference(rows.index[rows["id"].isin(list(decided))]):
-            _mark(rows, row, likely, group["label"])
-    return rows
-
-
-def _likely(members: pd.DataFrame, claims: pd.DataFrame) -> list[str]:
-    """The labels that may be right for one picture, likeliest first: those a person gave it, or else the one label
-    with the highest mean probability.
-    """
-    given = sorted(set(claims.loc[claims["decided"], "label"]))
-    ranked = sorted(
-        given or sorted(set(claims["label"])),
-        key=lambda label: -float(probability_of(members, pd.Series(label, index=members.index)).mean()),
+    if disputed.empty:
+        return rows
+    rows = rows.assign(group=rows["group"].fillna(rows["id"]))
+    mine = rows["group"].isin(disputed["group"]) & ~rows["id"].isin(list(decided))
+    ranked = _ranked(rows[rows["group"].isin(disputed["group"])], disputed)
+    given = disputed.groupby("group")["label"].agg(lambda labels: sorted(set(labels))).to_dict()
+    likely = ranked[ranked["likely"]].groupby("group")["label"].agg(set).to_dict()
+    first = ranked.drop_duplicates("group").set_index("group")["label"].to_dict()
+    part = rows[mine]
+    fits = [label in likely[group] for group, label in zip(part["group"], part["label"], strict=True)]
+    better = part["group"].map(first)
+    others = [_others(given[group], label) for group, label in zip(part["group"], part["label"], strict=True)]
+    marked = part.assign(
+        why=[f"The same picture is also called {other}. {why}" for other, why in zip(others, part["why"], strict=True)],
+        score=np.where(fits, part["score"].clip(lower=DISPUTED), 1.0),
+        suggested=np.where(fits, part["suggested"], better),
+        suggested_probability=np.where(fits, part["suggested_probability"], probability_of(part, better)),
     )
-    return ranked if given else ranked[:1]
+    return pd.concat([rows[~mine], marked]).sort_index()
 
 
-def _mark(rows: pd.DataFrame, row: int, likely: list[str], given: Iterable[str]) -> None:
-    image = rows.loc[row].to_dict()
-    others = " and ".join(sorted(set(given) - {image["label"]}))
-    marked: dict[str, Any] = {"why": f"The same picture is also called {others}. {image['why']}"}
-    if image["label"] in likely:
-        marked |= {"score": max(float(image["score"]), DISPUTED)}
-    else:
-        share = float(probability_of(rows.loc[[row]], pd.Series([likely[0]]))[0])
-        marked |= {"score": 1.0, "suggested": likely[0], "suggested_probability": share}
-    for column, value in marked.items():
-        rows.at[row, column] = value
+def _ranked(members: pd.DataFrame, disputed: pd.DataFrame) -> pd.DataFrame:
+    """Every label given to every disputed picture, likeliest first: group, label, likely.
+
+    What a person decided is likely, whatever the model says; without that, the one label with the highest mean
+    probability over the picture's copies is.
+    """
+    given = disputed.groupby(["group", "label"], as_index=False).agg(decided=("decided", "any"))
+    pairs = members.merge(given.rename(columns={"label": "candidate"}), on="group")
+    pairs["mean"] = probability_of(pairs, pairs["candidate"])
+    table = pairs.groupby(["group", "candidate"], as_index=False).agg(mean=("mean", "mean"), decided=("decided", "any"))
+    table = table.sort_values(["group", "decided", "mean"], ascending=[True, False, False], kind="stable")
+    first = ~table.duplicated("group")
+    return table.rename(columns={"candidate": "label"}).assign(likely=table["decided"] | first)
+
+
+def _others(given: Iterable[str], label: str) -> str:
+    return " and ".join(name for name in given if name != label)

@@ -98,7 +98,10 @@ def image_rows(workspace: Workspace, status: str | None = None) -> list[dict[str
 @contextmanager
 def _source(workspace: Workspace, source: str) -> Iterator[tuple[Path, str]]:
     if source not in STARTERS:
-        path = Path(source).expanduser().resolve()
+        try:
+            path = Path(source).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
+            raise SourceError(f"{source!r} cannot be a file or folder: {error}.") from error
         _refuse_own_folder(workspace, path)
         yield path, "file"
         return

@@ -139,19 +139,22 @@ def _receive(worker: _Worker[Item], limits: Limits) -> tuple[Any, str]:
 
 def _serve(connection: Connection, function: Callable[[Any], Any], limits: Limits) -> None:
     _limit_memory(limits.memory_bytes)
-    connection.send("ready")
-    while True:
-        try:
-            item = connection.recv()
-        except (EOFError, ConnectionError):
-            return
-        _alarm(limits.seconds + GRACE_SECONDS)
-        try:
-            answer = function(item)
-        except Exception as error:  # noqa: BLE001 - told to the parent
-            answer = _Raised(f"{type(error).__name__}: {error}", everyone=isinstance(error, OSError))
+    try:
+        connection.send("ready")
+        while True:
+            connection.send(_answer(function, connection.recv(), limits))
+    except (EOFError, ConnectionError):
+        return  # the parent is gone
+
+
+def _answer(function: Callable[[Any], Any], item: Any, limits: Limits) -> Any:
+    _alarm(limits.seconds + GRACE_SECONDS)
+    try:
+        return function(item)
+    except Exception as error:  # noqa: BLE001 - told to the parent
+        return _Raised(f"{type(error).__name__}: {error}", everyone=isinstance(error, OSError))
+    finally:
         _alarm(0.0)
-        connection.send(answer)
 
 
 def _alarm(seconds: float) -> None:

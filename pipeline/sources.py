@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import lzma
 import os
 import re
 import tarfile
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeAlias
+from typing import IO, Literal, TypeAlias
 
 from pipeline.errors import SourceError
 
@@ -21,6 +23,7 @@ MAX_ARCHIVE_BYTES = 10 << 30
 MAX_RATIO = 200
 RATIO_FROM_BYTES = 10 << 20
 MAX_LABEL_CHARACTERS = 100
+MAX_LINE = 1 << 20
 PICTURE_SUFFIXES = frozenset(
     f".{name}"
     for name in (
@@ -84,18 +87,18 @@ def entries(source: Path, label: str | None, split_from: str | None) -> Iterator
     ``label`` is given to every file (else the class folder's name is); ``split_from`` says where splits come from:
     ``folders``, ``column``, or None to take them where they are plain to see. Raises SourceError.
     """
-    if not source.exists():
+    if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises for a name that is too long
         raise SourceError(
             f"There is nothing at {source}. Give a folder, a .zip or .tar archive, a .csv file or 'starter'."
         )
     if source.is_dir():
-        return _placed(_folder(source), label, split_from, _top_folders(source))
+        return _placed(_folder(source), label, split_from)
     if source.suffix.lower() == ".csv":
         return _table(source, label, split_from)
     if zipfile.is_zipfile(source):
-        return _placed(_zip(source), label, split_from, None)
-    if tarfile.is_tarfile(source):
-        return _placed(_tar(source), label, split_from, None)
+        return _placed(_readable(source, _zip(source)), label, split_from)
+    if mode := _tar_mode(source):
+        return _placed(_readable(source, _tar(source, mode)), label, split_from)
     raise SourceError(f"{source.name} is neither a folder, nor a .zip, .tar or .csv file that can be read.")
 
 
@@ -109,21 +112,21 @@ class _File:
     open: Callable[[], IO[bytes]]
 
 
-def _top_folders(source: Path) -> set[str]:
-    return {child.name for child in source.iterdir() if child.is_dir() and not child.name.startswith(".")}
+def _placed(files: Iterator[_File | Refused], label: str | None, split_from: str | None) -> Iterator[Found]:
+    """Entries from the places of files; a single outer folder, or split folders, are seen first.
 
-
-def _placed(
-    files: Iterator[_File | Refused], label: str | None, split_from: str | None, top: set[str] | None
-) -> Iterator[Found]:
-    """Entries from the places of files; an archive's single outer folder, or its split folders, are seen first."""
+    Where the pictures lie decides: a README beside the folders, or a folder of papers, says nothing about classes.
+    """
     found = list(files)
-    paths = [file.path.parts for file in found if isinstance(file, _File)]
+    paths = [file.path for file in found if isinstance(file, _File)]
+    paths = [path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES] or paths
     outer = 0
-    folders = top or {parts[0] for parts in paths if len(parts) > 1}
-    while len(folders) == 1 and paths and all(len(parts) > outer + 2 for parts in paths):
+    folders = {path.parts[0] for path in paths if len(path.parts) > 1}
+    while len(folders) == 1 and all(len(path.parts) > outer + 2 for path in paths):
+        if split_from == "folders" and next(iter(folders)).lower() in SPLIT_NAMES:
+            break
         outer += 1
-        folders = {parts[outer] for parts in paths}
+        folders = {path.parts[outer] for path in paths}
     in_splits = bool(folders) and all(name.lower() in SPLIT_NAMES for name in folders)
     if split_from == "folders" and not in_splits:
         raise SourceError("There are no train, valid or test folders to take the split from.")
@@ -133,13 +136,18 @@ def _placed(
 
 def _entry(file: _File, outer: int, in_splits: bool, label: str | None) -> Found:
     folders = file.path.parts[outer:-1]
-    split = SPLIT_NAMES[folders[0].lower()] if in_splits and folders else None
+    split = SPLIT_NAMES.get(folders[0].lower()) if in_splits and folders else None
     folders = folders[1:] if split else folders
     try:
         own = clean_label(label if label is not None else folders[0]) if label is not None or folders else None
     except SourceError as error:
-        return Refused(str(file.path), str(error))
-    return Entry(str(file.path), own, split, file.size, file.open)
+        return Refused(_shown(file.path), str(error))
+    return Entry(_shown(file.path), own, split, file.size, file.open)
+
+
+def _shown(path: PurePosixPath | str) -> str:
+    """The name as text: names on disk and in tar archives may hold bytes that are no UTF-8."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")
 
 
 def _noise(path: PurePosixPath) -> bool:
@@ -153,7 +161,8 @@ def _folder(root: Path) -> Iterator[_File | Refused]:
     count = 0
     for folder, folders, names in _walk(root):
         folders.sort()
-        for name in sorted(names):
+        linked = [name for name in folders if (folder / name).is_symlink()]
+        for name in sorted(names + linked):
             path = folder / name
             place = PurePosixPath(path.relative_to(root).as_posix())
             if _noise(place):
@@ -162,9 +171,9 @@ def _folder(root: Path) -> Iterator[_File | Refused]:
             if count > MAX_ENTRIES:
                 raise SourceError(f"{root} holds more than {MAX_ENTRIES:,} files. Import its parts one by one.")
             if path.is_symlink():
-                yield Refused(str(place), "It is a link; only real files are imported.")
+                yield Refused(_shown(place), "It is a link; only real files are imported.")
             elif not path.is_file():
-                yield Refused(str(place), "It is not an ordinary file.")
+                yield Refused(_shown(place), "It is not an ordinary file.")
             else:
                 yield _File(place, path.stat().st_size, lambda path=path: path.open("rb"))  # type: ignore[misc]
 
@@ -173,7 +182,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """``Path.walk`` (Python 3.12) without following links; a folder that cannot be read raises SourceError."""
 
     def complain(error: OSError) -> None:
-        raise SourceError(f"The folder {error.filename} cannot be read: {error.strerror}.")
+        raise SourceError(f"The folder {_shown(str(error.filename))} cannot be read: {error.strerror}.")
 
     for folder, folders, names in os.walk(root, onerror=complain):
         yield Path(folder), folders, names
@@ -182,9 +191,34 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 # --- archives -----------------------------------------------------------------------------------------------------
 
 
+def _readable(source: Path, files: Iterator[_File | Refused]) -> Iterator[_File | Refused]:
+    try:
+        yield from files
+    except SourceError:
+        raise
+    except Exception as error:  # zipfile and tarfile raise nearly every built-in exception at damaged archives
+        raise SourceError(f"{source.name} is damaged and cannot be read: {error}. Get it anew.") from error
+
+
+def _tar_mode(source: Path) -> Literal["r:", "r:gz", "r:bz2", "r:xz"] | None:
+    """How to open a tar archive, by its first bytes; None where it is none.
+
+    ``tarfile`` would try every decompressor in turn, and lzma takes minutes to tire of half a gigabyte of noughts.
+    """
+    with source.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(b"\x1f\x8b"):
+        return "r:gz"
+    if start.startswith(b"BZh"):
+        return "r:bz2"
+    if start.startswith(b"\xfd7zXZ\0"):
+        return "r:xz"
+    return "r:" if start[257:262] == b"ustar" else None
+
+
 def _zip(source: Path) -> Iterator[_File | Refused]:
     archive = zipfile.ZipFile(source)
-    infos = [info for info in archive.infolist() if not info.is_dir()]
+    infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     _check_totals(source, len(infos), sum(info.file_size for info in infos))
     for info in infos:
         path = PurePosixPath(info.filename.replace("\\", "/"))
@@ -197,24 +231,29 @@ def _zip(source: Path) -> Iterator[_File | Refused]:
         elif info.file_size > RATIO_FROM_BYTES and info.file_size > MAX_RATIO * max(info.compress_size, 1):
             reason = "It unpacks to suspiciously much more than it is packed in."
         if reason:
-            yield Refused(info.filename, reason)
+            yield Refused(_shown(info.filename), reason)
         else:
             yield _File(path, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
 
 
-def _tar(source: Path) -> Iterator[_File | Refused]:
-    archive = tarfile.open(source)  # noqa: SIM115 - entries are opened later, one by one
+def _tar(source: Path, mode: Literal["r:", "r:gz", "r:bz2", "r:xz"]) -> Iterator[_File | Refused]:
+    archive = tarfile.open(source, mode)  # noqa: SIM115 - entries are opened later, one by one
     members, size = [], 0
-    for member in archive:
-        members.append(member)
-        size += member.size
-        _check_totals(source, len(members), size)
+    try:
+        for member in archive:
+            members.append(member)
+            size += member.size
+            _check_totals(source, len(members), size)
+    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
+        if not members:
+            raise
+        yield Refused(source.name, f"It is damaged from here on: {error}. Get it anew for the rest.")
     for member in members:
         path = PurePosixPath(member.name)
         if member.isdir() or (_noise(path) and not _climbs(path)):
             continue
         if reason := _refusal(path, not member.isreg()):
-            yield Refused(member.name, reason)
+            yield Refused(_shown(member.name), reason)
         else:
             yield _File(path, member.size, lambda member=member: _extracted(archive, member))  # type: ignore[misc]
 
@@ -249,17 +288,27 @@ def _check_totals(source: Path, count: int, size: int) -> None:
 
 
 def _table(source: Path, label: str | None, split_from: str | None) -> Iterator[Found]:
-    csv.field_size_limit(1 << 20)
+    csv.field_size_limit(MAX_LINE)
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(_lines(file))
             columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
             _check_columns(source, set(columns), label, split_from)
-            for row in reader:
+            for count, row in enumerate(reader, 1):
+                if count > MAX_ENTRIES:
+                    raise SourceError(f"{source.name} has more than {MAX_ENTRIES:,} rows. Import it in parts.")
                 values = {key: (row.get(name) or "").strip() for key, name in columns.items()}
                 yield _row(source.parent, reader.line_num, values, label)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{source.name} cannot be read as a CSV file in UTF-8: {error}.") from error
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    """The lines of a text file, none of which is taken into memory when it is endless."""
+    while line := file.readline(MAX_LINE):
+        if len(line) == MAX_LINE:
+            raise csv.Error(f"a line is longer than {MAX_LINE:,} characters")
+        yield line
 
 
 def _check_columns(source: Path, names: set[str], label: str | None, split_from: str | None) -> None:
@@ -287,7 +336,10 @@ def _row(folder: Path, line: int, values: dict[str, str], label: str | None) -> 
         return Link(values["url"], own, split)
     if not values.get("path") or "\0" in values["path"]:
         return Refused(where, "It names no file.")
-    path = folder / values["path"]
-    if path.is_symlink() or not path.is_file():
-        return Refused(where, f"There is no file {values['path'][:200]}.")
-    return Entry(values["path"], own, split, path.stat().st_size, lambda: path.open("rb"))
+    path, missing = folder / values["path"], Refused(where, f"There is no file {values['path'][:200]}.")
+    try:
+        if path.is_symlink() or not path.is_file():
+            return missing
+        return Entry(_shown(values["path"]), own, split, path.stat().st_size, lambda: path.open("rb"))
+    except (OSError, ValueError):  # a name that is too long, say
+        return missing

@@ -32,14 +32,15 @@ class SplitConfig:
 def assign_splits(workspace: Workspace, config: SplitConfig | None = None) -> dict[str, str]:
     """Give every usable image without a split its split; returns what was given (id -> split).
 
-    The configuration of the first call is kept with the workspace, so that later images are drawn the same way.
+    The configuration of the first call that gives any is kept with the workspace, so that later images are drawn the
+    same way.
     """
     store = workspace.store
     kept = store.fact("split")
-    if kept is None:
-        store.set_fact("split", asdict(config or SplitConfig()))
     settings = SplitConfig(**kept) if kept else config or SplitConfig()
     given = new_splits(store.images(), settings)
+    if given and not kept:
+        store.set_fact("split", asdict(settings))
     store.set_splits(given)
     return given
 
@@ -60,8 +61,9 @@ def new_splits(images: pd.DataFrame, config: SplitConfig) -> dict[str, str]:
     for row in new[new["given_split"].notna()].itertuples():
         chosen[str(row.id)] = groups.setdefault(str(row.group), str(row.given_split))
     counts = _counts(rows, chosen)
-    for group in sorted(set(new["group"]) - groups.keys(), key=lambda name: _draw(config.seed, name)):
-        label = str(new[new["group"] == group]["label"].iloc[0])
+    labels = {str(row.group): str(row.label) for row in new[::-1].itertuples()}  # of the oldest image of each group
+    for group in sorted(labels.keys() - groups.keys(), key=lambda name: _draw(config.seed, name)):
+        label = labels[group]
         groups[group] = _most_wanted(counts.setdefault(label, Counter()), config)
         counts[label][groups[group]] += 1
     return {str(row.id): groups[str(row.group)] for row in new.itertuples()}

@@ -124,11 +124,11 @@ class Store:
         return self._frame("SELECT * FROM sources ORDER BY rowid")
 
     def fingerprints(self) -> pd.DataFrame:
-        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes), tiny (3,072 bytes) of the images that decode."""
-        return self._frame(
-            "SELECT id, pixels, phash, tiny FROM images WHERE pixels IS NOT NULL AND status IN ('ok', 'set_aside')"
-            " ORDER BY id"
-        )
+        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes), tiny (3,072 bytes) of the images that decode.
+
+        Removed ones too: they may come back, and then have to be where their duplicates are.
+        """
+        return self._frame("SELECT id, pixels, phash, tiny FROM images WHERE pixels IS NOT NULL ORDER BY id")
 
     def record_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write what verify found. Only images still 'new' change status: a person's decision is never undone."""

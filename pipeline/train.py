@@ -75,8 +75,8 @@ class TrainConfig:
 
 
 @dataclass
-class _Training:
-    """What the steps of one training hand to each other."""
+class Training:
+    """What the steps of one training hand to each other. ``targets`` [N]: the class numbers of the dataset's rows."""
 
     config: TrainConfig
     dataset: Dataset
@@ -91,11 +91,24 @@ class _Training:
 
 def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]:
     """Fine-tune on the workspace's pictures and return the run. One training at a time runs on a machine."""
-    lock = Path(tempfile.gettempdir()) / f"winnow-training-{getpass.getuser()}.lock"
-    return (yield from one_at_a_time(lock, _train(workspace, config or TrainConfig())))
+    return (yield from one_at_a_time(training_lock(), _train(workspace, config or TrainConfig())))
+
+
+def training_lock() -> Path:
+    """The file that a training of this person on this machine holds."""
+    return Path(tempfile.gettempdir()) / f"winnow-training-{getpass.getuser()}.lock"
 
 
 def _train(workspace: Workspace, config: TrainConfig) -> Stage[Run]:
+    training = yield from prepare(workspace, config)
+    yield from _fit_head(training)
+    yield from _fit_all_layers(training)
+    training.model.load_state_dict(training.best[1])
+    return (yield from _finish(workspace, training))
+
+
+def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
+    """The pictures decoded, the pretrained backbone with a fresh head on the device. New images are verified first."""
     if len(workspace.store.images("new")):
         yield from verify(workspace)
     assign_splits(workspace)
@@ -105,11 +118,7 @@ def _train(workspace: Workspace, config: TrainConfig) -> Stage[Run]:
     dataset = yield from load_dataset(workspace, preprocessing_for(body, config))
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
-    training = _Training(config, dataset, model, device, torch.tensor(dataset.rows["target"].to_numpy(dtype=int)))
-    yield from _fit_head(training)
-    yield from _fit_all_layers(training)
-    model.load_state_dict(training.best[1])
-    return (yield from _finish(workspace, training))
+    return Training(config, dataset, model, device, torch.tensor(dataset.rows["target"].to_numpy(dtype=int)))
 
 
 def choose_device(wanted: str) -> str:
@@ -132,7 +141,7 @@ def preprocessing_for(model: Any, config: TrainConfig) -> Preprocessing:
 # --- the head, with the body frozen ---------------------------------------------------------------------------------
 
 
-def _fit_head(training: _Training) -> Stage[None]:
+def _fit_head(training: Training) -> Stage[None]:
     """Fit the head on features of the train split, as they are and mirrored; then the same out of fold."""
     began = time.monotonic()
     dataset = training.dataset
@@ -157,7 +166,7 @@ def _fit_head(training: _Training) -> Stage[None]:
 
 
 def _features(
-    training: _Training, positions: np.ndarray[Any, Any], note: str, mirrored: bool = False
+    training: Training, positions: np.ndarray[Any, Any], note: str, mirrored: bool = False
 ) -> Stage[torch.Tensor]:
     began, parts, done = time.monotonic(), [], 0
     for features, _ in outputs(training.model, training.dataset, positions, training.device, mirrored):
@@ -168,7 +177,7 @@ def _features(
 
 
 def _end_epoch(
-    training: _Training, epoch: int, phase: str, train_loss: float, logits: torch.Tensor, seconds: float
+    training: Training, epoch: int, phase: str, train_loss: float, logits: torch.Tensor, seconds: float
 ) -> Progress:
     """Put the epoch on record, keep the weights where they are the best so far, and say so."""
     valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")])
@@ -183,7 +192,7 @@ def _end_epoch(
 # --- all layers ------------------------------------------------------------------------------------------------
 
 
-def _fit_all_layers(training: _Training) -> Stage[None]:
+def _fit_all_layers(training: Training) -> Stage[None]:
     """One-cycle AdamW over all layers (Smith 2018), lower layers at lower rates (ULMFiT's discriminative rates)."""
     config, dataset = training.config, training.dataset
     train, valid = dataset.positions("train"), dataset.positions("valid")
@@ -196,9 +205,9 @@ def _fit_all_layers(training: _Training) -> Stage[None]:
     run_began, done = time.monotonic(), 0
     for epoch in range(1, config.epochs + 1):
         began, losses = time.monotonic(), []
-        _train_mode(training.model)
+        train_mode(training.model)
         for positions in batches(shuffle.permutation(train), config.batch_size):
-            losses.append(_step(training, positions, optimizer, views))
+            losses.append(step(training, positions, optimizer, views))
             schedule.step()
             done += 1
             numbers = {"loss": losses[-1], "lr": schedule.get_last_lr()[-1], "step": done}
@@ -208,7 +217,7 @@ def _fit_all_layers(training: _Training) -> Stage[None]:
         yield _end_epoch(training, epoch, "all", float(np.mean(losses)), logits, time.monotonic() - began)
 
 
-def _train_mode(model: Any) -> None:
+def train_mode(model: Any) -> None:
     """Training mode, but for batch norm: its statistics stay those of the pretrained body, which the head was fitted
     to. (With batch statistics the head of the starter set goes from 1 % to 64 % wrong before the first step.)
     """
@@ -218,10 +227,15 @@ def _train_mode(model: Any) -> None:
             module.eval()
 
 
-def _optimizer(model: Any, config: TrainConfig, steps: int) -> tuple[Any, Any]:
-    optimizer = create_optimizer_v2(
+def new_optimizer(model: Any, config: TrainConfig) -> Any:
+    """AdamW; the rate of each parameter group is to be ``lr`` times its ``lr_scale``."""
+    return create_optimizer_v2(
         model, "adamw", lr=config.base_lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay
     )
+
+
+def _optimizer(model: Any, config: TrainConfig, steps: int) -> tuple[Any, Any]:
+    optimizer = new_optimizer(model, config)
     rates = [config.base_lr * group.get("lr_scale", 1.0) for group in optimizer.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rates, total_steps=steps * config.epochs + 1, pct_start=0.3, div_factor=5, final_div_factor=1e4
@@ -229,7 +243,7 @@ def _optimizer(model: Any, config: TrainConfig, steps: int) -> tuple[Any, Any]:
     return optimizer, schedule
 
 
-def _step(training: _Training, positions: np.ndarray[Any, Any], optimizer: Any, views: torch.Generator) -> float:
+def step(training: Training, positions: np.ndarray[Any, Any], optimizer: Any, views: torch.Generator) -> float:
     """One optimiser step on a batch; returns its loss. Raises TrainingError when the loss is not a number."""
     dataset, config, device = training.dataset, training.config, training.device
     preset = PRESETS[config.augmentation]
@@ -261,7 +275,7 @@ def _progress(done: int, total: int, note: str, phase: str, began: float, **numb
 # --- the run ---------------------------------------------------------------------------------------------------
 
 
-def _finish(workspace: Workspace, training: _Training) -> Stage[Run]:
+def _finish(workspace: Workspace, training: Training) -> Stage[Run]:
     """Ask the best model about every picture, and write the run: whole or not at all."""
     dataset = training.dataset
     held_out, train = dataset.positions("valid", "test"), dataset.positions("train")
@@ -283,7 +297,7 @@ def _finish(workspace: Workspace, training: _Training) -> Stage[Run]:
 
 
 def _answers(
-    training: _Training, positions: np.ndarray[Any, Any], note: str
+    training: Training, positions: np.ndarray[Any, Any], note: str
 ) -> Stage[tuple[torch.Tensor, torch.Tensor]]:
     began, features, logits, done = time.monotonic(), [], [], 0
     for some_features, some_logits in outputs(training.model, training.dataset, positions, training.device):
@@ -294,7 +308,7 @@ def _answers(
     return torch.cat(features), torch.cat(logits)
 
 
-def _info(training: _Training, run_id: str, threshold: float) -> dict[str, Any]:
+def _info(training: Training, run_id: str, threshold: float) -> dict[str, Any]:
     return {
         "architecture": training.config.backbone,
         "classes": list(training.dataset.classes),
@@ -304,7 +318,7 @@ def _info(training: _Training, run_id: str, threshold: float) -> dict[str, Any]:
     }
 
 
-def _record(training: _Training, predictions: pd.DataFrame) -> dict[str, Any]:
+def _record(training: Training, predictions: pd.DataFrame) -> dict[str, Any]:
     dataset = training.dataset
 
     def on(split: str) -> dict[str, Any]:

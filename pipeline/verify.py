@@ -214,7 +214,8 @@ def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[st
     What the sources called an image counts too (the same file in two class folders), until a person decided about it.
     """
     decided = {decision.image for decision in workspace.store.decisions() if not decision.undone}
-    claims: dict[str, set[str]] = {str(i): {str(label)} for i, label in zip(ok["id"], ok["label"], strict=True)}
+    labels = zip(ok["id"], ok["label"], strict=True)
+    claims: dict[str, set[str]] = {str(image): {str(label)} if label else set() for image, label in labels}
     for image, label in workspace.store.sources()[["image_id", "claimed_label"]].itertuples(index=False):
         if image in claims and image not in decided and label is not None:
             claims[str(image)].add(str(label))

@@ -188,7 +188,8 @@ def odd_pictures(tmp_path: Path) -> Workspace:
     exif[ORIENTATION] = 6
     ways: list[tuple[str, str, dict[str, object]]] = [
         ("RGB", "jpg", {"exif": exif}), ("CMYK", "jpg", {}), ("L", "jpg", {}), ("RGBA", "png", {}), ("P", "gif", {}),
-        ("LA", "png", {}), ("1", "png", {}), ("RGBA", "webp", {"lossless": True}), ("RGB", "tif", {}), ("RGB", "bmp", {}),
+        ("LA", "png", {}), ("1", "png", {}), ("RGBA", "webp", {"lossless": True}), ("RGB", "tif", {}),
+        ("RGB", "bmp", {}),
     ]  # fmt: skip
     for label in ("left", "right"):
         (folder / label).mkdir(parents=True)

@@ -93,6 +93,7 @@ const decide = (kind, label) => {
   const next = rows[index] || rows[index - 1];
   current = next ? next.id : null;
   draw();
+  come();
   wanted = true;
   send();
 };
@@ -114,7 +115,12 @@ const move = (step) => {
   if (!next) return;
   current = next.id;
   draw();
+  come();
   look();
+};
+const come = () => {
+  const box = stage.getBoundingClientRect();
+  if (box.height && (box.top < 0 || box.bottom > window.innerHeight)) root.scrollIntoView({ block: 'start' });
 };
 const relabel = (name) => {
   const label = name.trim();
@@ -184,7 +190,7 @@ const build = () => {
   desk.append(stage, side);
   const list = make('dl');
   for (const [key, words] of [
-    ['1 … 9, 0', 'relabel to that class'], ['K', 'keep: the label is right'], ['D', 'remove the picture'],
+    ['1 … 9, 0', 'relabel to that class'], ['K', 'keep: the label is right'], ['D', 'take the image out'],
     ['S', 'take the suggested label'], ['N', 'type another or a new class'], ['U', 'undo the last decision'],
     ['← →', 'look back and forth without deciding'], ['?', 'this help'],
   ]) {

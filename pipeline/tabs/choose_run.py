@@ -11,7 +11,7 @@ from pipeline.workspace import Workspace
 
 def draw_run_list(elem_id: str) -> gr.Dropdown:
     """The list, still empty; the run's id is its value. The server checks the id wherever it is used."""
-    return gr.Dropdown([], label="Model", elem_id=elem_id, allow_custom_value=True)
+    return gr.Dropdown([], label="Model", elem_id=elem_id, allow_custom_value=True, min_width=280)
 
 
 def run_choices(workspace: Workspace) -> list[tuple[str, str]]:

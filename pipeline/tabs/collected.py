@@ -13,7 +13,7 @@ from pipeline.tabs.show import bars, count, empty, escape, facts, picture
 from pipeline.tabs.thumbnails import a_few_of_each, thumbnails
 from pipeline.workspace import Workspace
 
-SAMPLE = 24
+SAMPLE = 21
 SHOWN_CANDIDATES = 60
 
 

@@ -112,11 +112,12 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
     guide("Turn a model into a small app of its own that anybody can open in a browser.")
     notice = gr.HTML(elem_id="deploy-notice")
     with gr.Column() as body:
-        run = draw_run_list("deploy-run")
-        examples = gr.Slider(
-            0, 8, 4, step=1, label="Example pictures", elem_id="deploy-examples",
-            info="shown to visitors to try: they become public with the app, without their metadata",
-        )  # fmt: skip
+        with gr.Row():
+            run = draw_run_list("deploy-run")
+            examples = gr.Slider(
+                0, 8, 4, step=1, label="Example pictures", elem_id="deploy-examples", min_width=260,
+                info="for visitors to try; they become public with the app",
+            )  # fmt: skip
         make = gr.Button("Make the Space folder", variant="primary", elem_id="deploy-export")
         listing = gr.HTML(elem_id="deploy-files")
         download = gr.DownloadButton("Download as zip", visible=False, elem_id="deploy-download")
@@ -124,9 +125,11 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
             heading("Send it to Hugging Face")
             gr.HTML(BEFORE_SENDING)
             with gr.Row():
-                repo = gr.Textbox(label="Name of the Space", placeholder="your-name/bears", elem_id="deploy-repo")
+                repo = gr.Textbox(
+                    label="Name of the Space", placeholder="your-name/bears", elem_id="deploy-repo", min_width=260
+                )
                 token = gr.Textbox(
-                    label="Token", type="password", elem_id="deploy-token",
+                    label="Token", type="password", elem_id="deploy-token", min_width=260,
                     placeholder="used once, never kept" + ("; empty: HF_TOKEN" if _token(shared, "") else ""),
                 )  # fmt: skip
             private = gr.Checkbox(label="Private: only you can open it", elem_id="deploy-private")
@@ -156,7 +159,13 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
 
     shared.job.launch(make.click, start, {shared.picker, run, examples})
     run.input(translate(view), [shared.picker, run], outputs, api_visibility="private", show_progress="hidden")
-    push.click(push_now, [shared.picker, run, repo, private, token], [sent, token], api_visibility="private")
+    push.click(
+        push_now,
+        [shared.picker, run, repo, private, token],
+        [sent, token],
+        api_visibility="private",
+        show_progress_on=sent,
+    )
     shared.watch(tab, view, outputs, run)
 
 
@@ -183,7 +192,7 @@ def _view(workspace: Workspace, chosen: str | None, cache: Path) -> list[Any]:
         return ["", gr.Column(visible=True), dropdown, f'<p class="w-warn">{escape(error)}</p>', *_hidden()]
     if not listing:
         return ["", gr.Column(visible=True), dropdown, "", *_hidden()]
-    file = gr.DownloadButton(str(zipped(folder, cache)), visible=True)
+    file = gr.DownloadButton(value=str(zipped(folder, cache)), visible=True)
     return ["", gr.Column(visible=True), dropdown, listing, file, gr.Column(visible=True)]
 
 

@@ -21,6 +21,7 @@ from pipeline.tabs.show import ago, translate
 from pipeline.workspace import Workspace
 
 QUIET: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+BRING_INTO_VIEW = "() => setTimeout(() => document.querySelector('#job')?.scrollIntoView({block: 'nearest'}), 100)"
 REMEMBERED = 8
 EARLIER = 8
 
@@ -94,7 +95,7 @@ class JobPanel:
             return [*self.show(job.folder.parent.parent.name, job.id), gr.skip() if job.active else job.id]
 
         outputs = [*self.outputs, self.ended]
-        return trigger(start, inputs, outputs, **QUIET)
+        return trigger(start, inputs, outputs, **QUIET).success(None, None, None, js=BRING_INTO_VIEW)
 
     def wire(self, demo: gr.Blocks, picker: gr.Dropdown, tabs: gr.Tabs) -> None:
         """Connect timer and buttons; look anew when the page opens or the workspace changes, and at each tab."""

@@ -148,7 +148,7 @@ def curve(losses: Sequence[float], valid: Sequence[tuple[int, float]]) -> str:
         x = LEFT + (WIDTH - LEFT - 8) * step / last
         return x, TOP + (HEIGHT - BOTTOM - TOP) * (1 - min(loss, top) / top)
 
-    train = [place(step, loss) for step, loss in thinned(losses)]
+    train = [place(step, loss) for step, loss in thinned(losses) if loss == loss]
     valids = [place(step, loss) for step, loss in valid if loss == loss]
     return (
         f'<figure class="w-curve"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '

@@ -105,6 +105,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
                 webcam_options=gr.WebcamOptions(mirror=False), height=340, elem_id="predict-image", buttons=[],
                 min_width=300,
             )  # fmt: skip
+            image.preprocess = _path  # type: ignore[method-assign]  # Gradio's own opens it, with words for programmers
             with gr.Column(min_width=300):
                 answer = gr.Label(num_top_classes=SHOWN_CLASSES, label="It shows", elem_id="predict-answer")
                 warning = gr.HTML(elem_id="predict-warning")
@@ -130,9 +131,21 @@ def build(tab: gr.Tab, shared: Shared) -> None:
     def predict_many(chosen: list[str] | None, run: str | None, workspace: str) -> str:
         return many(models, shared.open(workspace), run, chosen) if chosen else ""
 
-    gr.on([image.input, run.input], predict, [image, run, shared.picker], [answer, warning], api_name="predict")
+    gr.on(
+        [image.input, run.input],
+        predict,
+        [image, run, shared.picker],
+        [answer, warning],
+        api_name="predict",
+        show_progress_on=answer,
+    )
     gr.on([files.change, run.input], predict_many, [files, run, shared.picker], answers, api_visibility="private")
     shared.watch(tab, lambda name, chosen: _view(shared.open(name), chosen), [notice, body, run], run)
+
+
+def _path(payload: Any) -> str | None:
+    """Where Gradio keeps the uploaded picture (it has checked that it is an upload); opening it is our part."""
+    return str(payload.path) if payload and payload.path else None
 
 
 def _view(workspace: Workspace, chosen: str | None) -> tuple[str, Any, Any]:

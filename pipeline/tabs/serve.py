@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def serve(demo: gr.Blocks, door: Door, workspaces: Workspaces) -> int:
             f"Choose another: python app.py --port {door.port + 1}"
         ) from error
     _say(f"Winnow is at {public_url or local_url}   (Ctrl-C stops it)")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
             time.sleep(3600)

@@ -119,9 +119,9 @@ def duplicates(workspace: Workspace, found: Verified, limit: int = GROUPS_A_PAGE
     disputed = set(found.label_conflicts)
     ordered = sorted(found.duplicate_groups, key=lambda group: (group not in disputed, -len(group)))
     lone = [group for group in found.label_conflicts if group not in set(found.duplicate_groups)]
-    return "".join(
-        _group(workspace, [rows[image] for image in group], group in disputed) for group in (lone + ordered)[:limit]
-    )
+    shown = (lone + ordered)[:limit]
+    groups = (_group(workspace, [rows[image] for image in group], group in disputed) for group in shown)
+    return f'<div class="w-groups">{"".join(groups)}</div>'
 
 
 def _group(workspace: Workspace, rows: Sequence[Mapping[Any, Any]], disputed: bool) -> str:
@@ -192,7 +192,7 @@ def _view(workspace: Workspace, limit: int) -> list[Any]:
     groups, shares = len(found.duplicate_groups), splits(workspace)
     return [
         summary(workspace, found),
-        gr.Button("Check again" if found.checked else "Check the pictures"),
+        _check_button(workspace),
         gr.Column(visible=bool(found.set_aside)),
         gr.CheckboxGroup(set_aside_choices(found), value=[]),
         gr.Column(visible=bool(groups or found.label_conflicts)),
@@ -201,3 +201,9 @@ def _view(workspace: Workspace, limit: int) -> list[Any]:
         gr.Column(visible=bool(shares)),
         shares,
     ]
+
+
+def _check_button(workspace: Workspace) -> gr.Button:
+    new = bool(len(workspace.store.images("new")))
+    words = "Check again" if not new and len(workspace.store.images("ok")) else "Check the pictures"
+    return gr.Button(words, variant="primary" if new else "secondary")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cleaner.decisions import keep, relabel, remove, undo
 from cleaner.suspects import suspects
+from pipeline.importing import ImportConfig, import_images
+from pipeline.stage import run
 from pipeline.store import NewImage
+from pipeline.train import TrainConfig, train
+from pipeline.verify import verify
+from pipeline.workspace import Workspace
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 
 SHOTS = [
@@ -33,8 +39,8 @@ def names(queue, ids) -> list[str]:
 
 
 def test_the_queue_is_ordered_by_loss_and_holds_every_train_and_valid_image(made):
-    workspace, ids, run = made
-    queue = suspects(workspace, run)
+    workspace, ids, trained = made
+    queue = suspects(workspace, trained)
     assert names(queue, ids) == ["bee called ant", "cat called bee", "doubtful ant", "sure bee", "sure ant"]
     assert queue["loss"].is_monotonic_decreasing and queue["score"].between(0, 1).all()
     assert list(queue.columns[:6]) == ["id", "file", "label", "suggested", "score", "why"]
@@ -45,26 +51,26 @@ def test_the_queue_is_ordered_by_loss_and_holds_every_train_and_valid_image(made
 
 
 def test_a_test_image_is_never_in_the_queue(made):
-    workspace, ids, run = made
-    assert ids["test cat called ant"] not in set(suspects(workspace, run)["id"])
+    workspace, ids, trained = made
+    assert ids["test cat called ant"] not in set(suspects(workspace, trained)["id"])
 
 
 def test_what_was_decided_on_since_the_run_leaves_the_queue_and_an_undo_brings_it_back(made):
-    workspace, ids, run = made
-    before = suspects(workspace, run)
+    workspace, ids, trained = made
+    before = suspects(workspace, trained)
     keep(workspace, ids["doubtful ant"])
     relabel(workspace, ids["bee called ant"], "bee")
     remove(workspace, ids["cat called bee"])
-    assert names(suspects(workspace, run), ids) == ["sure bee", "sure ant"]
+    assert names(suspects(workspace, trained), ids) == ["sure bee", "sure ant"]
     undo(workspace, 3)
-    assert suspects(workspace, run).equals(before)
+    assert suspects(workspace, trained).equals(before)
 
 
 def test_what_was_decided_on_before_the_run_comes_back_with_half_its_score(made):
     workspace, ids, _ = made
     keep(workspace, ids["bee called ant"])
-    run = run_with(workspace, ids, SHOTS, name="later")
-    queue = suspects(workspace, run).set_index("id")
+    trained = run_with(workspace, ids, SHOTS, name="later")
+    queue = suspects(workspace, trained).set_index("id")
     assert queue.index[0] == ids["cat called bee"]
     row = queue.loc[ids["bee called ant"]]
     assert row["score"] == pytest.approx(0.48) and "decided on it before" in row["why"]
@@ -89,20 +95,20 @@ def test_two_copies_with_two_labels_put_the_less_likely_one_first(tmp_path: Path
 
 def test_once_a_person_decided_on_one_copy_the_other_is_asked_to_follow(tmp_path: Path):
     workspace, ids = workspace_with(tmp_path / "w", CONFLICT)
-    run = run_with(workspace, ids, CONFLICT)
+    trained = run_with(workspace, ids, CONFLICT)
     keep(workspace, ids["copy called ant"])
-    queue = suspects(workspace, run)
+    queue = suspects(workspace, trained)
     assert names(queue, ids)[0] == "copy called bee" and queue.iloc[0]["suggested"] == "ant"
     relabel(workspace, ids["copy called bee"], "ant")
-    assert names(suspects(workspace, run), ids) == ["a wrong one", "sure cat"]
+    assert names(suspects(workspace, trained), ids) == ["a wrong one", "sure cat"]
 
 
 def test_one_file_found_under_two_names_is_a_conflict_until_a_person_decides(tmp_path: Path):
     workspace, ids = workspace_with(tmp_path / "w", SHOTS)
     again = workspace.store.image(ids["sure bee"])
     workspace.store.add_images([NewImage(again["id"], again["file"], 1, "cat", "folder", "cat/the same.jpg")])
-    run = run_with(workspace, ids, SHOTS)
-    row = suspects(workspace, run).set_index("id").loc[ids["sure bee"]]
+    trained = run_with(workspace, ids, SHOTS)
+    row = suspects(workspace, trained).set_index("id").loc[ids["sure bee"]]
     assert row["score"] == 0.5 and row["why"].startswith("The same picture is also called cat.")
     keep(workspace, ids["sure bee"])
     later = suspects(workspace, run_with(workspace, ids, SHOTS, name="later")).set_index("id").loc[ids["sure bee"]]
@@ -113,3 +119,26 @@ def test_the_queue_of_a_run_without_images_is_empty_and_has_its_columns(tmp_path
     workspace, ids = workspace_with(tmp_path / "w", [])
     queue = suspects(workspace, run_with(workspace, ids, []))
     assert queue.empty and list(queue.columns[:6]) == ["id", "file", "label", "suggested", "score", "why"]
+
+
+@pytest.mark.slow
+def test_on_the_messy_starter_most_planted_wrong_labels_are_at_the_head_of_the_queue(tmp_path: Path, capsys):
+    workspace = Workspace.create(tmp_path / "messy")
+    run(import_images(workspace, ImportConfig("starter-messy")))
+    run(verify(workspace))
+    queue = suspects(workspace, run(train(workspace, TrainConfig(epochs=0))))
+    truth = pd.read_csv(workspace.root / "starter-messy-truth.csv", keep_default_na=False)
+    planted = truth[
+        (truth["true_label"] != truth["given_label"]) & truth["kind"].isin(["wrong_label", "label_conflict"])
+    ]
+    names = workspace.store.images().set_index("id")["source_name"]
+    wrong = queue["id"].map(names).isin(planted["file"]).to_numpy()
+    n = int(wrong.sum())
+    first, second = wrong[:n].mean(), wrong[: 2 * n].sum() / n
+    with capsys.disabled():
+        print(
+            f"\nplanted wrong labels in train and valid: {n}; in the first {n}: {first:.0%}, in {2 * n}: {second:.0%}"
+        )
+    assert n >= 40 and first >= 0.7 and second >= 0.9
+    conflicts = truth[truth["kind"] == "label_conflict"]["file"]
+    assert queue["id"].map(names).isin(conflicts)[queue["score"] == 1].sum() >= 4

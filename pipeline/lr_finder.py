@@ -1,0 +1,147 @@
+"""The learning-rate range test: the rate goes up step by step; the best one lies where the loss falls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline import backbones
+from pipeline.data import batches
+from pipeline.errors import TrainingError, UsageError
+from pipeline.stage import Progress, Stage, one_at_a_time
+from pipeline.train import TrainConfig, Training, new_optimizer, prepare, step, train_mode, training_lock
+from pipeline.workspace import Workspace
+
+SMOOTHING = 0.9
+DIVERGED = 4.0
+FEWEST_STEPS = 20
+LEFT_OUT_FIRST = 10  # one tenth of the curve: the average has not settled yet
+LEFT_OUT_LAST = 5  # and the last points: the loss has left the valley
+FEWEST_FALLING = 3
+
+
+@dataclass(frozen=True)
+class LrFindConfig:
+    """What is going to be trained (as in TrainConfig), and the test: ``steps`` batches, their rates from ``low`` to
+    ``high`` in equal ratios. The rates are those of the head, as ``base_lr`` is.
+    """
+
+    backbone: str = backbones.DEFAULT
+    image_size: int = 0
+    resize: str = "crop"
+    batch_size: int = 32
+    augmentation: str = "photo"
+    seed: int = 0
+    device: str = "auto"
+    steps: int = 60
+    low: float = 1e-6
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps < FEWEST_STEPS:
+            raise UsageError(f"--steps is {FEWEST_STEPS} or more.")
+        if not 0 < self.low < self.high:
+            raise UsageError("--low is above 0 and below --high.")
+        self.training()
+
+    def training(self) -> TrainConfig:
+        """The configuration that a training would have."""
+        return TrainConfig(
+            backbone=self.backbone,
+            image_size=self.image_size,
+            resize=self.resize,
+            batch_size=self.batch_size,
+            augmentation=self.augmentation,
+            seed=self.seed,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True)
+class LrFound:
+    """A rate for ``base_lr``, and the (rate, smoothed loss) of each step."""
+
+    suggestion: float
+    curve: tuple[tuple[float, float], ...]
+
+
+def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[LrFound]:
+    """Train a throw-away model at rising rates and suggest the rate in the middle of the valley of its loss.
+
+    The range test of Smith (2017, "Cyclical learning rates"). It begins with a fresh head: after a fitted one the loss
+    has nowhere to fall. Raises TrainingError where no rate makes it fall. Nothing is written.
+    """
+    return (yield from one_at_a_time(training_lock(), _find_lr(workspace, config or LrFindConfig())))
+
+
+def _find_lr(workspace: Workspace, config: LrFindConfig) -> Stage[LrFound]:
+    training = yield from prepare(workspace, config.training())
+    curve: list[tuple[float, float]] = []
+    for rate, loss in _rising(training, config):
+        curve.append((rate, loss))
+        note = f"Rate {rate:.1e}: loss {loss:.3f}"
+        yield Progress(len(curve), config.steps, note, {"phase": "lr", "lr": rate, "loss": loss})
+    return LrFound(valley(curve), tuple(curve))
+
+
+def _rising(training: Training, config: LrFindConfig) -> Iterator[tuple[float, float]]:
+    """(rate, smoothed loss) step by step, until the loss is DIVERGED times its lowest."""
+    optimizer = new_optimizer(training.model, training.config)
+    views = torch.Generator().manual_seed(config.seed)
+    train_mode(training.model)
+    average, lowest = 0.0, float("inf")
+    positions = _endless(training, config)
+    for number, rate in enumerate(np.geomspace(config.low, config.high, config.steps).tolist(), 1):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("lr_scale", 1.0)
+        try:
+            loss = step(training, next(positions), optimizer, views)
+        except TrainingError:  # not a number any more: it has diverged
+            return
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        smooth = average / (1 - SMOOTHING**number)
+        lowest = min(lowest, smooth)
+        yield rate, smooth
+        if smooth > DIVERGED * lowest:
+            return
+
+
+def _endless(training: Training, config: LrFindConfig) -> Iterator[np.ndarray[Any, Any]]:
+    shuffle = np.random.default_rng(config.seed)
+    while True:
+        yield from batches(shuffle.permutation(training.dataset.positions("train")), config.batch_size)
+
+
+def valley(curve: Sequence[tuple[float, float]]) -> float:
+    """The rate in the middle of the longest falling part of a (rate, loss) curve, noise skipped over.
+
+    That part is the longest strictly decreasing subsequence, as in fastai's "valley"; the first tenth and the last
+    LEFT_OUT_LAST points do not count. Raises TrainingError where there is none.
+    """
+    rated = curve[len(curve) // LEFT_OUT_FIRST : max(len(curve) - LEFT_OUT_LAST, 0)]
+    falling = _longest_decreasing([loss for _, loss in rated])
+    if len(falling) < FEWEST_FALLING:
+        raise TrainingError(
+            "The loss fell at no rate, so none can be suggested. Start lower (--low 1e-8), take more steps, or train "
+            "with the default rate."
+        )
+    return rated[(falling[0] + falling[-1]) // 2][0]
+
+
+def _longest_decreasing(values: Sequence[float]) -> list[int]:
+    """The positions of the longest strictly decreasing subsequence; the first such where there are several."""
+    length, before = [1] * len(values), [-1] * len(values)
+    for here in range(len(values)):
+        for earlier in range(here):
+            if values[here] < values[earlier] and length[here] < length[earlier] + 1:
+                length[here], before[here] = length[earlier] + 1, earlier
+    positions: list[int] = []
+    at = length.index(max(length)) if values else -1
+    while at >= 0:
+        positions.insert(0, at)
+        at = before[at]
+    return positions
