@@ -147,18 +147,14 @@ def _bisect(inside: Callable[[float], bool], low: float, high: float) -> float:
 def _words(
     a: Rate, b: Rate, split: str, n: int, fixed: int, broken: int, interval: tuple[float, float], found: str
 ) -> str:
-    claim = {
-        "better": f"Run {b.run} is better than run {a.run}.",
-        "worse": f"Run {b.run} is worse than run {a.run}.",
-    }.get(found, f"Runs {a.run} and {b.run} cannot be told apart on these images.")
+    claim = {"better": f"Run {b.run} is better than run {a.run}.", "worse": f"Run {b.run} is worse than run {a.run}."}
     low, high = (f"{100 * bound:+.1f}" for bound in interval)
     sentences = [
-        claim,
-        f"On the same {_count(n, split + ' image')}, judged by the labels of today, {b.run} makes "
-        f"{_count(b.errors, 'error')} ({b.error_rate:.1%}) where {a.run} made {_count(a.errors, 'error')} "
-        f"({a.error_rate:.1%}).",
-        f"It gets {fixed} right that were wrong before, and {broken} wrong that were right.",
-        f"The error rate changes by {100 * (b.error_rate - a.error_rate):+.1f} points (95 % interval {low} to {high}).",
+        claim.get(found, f"Runs {a.run} and {b.run} cannot be told apart on these images."),
+        f"On the same {_count(n, split + ' image')}, judged by the labels of today, the errors go from {a.errors} "
+        f"({a.error_rate:.1%}) to {b.errors} ({b.error_rate:.1%}): {fixed} wrong before and right now, {broken} right "
+        "before and wrong now.",
+        f"The error rate changes by {100 * (b.error_rate - a.error_rate):+.1f} points (95% interval {low} to {high}).",
     ]
     if split != "test":
         sentences.append("There is no test image in common, so this is on valid images, which training has looked at.")

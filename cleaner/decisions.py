@@ -40,9 +40,9 @@ def remove(workspace: Workspace, image_id: str, expected: State | None = None) -
 def restore(workspace: Workspace, image_id: str, expected: State | None = None) -> Decision:
     """Bring an image that was removed or set aside back into use, with its file and its label.
 
-    What was never verified comes back as 'new', so that verify still looks at it. Errors as in :func:`keep`.
+    What was not found usable comes back as 'new', so that verify looks at it again. Errors as in :func:`keep`.
     """
-    status = "new" if workspace.store.image(image_id)["verdict"] is None else "ok"
+    status = "ok" if workspace.store.image(image_id)["verdict"] in ("ok", "suspect") else "new"
     decision = workspace.store.decide(image_id, "restore", lambda state: _restored(state, status), expected)
     _move_files(workspace, [decision])
     return decision

@@ -75,7 +75,8 @@ def _affine(
     area = uniform(augmentation.min_scale, 1.0)
     ratio = torch.exp(uniform(-1.0, 1.0) * math.log(augmentation.stretch))
     ratio = ratio * preprocessing.size[1] / preprocessing.size[0] / aspect
-    across, down = torch.sqrt(area * ratio).clamp(max=1.0), torch.sqrt(area / ratio).clamp(max=1.0)
+    area = torch.minimum(area, torch.minimum(ratio, 1 / ratio))  # a crop of that shape has to fit in
+    across, down = torch.sqrt(area * ratio), torch.sqrt(area / ratio)
     x, y = uniform(-1.0, 1.0) * (1 - across), uniform(-1.0, 1.0) * (1 - down)
     angle = torch.deg2rad(uniform(-augmentation.degrees, augmentation.degrees))
     if augmentation.quarter_turns:

@@ -118,7 +118,8 @@ def _decode(file: Path, preprocessing: Preprocessing, side: int) -> tuple[Array,
         image = open_image(file)
     except (OSError, Unreadable) as error:
         raise TrainingError(
-            f"{file.name} cannot be opened any more ({error}). Run Verify again; it sets such files aside."
+            f"The picture {file} cannot be opened any more ({error}). Put the file back, or remove the picture: "
+            f"python cli.py decide WORKSPACE --id {file.stem} --remove."
         ) from error
     squished = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
     return pixels(image, preprocessing), squished, image.width / image.height

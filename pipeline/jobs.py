@@ -67,19 +67,23 @@ class Job:
         return _events(self.folder)[after:]
 
 
-def start(workspace: Workspace, stage: StageFunction, config: Any) -> Job:
-    """Run ``stage(workspace, config)`` in a process of its own, which outlives this one. ``config``: a dataclass."""
+def start(workspace: Workspace, stage: StageFunction, config: Any, grace_seconds: float = GRACE_SECONDS) -> Job:
+    """Run ``stage(workspace, config)`` in a process of its own, which outlives this one. ``config``: a dataclass.
+
+    Once it is asked to stop it has ``grace_seconds`` to reach its next step.
+    """
     target = f"{stage.__module__}:{stage.__qualname__}"
     _resolve(target)
-    return _start(workspace, target, asdict(config))
+    return _start(workspace, target, asdict(config), grace_seconds)
 
 
-def _start(workspace: Workspace, target: str, config: Mapping[str, Any]) -> Job:
+def _start(workspace: Workspace, target: str, config: Mapping[str, Any], grace_seconds: float = GRACE_SECONDS) -> Job:
     job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{target.split(':')[1]}-{uuid.uuid4().hex[:6]}"
     folder = workspace.jobs / job_id
     with writing(folder) as part:
         part.mkdir()
-        _write(part / "job.json", {"target": target, "config": config, "workspace": str(workspace.root), "at": now()})
+        what = {"target": target, "config": config, "workspace": str(workspace.root), "grace_seconds": grace_seconds}
+        _write(part / "job.json", {**what, "at": now()})
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.jobs", str(folder)],
@@ -96,7 +100,8 @@ def _start(workspace: Workspace, target: str, config: Mapping[str, Any]) -> Job:
 def list_jobs(workspace: Workspace) -> list[Job]:
     """Every job of the workspace, newest first."""
     folders = [file.parent for file in workspace.jobs.glob("*/job.json")]
-    return sorted((_load(folder) for folder in folders), key=lambda job: job.started, reverse=True)
+    whole = [folder for folder in folders if folder.suffix != ".part"]
+    return sorted((_load(folder) for folder in whole), key=lambda job: job.started, reverse=True)
 
 
 def get_job(workspace: Workspace, job_id: str) -> Job:
@@ -172,8 +177,11 @@ def _alive(folder: Path) -> bool:
     who = _read(process_file)
     try:
         process = psutil.Process(who["pid"])
-        return bool(process.create_time() == who["created"] and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # The same number may be another process by now; the time it began shifts when the clock is set.
+        return bool(process.create_time() == who["created"]) or str(folder) in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 
 
@@ -181,8 +189,16 @@ def _events(folder: Path) -> list[dict[str, Any]]:
     file = folder / "events.jsonl"
     if not file.exists():
         return []
-    lines = file.read_text(encoding="utf-8").split("\n")[:-1]
-    return [json.loads(line) for line in lines]
+    return [event for line in file.read_bytes().split(b"\n")[:-1] if (event := _event(line))]
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """The event in a line; None for a line that a power cut left damaged."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -206,6 +222,7 @@ class _Recorder:
         self.file = (folder / "events.jsonl").open("a", encoding="utf-8")
         self.lock = threading.Lock()
         self.told = False
+        self.ended = False
 
     def __call__(self, progress: Progress) -> None:
         self.write("progress", **asdict(progress))
@@ -213,11 +230,12 @@ class _Recorder:
             raise Cancelled("Stopped when asked to.")
 
     def write(self, kind: str, **content: Any) -> None:
+        line = json.dumps({"kind": kind, "at": now(), **content}, ensure_ascii=False, default=_plain)
         with self.lock:
-            self.file.write(
-                json.dumps({"kind": kind, "at": now(), **content}, ensure_ascii=False, default=_plain) + "\n"
-            )
-            self.file.flush()
+            if not self.ended:  # the first last word counts
+                self.ended = kind in ENDINGS
+                self.file.write(line + "\n")
+                self.file.flush()
 
     def tell(self, _signal: int, _frame: FrameType | None) -> None:
         self.told = True
@@ -236,7 +254,7 @@ def work(folder: Path) -> int:
     _write(folder / "process.json", {"pid": me.pid, "created": me.create_time()})
     recorder = _Recorder(folder)
     signal.signal(signal.SIGTERM, recorder.tell)
-    threading.Thread(target=_end_after_grace, args=(recorder,), daemon=True).start()
+    threading.Thread(target=_end_after_grace, args=(recorder, description["grace_seconds"]), daemon=True).start()
     try:
         function, config_type = _resolve(description["target"])
         config = config_type(**_tuples(description["config"]))
@@ -276,11 +294,11 @@ def _tuple(value: Any) -> Any:
     return tuple(_tuple(item) for item in value) if isinstance(value, list) else value
 
 
-def _end_after_grace(recorder: _Recorder) -> None:
+def _end_after_grace(recorder: _Recorder, seconds: float) -> None:
     while not (recorder.told or (recorder.folder / "cancel").exists()):
         time.sleep(0.3)
-    time.sleep(GRACE_SECONDS)
-    recorder.write("cancelled", message=f"Ended: it did not stop by itself within {GRACE_SECONDS:g} seconds.")
+    time.sleep(seconds)
+    recorder.write("cancelled", message=f"Ended: it did not stop by itself within {seconds:g} seconds.")
     os._exit(130)
 
 

@@ -119,29 +119,24 @@ def _endless(training: Training, config: LrFindConfig) -> Iterator[np.ndarray[An
 def valley(curve: Sequence[tuple[float, float]]) -> float:
     """The rate in the middle of the longest falling part of a (rate, loss) curve, noise skipped over.
 
-    That part is the longest strictly decreasing subsequence, as in fastai's "valley"; the first tenth and the last
-    LEFT_OUT_LAST points do not count. Raises TrainingError where there is none.
+    As in fastai's "valley": the part ends where the longest strictly decreasing subsequence ends, and is as long as it.
+    The first tenth and the last LEFT_OUT_LAST points do not count. Raises TrainingError where nothing falls.
     """
     rated = curve[len(curve) // LEFT_OUT_FIRST : max(len(curve) - LEFT_OUT_LAST, 0)]
-    falling = _longest_decreasing([loss for _, loss in rated])
-    if len(falling) < FEWEST_FALLING:
+    lengths = _decreasing_lengths([loss for _, loss in rated])
+    longest = max(lengths, default=0)
+    if longest < FEWEST_FALLING:
         raise TrainingError(
             "The loss fell at no rate, so none can be suggested. Start lower (--low 1e-8), take more steps, or train "
             "with the default rate."
         )
-    return rated[(falling[0] + falling[-1]) // 2][0]
+    return rated[lengths.index(longest) - longest // 2][0]
 
 
-def _longest_decreasing(values: Sequence[float]) -> list[int]:
-    """The positions of the longest strictly decreasing subsequence; the first such where there are several."""
-    length, before = [1] * len(values), [-1] * len(values)
-    for here in range(len(values)):
-        for earlier in range(here):
-            if values[here] < values[earlier] and length[here] < length[earlier] + 1:
-                length[here], before[here] = length[earlier] + 1, earlier
-    positions: list[int] = []
-    at = length.index(max(length)) if values else -1
-    while at >= 0:
-        positions.insert(0, at)
-        at = before[at]
-    return positions
+def _decreasing_lengths(values: Sequence[float]) -> list[int]:
+    """How long the longest strictly decreasing subsequence is that ends at each position."""
+    lengths: list[int] = []
+    for value in values:
+        before = [length for length, earlier in zip(lengths, values, strict=False) if earlier > value]
+        lengths.append(1 + max(before, default=0))
+    return lengths

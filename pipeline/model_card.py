@@ -24,7 +24,8 @@ def title(classes: Sequence[str]) -> str:
     """A short question with the classes in it, for the head of a page."""
     words = f"{', '.join(classes[:-1])} or {classes[-1]}?"
     if len(words) > TITLE_LENGTH:
-        words = f"{_cut(classes[0])} or one of {len(classes) - 1} other classes?"
+        rest = _cut(classes[1]) if len(classes) == 2 else f"one of {len(classes) - 1} other classes"
+        words = f"{_cut(classes[0])} or {rest}?"
     return words[:1].upper() + words[1:]
 
 

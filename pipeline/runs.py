@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline import __version__
 from pipeline.errors import RunError
 from pipeline.predict import checksum, file_sha256
 from pipeline.workspace import Workspace
@@ -72,7 +73,13 @@ class Run:
     @cached_property
     def _predictions(self) -> pd.DataFrame:
         text = {"id": str, "split": str, "label": str, "predicted": str}
-        return pd.read_csv(self.folder / PREDICTIONS, dtype=text, keep_default_na=False)
+        file = self.folder / PREDICTIONS
+        try:
+            return pd.read_csv(file, dtype=text, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"The predictions of run {self.id} cannot be read ({file}: {error}). Train again."
+            ) from error
 
     def predictions(self) -> pd.DataFrame:
         """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold, and a
@@ -83,8 +90,9 @@ class Run:
 
 def list_runs(workspace: Workspace) -> list[Run]:
     """The complete runs of a workspace, newest first."""
-    files = workspace.runs.glob(f"*/{MANIFEST}")
-    return sorted((_load(file.parent) for file in files), key=lambda run: run.created, reverse=True)
+    folders = [file.parent for file in workspace.runs.glob(f"*/{MANIFEST}")]
+    whole = [folder for folder in folders if folder.suffix != ".part"]
+    return sorted((_load(folder) for folder in whole), key=lambda run: run.created, reverse=True)
 
 
 def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
@@ -101,7 +109,11 @@ def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
 
 
 def _load(folder: Path) -> Run:
-    return Run(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    try:
+        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return Run(folder, {**record, "id": record["id"], "created": record["created"]})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"The run in {folder} is damaged ({MANIFEST}: {error}). Move its folder away.") from error
 
 
 def new_run_id() -> str:
@@ -122,6 +134,7 @@ def write_model(folder: Path, model: Any, info: Mapping[str, Any], centroids: An
         save_file({"centroids": centroids.cpu().contiguous()}, folder / "familiar.safetensors")
     files = {file.name: file_sha256(file) for file in sorted(folder.glob("*.safetensors"))}
     versions = {package: version(package) for package in ("torch", "timm", "pillow", "safetensors")}
+    versions["winnow"] = __version__
     content = {"format": 1, **info, "versions": versions, "files": files}
     write_info(folder, content)
 

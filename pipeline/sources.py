@@ -213,7 +213,11 @@ def _tar_mode(source: Path) -> Literal["r:", "r:gz", "r:bz2", "r:xz"] | None:
         return "r:bz2"
     if start.startswith(b"\xfd7zXZ\0"):
         return "r:xz"
-    return "r:" if start[257:262] == b"ustar" else None
+    try:
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return None
+    return "r:"
 
 
 def _zip(source: Path) -> Iterator[_File | Refused]:

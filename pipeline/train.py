@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import getpass
+import json
+import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
@@ -96,7 +98,11 @@ def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]
 
 def training_lock() -> Path:
     """The file that a training of this person on this machine holds."""
-    return Path(tempfile.gettempdir()) / f"winnow-training-{getpass.getuser()}.lock"
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has a number and no name
+        who = str(os.getuid())
+    return Path(tempfile.gettempdir()) / f"winnow-training-{who}.lock"
 
 
 def _train(workspace: Workspace, config: TrainConfig) -> Stage[Run]:
@@ -292,7 +298,7 @@ def _finish(workspace: Workspace, training: Training) -> Stage[Run]:
         write_model(part, training.model, _info(training, record["id"], threshold), centroids)
         predictions.to_csv(part / PREDICTIONS, index=False)
         with writing(part / MANIFEST) as manifest:
-            pd.Series(record).to_json(manifest, indent=2, force_ascii=False, double_precision=15)
+            manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
     return Run(folder, record)
 
 

@@ -152,7 +152,9 @@ def test_no_file_of_the_machine_is_served(served: str, trained: Workspace) -> No
     thumbnail = next(trained.thumbnails.rglob("*.jpg"))
     for path in ("/etc/passwd", trained.database, picture):
         assert answer(f"{served}gradio_api/file={path}") == 403
+    Client(served, verbose=False).predict(None, None, None, api_name="/predict")  # opens the workspace
     assert answer(f"{served}gradio_api/file={thumbnail}") == 200
+    assert answer(f"{served}gradio_api/file={picture}") == 403
 
 
 # --- starting and stopping --------------------------------------------------------------------------------------------

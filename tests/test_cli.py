@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,33 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(
     (tmp_path / "file").write_text("in the way")
     terminal("import", tmp_path / "file" / "ws", photographs, code=1)
     assert "cannot be written" in terminal.err
+
+
+def test_half_a_gigabyte_of_junk_is_told_and_what_is_good_beside_it_is_taken(
+    terminal: Terminal, photographs: Path, tmp_path: Path
+) -> None:
+    for name in ("junk", "junk.zip", "pictures/apple/junk.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(500 << 20)
+    for name in ("junk", "junk.zip"):
+        terminal("import", tmp_path / "ws", tmp_path / name, code=1)
+        assert terminal.err.count("neither a folder, nor a .zip") == 1
+    shutil.copy(next((photographs / "apple").iterdir()), tmp_path / "pictures" / "apple" / "good.jpg")
+    imported = terminal("import", tmp_path / "ws", tmp_path / "pictures")
+    assert imported["added"] == 1 and [row["path"] for row in imported["failed"]] == ["apple/junk.jpg"]
+    assert "larger than 64 MiB" in imported["failed"][0]["reason"]
+
+
+def test_an_empty_folder_and_an_empty_workspace_say_what_to_do(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    terminal("import", tmp_path / "ws", tmp_path / "nothing", code=1)
+    assert "no pictures" in terminal.err
+    assert terminal("verify", tmp_path / "ws")["checked"] == 0
+    terminal("train", tmp_path / "ws", code=1)
+    assert "Import some" in terminal.err
+    terminal("review", tmp_path / "ws", code=1)
+    assert "Train a model first" in terminal.err
 
 
 def test_a_stopped_command_exits_130_and_the_workspace_opens(photographs: Path, tmp_path: Path) -> None:

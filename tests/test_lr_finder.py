@@ -50,6 +50,7 @@ def find(workspace: Workspace) -> tuple[LrFound, list[Progress]]:
     return found, [progress for progress in shown if progress.metrics.get("phase") == "lr"]
 
 
+@pytest.mark.slow
 def test_a_real_model_is_tested_and_nothing_is_left_behind(trained: Workspace) -> None:  # noqa: F811
     runs, images = sorted(trained.runs.iterdir()), trained.store.images()
     found, shown = find(trained)

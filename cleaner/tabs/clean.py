@@ -10,9 +10,9 @@ import gradio as gr
 
 from cleaner.compare import Comparison, compare
 from cleaner.tabs.component import component
-from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view
+from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view, refuse
 from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, WorkspaceError
 from pipeline.jobs import Job
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import empty, escape, facts, guide, heading, percent
@@ -109,8 +109,13 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     @translate
     def act(values: Values, event: gr.EventData) -> tuple[View, tuple[str, int]]:
         sent: Mapping[str, Any] = event._data
-        workspace = shared.open(str(sent["workspace"]))
-        answer = apply(workspace, str(sent["page"]), _actions(sent["actions"]), values[w.done])
+        actions = _actions(sent["actions"])
+        try:
+            workspace = shared.open(str(sent["workspace"]))
+        except WorkspaceError as error:
+            answer = refuse(str(sent["page"]), actions, str(error))
+        else:
+            answer = apply(workspace, str(sent["page"]), actions, values[w.done])
         now = shared.open(values[shared.picker])
         return queue_view(now, chosen(values), str(sent["at"] or "") or None, answer), (answer.page, answer.done_up_to)
 

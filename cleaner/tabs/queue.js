@@ -1,9 +1,11 @@
 // The cleaning queue. A decision takes effect on the page at once and is sent with the id and the state of the image the
 // person saw. One request is under way at a time; what is decided meanwhile waits in line and goes out together with
-// the next, in order, so that fast typing neither drops nor mixes up anything. The server numbers what it has done.
+// the next, in order, so that fast typing neither drops nor mixes up anything. The server says how far it has done them.
+// What was not answered for is kept in the browser's session: Gradio reloads the page by itself when a connection breaks.
 const root = element.querySelector('.queue');
 const AHEAD = 8;
 const RETRY = 15000;
+const UNSAVED = 'winnow-clean-unsaved';
 let view = null;
 let rows = [];
 let current = null;
@@ -26,8 +28,19 @@ const send = () => {
   if (sentAt || (!waiting.length && !wanted)) return;
   sentAt = Date.now();
   wanted = false;
-  const actions = waiting.map(({ number, kind, id, label, seen }) => ({ number, kind, id, label, seen }));
-  trigger('act', { page, workspace: view.workspace, actions, at: current });
+  const workspace = waiting.length ? waiting[0].workspace : view.workspace;
+  const other = waiting.findIndex((action) => action.workspace !== workspace);
+  const actions = waiting.slice(0, other < 0 ? waiting.length : other).map(bare);
+  trigger('act', { page, workspace, actions, at: current });
+};
+const bare = ({ number, workspace, kind, id, label, seen }) => ({ number, workspace, kind, id, label, seen });
+const queueUp = (action) => {
+  waiting.push({ ...action, number: ++number });
+  remember();
+};
+const remember = () => {
+  if (waiting.length) sessionStorage.setItem(UNSAVED, JSON.stringify(waiting.map(bare)));
+  else sessionStorage.removeItem(UNSAVED);
 };
 const receive = () => {
   const next = props.value;
@@ -37,6 +50,7 @@ const receive = () => {
   if (next.page === page) {
     sentAt = 0;
     waiting = waiting.filter((action) => action.number > next.done_up_to);
+    remember();
   }
   rows = next.rows.slice();
   for (const action of waiting) replay(action);
@@ -87,7 +101,7 @@ const decide = (kind, label) => {
   const index = indexOf(row.id);
   rows.splice(index, 1);
   history.push({ row, index });
-  waiting.push({ number: ++number, kind, id: row.id, label: label ?? null, seen: row.seen });
+  queueUp({ workspace: view.workspace, kind, id: row.id, label: label ?? null, seen: row.seen });
   const words = { keep: 'Kept as ' + row.label, remove: 'Removed', relabel: row.label + ' → ' + label }[kind];
   local = { text: words + ': ' + row.name + '. U takes it back.', warning: false };
   const next = rows[index] || rows[index - 1];
@@ -99,14 +113,14 @@ const decide = (kind, label) => {
 };
 const undo = () => {
   const last = history.pop();
-  const action = { number: ++number, kind: 'undo', id: last ? last.row.id : null, label: null, seen: null };
+  const action = { workspace: view.workspace, kind: 'undo', id: last ? last.row.id : null, label: null, seen: null };
   if (last) {
     Object.assign(action, last);
     if (indexOf(last.row.id) < 0) rows.splice(Math.min(last.index, rows.length), 0, last.row);
     current = last.row.id;
     local = { text: 'Taken back: ' + last.row.name, warning: false };
   }
-  waiting.push(action);
+  queueUp(action);
   draw();
   send();
 };
@@ -318,5 +332,7 @@ window.addEventListener('beforeunload', (event) => {
 });
 
 build();
+JSON.parse(sessionStorage.getItem(UNSAVED) || '[]').forEach(queueUp);
+if (waiting.length) local = { text: 'Sent now: ' + waiting.length + ' decided before the page was reloaded.', warning: false };
 watch('value', receive);
 receive();

@@ -164,6 +164,11 @@ def apply(workspace: Workspace, page: str, actions: Sequence[Mapping[str, Any]],
     return Answer(page, last, " ".join(messages), focus, forget)
 
 
+def refuse(page: str, actions: Sequence[Mapping[str, Any]], why: str) -> Answer:
+    """None of the actions can be done, now or later: the page is to forget them."""
+    return Answer(page, max((int(action["number"]) for action in actions), default=0), why, None, True)
+
+
 def _act(workspace: Workspace, action: Mapping[str, Any]) -> tuple[str | None, str]:
     """Do one action; returns the image to go to next (None: where the page is) and what to tell."""
     kind, image_id = str(action["kind"]), str(action["id"] or "")

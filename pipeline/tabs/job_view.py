@@ -16,7 +16,7 @@ DOING = {
     "download": "Downloading pictures",
     "verify": "Checking pictures",
     "train": "Training",
-    "lr_find": "Looking for a learning rate",
+    "find_lr": "Looking for a learning rate",
     "export": "Making the model folder",
     "deploy": "Sending to Hugging Face",
 }

@@ -46,7 +46,7 @@ class Workspaces:
     def create(self, name: str) -> Workspace:
         """A new, empty workspace; its folder's name is made from ``name``. Raises WorkspaceError."""
         folder = folder_name(name)
-        if (self.root.parent / folder).exists():
+        if folder.casefold() in {path.name.casefold() for path in self.root.parent.iterdir()}:
             raise WorkspaceError(f"'{folder}' is there already. Pick it from the list, or choose another name.")
         return self._serve(Workspace.create(self.root.parent / folder))
 
@@ -90,8 +90,8 @@ class Picker:
         create = translate(self._create)
         outputs = [self.dropdown, self.form, self.name]
         self.new.click(lambda: gr.Row(visible=True), None, self.form, api_visibility="private")
-        self.make.click(create, self.name, outputs, api_visibility="private")
-        self.name.submit(create, self.name, outputs, api_visibility="private")
+        submitted = [self.make.click, self.name.submit]
+        gr.on(submitted, create, self.name, outputs, api_visibility="private", show_progress="hidden")
         self.dropdown.change(None, self.dropdown, None, js=KEEP_IN_ADDRESS, api_visibility="private")
         demo.load(_first_choice(self.workspaces), None, self.dropdown, api_visibility="private", show_progress="hidden")
 

@@ -290,6 +290,23 @@ def test_two_runs_are_compared_in_plain_words(page: Page, made: Made) -> None:
     expect(page.locator("#clean-compared")).to_contain_text("On the same 2 test images")
 
 
+def test_what_a_broken_connection_held_back_is_sent_after_the_reload(
+    page: Page, made: Made, complaints: list[str]
+) -> None:
+    clean_tab(page, made)
+    page.route("**/queue/join*", lambda route: route.abort())
+    with page.expect_navigation(timeout=30_000):  # Gradio reloads the page when it believes the server is gone
+        page.keyboard.press("k")
+        page.keyboard.press("2")
+    assert made.journal() == []
+    page.unroute("**/queue/join*")
+    opened(page, made, "Clean")
+    at(page, made, "photo 02")
+    saved(page)
+    assert made.journal() == [("photo 00", "keep", "ant", False), ("photo 01", "relabel", "bee", False)]
+    complaints.clear()  # the aborted requests
+
+
 # --- Review --------------------------------------------------------------------------------------------------------
 
 

@@ -37,7 +37,11 @@ def test_a_run_that_mends_ten_errors_and_makes_none_is_better(tmp_path: Path):
     assert found.a.error_rate == pytest.approx(1 / 3) and found.b.error_rate == 0
     assert found.difference == pytest.approx(-1 / 3) and found.low < found.difference < found.high < 0
     assert found.p == pytest.approx(2 / 2**10) and found.verdict == "better"
-    assert "b is better" in found.words and "10 errors (33.3%)" in found.words and "30 test images" in found.words
+    assert (
+        "b is better" in found.words
+        and "from 10 (33.3%) to 0 (0.0%)" in found.words
+        and "30 test images" in found.words
+    )
 
 
 def test_the_same_the_other_way_round_is_worse(tmp_path: Path):
@@ -48,7 +52,7 @@ def test_the_same_the_other_way_round_is_worse(tmp_path: Path):
 def test_one_mended_error_in_thirty_cannot_be_told_apart_from_luck(tmp_path: Path):
     found = compare(*without_ids(two_runs(tmp_path / "w", [BEE] + [ANT] * 29, [ANT] * 30)))
     assert found.verdict == "cannot be told apart" and found.low <= 0 <= found.high
-    assert "cannot be told apart" in found.words and "1 right that were wrong" in found.words
+    assert "cannot be told apart" in found.words and "1 wrong before and right now" in found.words
 
 
 def test_the_labels_of_today_judge_and_removed_images_do_not_count(tmp_path: Path):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cleaner.decisions import decisions, relabel, remove
-from cleaner.tabs.queue import Filters, apply, class_choices, queue_view
+from cleaner.tabs.queue import Filters, apply, class_choices, queue_view, refuse
 from tests.cleaner.fabricate import CLASSES, Shot, run_with, workspace_with
 
 SHOTS = [
@@ -129,6 +129,11 @@ def test_a_page_takes_back_only_what_it_believes_to_take_back(made):
     answer = apply(workspace, "page", [sent(view, 2, "undo", ids["wrong"])], ("page", 1))
     assert "somebody else" in answer.message and answer.forget
     assert not any(decision.undone for decision in decisions(workspace))
+
+
+def test_what_cannot_be_done_at_all_is_forgotten_with_its_reason():
+    answer = refuse("page", [{"number": 3}, {"number": 4}], "There is no workspace called 'gone'.")
+    assert (answer.done_up_to, answer.forget) == (4, True) and "gone" in answer.message
 
 
 def test_a_class_named_since_the_run_can_be_chosen_after_the_runs_own(made):

@@ -61,7 +61,7 @@ def test_a_new_workspace_is_made_beside_the_others(workspaces: Workspaces) -> No
     assert "Wild-cats" in workspaces.names()
 
 
-@pytest.mark.parametrize("name", ["bears", "holiday"])
+@pytest.mark.parametrize("name", ["bears", "holiday", "BEARS", "äpfel"])
 def test_nothing_that_is_there_is_taken_for_a_new_workspace(workspaces: Workspaces, name: str) -> None:
     with pytest.raises(WorkspaceError, match="there already"):
         workspaces.create(name)

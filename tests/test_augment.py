@@ -1,0 +1,84 @@
+"""Random views: within their limits, the same for the same seed, and the plain picture where nothing may change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.augment import PRESETS, Augmentation, augment
+from pipeline.predict import Preprocessing
+
+STILL = Augmentation(min_scale=1.0, degrees=0.0, flip=False, light=0.0, stretch=1.0)
+PREPROCESSING = Preprocessing(size=(32, 32))
+
+
+def pictures(count: int = 4, side: int = 32) -> torch.Tensor:
+    """Smooth uint8 pictures [count, side, side, 3] without any symmetry."""
+    rows, columns = np.mgrid[0:side, 0:side] / side
+    one = np.stack([rows * 200, columns * 150 + 50, (rows * columns) * 255], axis=2)
+    return torch.from_numpy(np.repeat(one[None].astype(np.uint8), count, axis=0))
+
+
+def views(augmentation: Augmentation, seed: int = 0, batch: torch.Tensor | None = None) -> torch.Tensor:
+    batch = pictures() if batch is None else batch
+    return augment(batch, torch.ones(len(batch)), augmentation, PREPROCESSING, torch.Generator().manual_seed(seed))
+
+
+def plain(batch: torch.Tensor) -> torch.Tensor:
+    return (batch.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+
+
+def test_where_nothing_may_change_the_view_is_the_picture() -> None:
+    assert torch.allclose(views(STILL), plain(pictures()), atol=1e-4)
+
+
+def test_a_flip_is_a_flip_and_happens_to_about_half() -> None:
+    many = pictures(200)
+    flipped = views(Augmentation(min_scale=1.0, degrees=0.0, flip=True, light=0.0, stretch=1.0), batch=many)
+    as_is = (flipped - plain(many)).abs().amax(dim=(1, 2, 3)) < 1e-3
+    mirrored = (flipped - plain(many).flip(3)).abs().amax(dim=(1, 2, 3)) < 1e-3
+    assert bool((as_is ^ mirrored).all()) and 70 < int(mirrored.sum()) < 130
+
+
+def test_the_same_seed_gives_the_same_views_and_another_gives_others() -> None:
+    preset = PRESETS["photo"]
+    assert preset is not None
+    assert torch.equal(views(preset, 1), views(preset, 1))
+    assert not torch.allclose(views(preset, 1), views(preset, 2), atol=1e-2)
+
+
+@pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset])
+def test_views_of_every_preset_are_pictures_of_the_right_size(name: str) -> None:
+    preset = PRESETS[name]
+    assert preset is not None
+    made = views(preset)
+    assert made.shape == (4, 3, 32, 32) and made.is_contiguous(memory_format=torch.channels_last)
+    assert float(made.min()) >= -1.001 and float(made.max()) <= 1.001
+
+
+def test_a_wide_picture_is_seen_undistorted() -> None:
+    """A circle in a picture twice as wide as high is an ellipse once squished; the view has to show a circle again."""
+    rows, columns = np.mgrid[0:64, 0:64]
+    squished = (((columns - 32) / 8) ** 2 + ((rows - 32) / 16) ** 2 <= 1) * 255
+    batch = torch.from_numpy(np.repeat(squished[None, :, :, None].astype(np.uint8), 3, axis=3))
+    half = Augmentation(min_scale=0.5, degrees=0.0, flip=False, light=0.0, stretch=1.0)
+    many = batch.repeat(50, 1, 1, 1)
+    seed = torch.Generator().manual_seed(0)
+    views = augment(many, torch.full((50,), 2.0), half, Preprocessing(size=(64, 64)), seed)[:, 0] > 0
+    whole = [view for view in views if not (view[0].any() or view[-1].any() or view[:, 0].any() or view[:, -1].any())]
+    assert len(whole) > 10
+    for view in whole:
+        width, height = int(view.any(dim=0).sum()), int(view.any(dim=1).sum())
+        assert height > 10 and abs(width - height) <= 2
+
+
+@given(st.floats(0.1, 10.0), st.integers(0, 1000))
+def test_no_aspect_ratio_breaks_it(aspect: float, seed: int) -> None:
+    preset = PRESETS["top-down"]
+    assert preset is not None
+    generator = torch.Generator().manual_seed(seed)
+    made = augment(pictures(2), torch.full((2,), aspect), preset, PREPROCESSING, generator)
+    assert bool(torch.isfinite(made).all())

@@ -1,0 +1,47 @@
+"""The catalogue, the bundled weights, and what is said when weights cannot be had."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pipeline.backbones import BUNDLED, DEFAULT, Backbone, bundled_weights, create, list_backbones
+from pipeline.errors import BackboneError
+
+
+def test_the_default_is_bundled_and_comes_first() -> None:
+    first = list_backbones()[0]
+    assert first == Backbone(DEFAULT, 4.65, 224, "bundled") and first.offline
+
+
+def test_the_list_is_long_and_every_size_is_known() -> None:
+    found = list_backbones()
+    assert len(found) > 800
+    assert [backbone.name for backbone in found if not backbone.params_m] == []
+    assert all(backbone.weights == "hub" for backbone in found if backbone.name not in BUNDLED)
+
+
+def test_a_part_of_the_name_filters() -> None:
+    names = [backbone.name for backbone in list_backbones("ConvNeXt_tiny ")]
+    assert names and all("convnext_tiny" in name for name in names)
+    assert list_backbones("no such thing") == []
+
+
+def test_the_bundled_weights_are_imagenet_and_the_head_is_fresh() -> None:
+    torch.manual_seed(0)
+    model = create(DEFAULT, 7)
+    assert model.get_classifier().out_features == 7
+    weights = bundled_weights(DEFAULT)
+    assert weights is not None
+    theirs = list(torch.load(weights, map_location="cpu", weights_only=True).values())
+    assert torch.equal(model.conv_stem.weight, theirs[0])
+
+
+def test_an_unknown_name_suggests_what_is_near() -> None:
+    with pytest.raises(BackboneError, match=r"Did you mean .*resnet18"):
+        create("resnet-18", 2)
+
+
+def test_weights_that_cannot_be_fetched_are_explained_with_what_works_offline() -> None:
+    with pytest.raises(BackboneError, match=f"(?s)resnet18 are not on this machine.*{DEFAULT}"):
+        create("resnet18", 2)

@@ -1,0 +1,81 @@
+"""The head on frozen features: at the optimum of its cost, and out of fold by duplicate group."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pipeline.errors import TrainingError
+from pipeline.head import FOLDS, STRENGTH, Head, fit_head, out_of_fold
+
+
+def clouds(rows: int = 90, classes: int = 3, width: int = 8, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features [rows, width] around one centre a class, on different scales, and their classes."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.arange(rows) % classes
+    centres = torch.randn(classes, width, generator=generator) * 3
+    features = centres[targets] + torch.randn(rows, width, generator=generator)
+    return features * torch.logspace(-1, 1, width) + 5, targets
+
+
+def cost(head: Head, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """What fit_head minimises, written anew: mean loss, and the squared weights of the standardised features."""
+    std = features.double().std(dim=0, unbiased=False).clamp_min(1e-6)
+    loss = torch.nn.functional.cross_entropy(head(features.double()), targets)
+    return loss + (head.weight * std).square().sum() / (2 * STRENGTH * len(features))
+
+
+def test_the_head_is_at_the_minimum_of_its_cost() -> None:
+    features, targets = clouds()
+    fitted = fit_head(features, targets, 3)
+    weight = fitted.weight.double().requires_grad_()
+    bias = fitted.bias.double().requires_grad_()
+    cost(Head(weight, bias), features, targets).backward()
+    scale = features.double().std(dim=0, unbiased=False)
+    assert weight.grad is not None and bias.grad is not None
+    assert float((weight.grad / scale).abs().max()) < 1e-3 and float(bias.grad.abs().max()) < 1e-3
+
+
+def test_separated_classes_are_learned_and_the_answer_does_not_depend_on_a_seed() -> None:
+    features, targets = clouds()
+    first, second = fit_head(features, targets, 3), fit_head(features, targets, 3)
+    assert torch.equal(first.weight, second.weight)
+    assert float((first(features).argmax(dim=1) == targets).float().mean()) > 0.95
+
+
+def test_a_feature_that_never_varies_does_no_harm() -> None:
+    features, targets = clouds()
+    features[:, 0] = 7.0
+    assert bool(torch.isfinite(fit_head(features, targets, 3)(features)).all())
+
+
+def test_features_that_are_no_numbers_are_explained() -> None:
+    features, targets = clouds()
+    features[3, 3] = float("nan")
+    with pytest.raises(TrainingError, match="Choose another backbone"):
+        fit_head(features, targets, 3)
+
+
+def test_every_row_is_answered_once_by_a_head_that_saw_none_of_its_group() -> None:
+    features, targets = clouds()
+    groups = [f"group {row // 3}" for row in range(len(targets))]
+    seen: list[int] = []
+    folds = list(out_of_fold(features, targets, groups, 3))
+    assert len(folds) == FOLDS
+    for positions, logits in folds:
+        assert logits.shape == (len(positions), 3)
+        inside = {groups[position] for position in positions}
+        assert not inside & {groups[row] for row in range(len(groups)) if row not in positions}
+        seen += [int(position) for position in positions]
+    assert sorted(seen) == list(range(len(targets)))
+
+
+def test_out_of_fold_answers_find_a_planted_error_that_the_fit_itself_may_hide() -> None:
+    features, targets = clouds(rows=300)
+    planted = targets.clone()
+    planted[10] = (targets[10] + 1) % 3
+    groups = [str(row) for row in range(len(targets))]
+    losses = torch.zeros(len(targets))
+    for positions, logits in out_of_fold(features, planted, groups, 3):
+        losses[positions] = torch.nn.functional.cross_entropy(logits, planted[positions], reduction="none")
+    assert int(losses.argmax()) == 10

@@ -1,0 +1,124 @@
+"""A run is a folder that is there whole or not at all, and says in words when it was damaged."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipeline.errors import RunError
+from pipeline.predict import read_info
+from pipeline.runs import MANIFEST, PREDICTIONS, list_runs, load_run, new_run_id, write_info
+from pipeline.workspace import Workspace
+
+
+def made_up(workspace: Workspace, name: str, created: str, **more: Any) -> Path:
+    """A run that nobody trained."""
+    folder = workspace.runs / name
+    folder.mkdir()
+    record = {"id": name, "created": created, "classes": ["a", "b"], "config": {"note": "mine"}, "epochs": [], **more}
+    (folder / MANIFEST).write_text(json.dumps(record))
+    return folder
+
+
+def test_runs_are_listed_newest_first(workspace: Workspace) -> None:
+    for name, created in (("x", "2026-01-02"), ("z", "2026-01-01"), ("y", "2026-01-03")):
+        made_up(workspace, name, created)
+    assert [run.id for run in list_runs(workspace)] == ["y", "x", "z"]
+    assert load_run(workspace).id == "y" and load_run(workspace, "z").created == "2026-01-01"
+
+
+def test_a_run_says_what_its_record_says(workspace: Workspace) -> None:
+    test = {"error_rate": 0.1, "low": 0.0, "high": 0.2, "n": 10, "baseline_error_rate": 0.5}
+    epochs = [{"epoch": 0, "phase": "head"}]
+    made_up(workspace, "r", "2026", test=test, valid=test, epochs=epochs)
+    run = load_run(workspace, "r")
+    assert (run.classes, run.note, run.test, run.valid, run.epochs) == (("a", "b"), "mine", test, test, epochs)
+    assert run.config == {"note": "mine"} and run.folder == workspace.runs / "r"
+
+
+def test_before_anything_was_trained_that_is_said(workspace: Workspace) -> None:
+    assert list_runs(workspace) == []
+    with pytest.raises(RunError, match="Nothing was trained in this workspace yet"):
+        load_run(workspace)
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "..", "../../etc", "a/b"])
+def test_an_unknown_run_is_refused_in_words(workspace: Workspace, name: str) -> None:
+    made_up(workspace, "real", "2026")
+    with pytest.raises(RunError, match="There is no run"):
+        load_run(workspace, name)
+
+
+def test_a_run_that_was_being_written_when_its_process_was_killed_is_not_listed(workspace: Workspace) -> None:
+    made_up(workspace, "20260101-000000-abcd.12345678.part", "2026")
+    (workspace.runs / "without a record").mkdir()
+    assert list_runs(workspace) == []
+
+
+@pytest.mark.parametrize("content", [b"", b'{"id": "r"', b"\xff\xfe", b"[]", b'{"id": "r"}', b"null"])
+def test_a_damaged_record_is_explained_and_the_folder_named(workspace: Workspace, content: bytes) -> None:
+    folder = made_up(workspace, "r", "2026")
+    (folder / MANIFEST).write_bytes(content)
+    with pytest.raises(RunError, match=r"run in .*/r is damaged .*Move its folder away"):
+        load_run(workspace, "r")
+    with pytest.raises(RunError, match="damaged"):
+        list_runs(workspace)
+
+
+def test_names_of_runs_sort_by_time_and_are_never_shared() -> None:
+    names = [new_run_id() for _ in range(50)]
+    assert len(set(names)) == 50
+    time.sleep(1.1)
+    assert new_run_id() > max(names)
+
+
+def test_predictions_come_back_as_they_were_written(workspace: Workspace) -> None:
+    labels = ["nan", "None", "007", "1e3", "NA", 'a, "b"', "ü", "true"]
+    table = pd.DataFrame(
+        {
+            "id": [f"{n:064d}" for n in range(len(labels))],
+            "split": "train",
+            "label": labels,
+            "predicted": labels[::-1],
+            "probability": [1 / (3 + n) for n in range(len(labels))],
+            "loss": 0.5,
+            "out_of_fold": [n % 2 == 0 for n in range(len(labels))],
+        }
+    )
+    folder = made_up(workspace, "r", "2026")
+    table.to_csv(folder / PREDICTIONS, index=False)
+    read = load_run(workspace, "r").predictions()
+    pd.testing.assert_frame_equal(read, table, check_dtype=False, rtol=1e-9)
+    assert read["out_of_fold"].dtype == bool
+
+
+def test_changing_the_predictions_one_was_given_changes_nobody_elses(workspace: Workspace) -> None:
+    folder = made_up(workspace, "r", "2026")
+    pd.DataFrame({"id": ["a"], "loss": [1.0]}).to_csv(folder / PREDICTIONS, index=False)
+    run = load_run(workspace, "r")
+    run.predictions().loc[0, "loss"] = 9.0
+    assert list(run.predictions()["loss"]) == [1.0]
+
+
+def test_missing_or_empty_predictions_are_explained(workspace: Workspace) -> None:
+    folder = made_up(workspace, "r", "2026")
+    with pytest.raises(RunError, match=r"predictions of run r cannot be read.*Train again"):
+        load_run(workspace, "r").predictions()
+    (folder / PREDICTIONS).write_bytes(b"")
+    with pytest.raises(RunError, match="cannot be read"):
+        load_run(workspace, "r").predictions()
+
+
+def test_the_models_description_is_sealed(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    write_info(tmp_path, {"classes": ["ä"], "files": {}})
+    assert read_info(tmp_path)["classes"] == ["ä"]
+    text = (tmp_path / "model.json").read_text(encoding="utf-8")
+    (tmp_path / "model.json").write_text(text.replace("ä", "ö"), encoding="utf-8")
+    with pytest.raises(ValueError, match="changed after it was written"):
+        read_info(tmp_path)

@@ -1,0 +1,165 @@
+"""Fine-tuning on real photographs, small: it learns, repeats itself, and leaves nothing half done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from cleaner.decisions import relabel
+from pipeline.errors import BackboneError, NotEnoughData, RunError, TrainingError, UsageError
+from pipeline.importing import ImportConfig, import_images
+from pipeline.predict import Classifier
+from pipeline.runs import Run, list_runs, load_run
+from pipeline.stage import Progress, run
+from pipeline.train import TrainConfig, train, train_mode
+from pipeline.workspace import Workspace
+
+SMALL = {"image_size": 64, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def trained(fruit: Workspace) -> Run:
+    return run(train(fruit, TrainConfig(epochs=1, **SMALL)))
+
+
+def test_it_learns_more_than_the_most_frequent_class(trained: Run) -> None:
+    both = trained.predictions()
+    wrong = float((both["label"] != both["predicted"]).mean())
+    assert wrong < 0.5 < trained.valid["baseline_error_rate"]
+    assert [epoch["epoch"] for epoch in trained.epochs] == [0, 1]
+
+
+def test_every_usable_image_has_one_prediction_and_train_rows_are_out_of_fold(fruit: Workspace, trained: Run) -> None:
+    rows = trained.predictions()
+    images = fruit.store.images("ok")
+    assert sorted(rows["id"]) == sorted(images["id"])
+    assert ((rows["split"] == "train") == rows["out_of_fold"]).all()
+    columns = [f"p:{name}" for name in trained.classes]
+    assert rows[columns].sum(axis=1).tolist() == pytest.approx([1.0] * len(rows), abs=1e-5)
+    assert (rows[columns].idxmax(axis=1).str[2:] == rows["predicted"]).all()
+
+
+def test_the_runs_folder_is_a_model_that_gives_the_stored_probabilities(fruit: Workspace, trained: Run) -> None:
+    rows = trained.predictions()
+    files = fruit.store.images().set_index("id")["file"]
+    held_out = rows[~rows["out_of_fold"]]
+    answers = Classifier.load(trained.folder).predict([fruit.image_file(files[image]) for image in held_out["id"]])
+    for answer, row in zip(answers, held_out.to_dict("records"), strict=True):
+        assert answer.probabilities == pytest.approx({name: row[f"p:{name}"] for name in trained.classes}, abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(fruit: Workspace, trained: Run) -> None:
+    again = run(train(fruit, TrainConfig(epochs=1, **SMALL)))
+    other = run(train(fruit, TrainConfig(epochs=1, seed=1, **SMALL)))
+    for name in ("train_loss", "valid_loss", "error_rate"):
+        assert [e[name] for e in again.epochs] == pytest.approx([e[name] for e in trained.epochs], abs=1e-5)
+    assert again.epochs[1]["train_loss"] != pytest.approx(other.epochs[1]["train_loss"], abs=1e-5)
+    assert {again.id, other.id, trained.id} <= {found.id for found in list_runs(fruit)}
+
+
+def test_the_model_is_that_of_the_best_epoch(fruit: Workspace) -> None:
+    spoiled = run(train(fruit, TrainConfig(epochs=1, base_lr=0.3, **SMALL)))
+    assert spoiled.epochs[1]["valid_loss"] > spoiled.epochs[0]["valid_loss"]
+    assert spoiled.record["best_epoch"] == 0
+    assert spoiled.valid["error_rate"] == pytest.approx(spoiled.epochs[0]["error_rate"], abs=1e-6)
+
+
+def test_progress_tells_what_a_curve_needs(fruit: Workspace) -> None:
+    told: list[Progress] = []
+    run(train(fruit, TrainConfig(epochs=1, **SMALL)), told.append)
+    steps = [p.metrics for p in told if p.metrics.get("phase") == "all" and "loss" in p.metrics]
+    assert steps and all({"loss", "lr", "eta", "images_per_second"} <= step.keys() for step in steps)
+    epochs = [p.metrics["epoch"] for p in told if "epoch" in p.metrics]
+    assert [epoch["epoch"] for epoch in epochs] == [0, 1]
+
+
+def test_stopping_in_the_middle_leaves_no_run_and_nothing_half_written(fruit: Workspace) -> None:
+    before = {path.name for path in fruit.runs.iterdir()}
+    stage = train(fruit, TrainConfig(epochs=50, **SMALL))
+    for progress in stage:
+        if progress.metrics.get("phase") == "all":
+            break
+    stage.close()
+    assert {path.name for path in fruit.runs.iterdir()} == before
+
+
+def test_batch_norm_keeps_the_statistics_of_the_pretrained_body() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4), torch.nn.Dropout())
+    train_mode(model)
+    assert [module.training for module in model] == [True, False, True]
+
+
+def test_a_new_class_with_too_few_pictures_is_refused_by_name(photographs: Path, workspace: Workspace) -> None:
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    first = str(workspace.store.images()["id"].iloc[0])
+    relabel(workspace, first, "durian")
+    with pytest.raises(NotEnoughData, match=r"'durian' has .* at least 2"):
+        run(train(workspace, TrainConfig(epochs=0, **SMALL)))
+
+
+def test_an_empty_workspace_and_a_single_class_are_refused_before_any_long_work(
+    photographs: Path, workspace: Workspace
+) -> None:
+    with pytest.raises(NotEnoughData, match="Import some"):
+        run(train(workspace, TrainConfig(**SMALL)))
+    run(import_images(workspace, ImportConfig(str(photographs / "pear"), label="梨")))
+    with pytest.raises(NotEnoughData, match="All 8 pictures are called '梨'"):
+        run(train(workspace, TrainConfig(**SMALL)))
+
+
+def test_a_file_that_vanished_is_named(photographs: Path, workspace: Workspace) -> None:
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    run(train(workspace, TrainConfig(epochs=0, **SMALL)))
+    row = workspace.store.images("ok").iloc[0]
+    workspace.image_file(str(row["file"])).unlink()
+    with pytest.raises(TrainingError, match="remove the picture"):
+        run(train(workspace, TrainConfig(epochs=0, image_size=96)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [({"epochs": -1}, "0 or more"), ({"image_size": 7}, "from 32"), ({"resize": "stretch"}, "squish"),
+     ({"base_lr": 0.0}, "above 0"), ({"augmentation": "wild"}, "photo"), ({"device": "abacus"}, "auto")],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused_with_the_rule(wrong: dict[str, object], rule: str) -> None:
+    with pytest.raises(UsageError, match=rule):
+        TrainConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_an_unknown_backbone_is_refused_before_decoding(fruit: Workspace) -> None:
+    with pytest.raises(BackboneError, match="no backbone"):
+        run(train(fruit, TrainConfig(backbone="resnet-18")))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_said(fruit: Workspace) -> None:
+    with pytest.raises(UsageError, match="no cuda device"):
+        run(train(fruit, TrainConfig(device="cuda")))
+
+
+def test_runs_are_listed_newest_first_and_an_unknown_one_is_explained(fruit: Workspace, trained: Run) -> None:
+    found = list_runs(fruit)
+    assert [r.created for r in found] == sorted((r.created for r in found), reverse=True)
+    assert load_run(fruit, trained.id).record == trained.record
+    assert load_run(fruit).id == found[0].id
+    for name in ("nothing", "../" + trained.id, ""):
+        if name != "../" + trained.id:
+            with pytest.raises(RunError, match="no run"):
+                load_run(fruit, name)
+    (fruit.runs / "half").mkdir()
+    assert [r.id for r in list_runs(fruit)] == [r.id for r in found]
+
+
+def test_predictions_are_a_file_that_pandas_reads(trained: Run) -> None:
+    table = pd.read_csv(trained.folder / "predictions.csv")
+    assert list(table.columns[:7]) == ["id", "split", "label", "predicted", "probability", "loss", "out_of_fold"]
