@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -79,3 +81,28 @@ def test_out_of_fold_answers_find_a_planted_error_that_the_fit_itself_may_hide()
     for positions, logits in out_of_fold(features, planted, groups, 3):
         losses[positions] = torch.nn.functional.cross_entropy(logits, planted[positions], reduction="none")
     assert int(losses.argmax()) == 10
+
+
+@pytest.mark.parametrize("strength", [0.01, 0.1, 1.0])
+def test_a_case_of_two_points_is_solved_as_by_hand(strength: float) -> None:
+    """For -1 and +1 of two classes the weights are -u and +u with u = sigmoid(-2 u) / (2 cost); found by bisection."""
+    price = 1 / (2 * strength * 2)
+    low, high = 0.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        too_low = middle < 1 / (1 + math.exp(2 * middle)) / (2 * price)
+        low, high = (middle, high) if too_low else (low, middle)
+    fitted = fit_head(torch.tensor([[-1.0], [1.0]]), torch.tensor([0, 1]), 2, strength)
+    assert fitted.weight.flatten().tolist() == pytest.approx([-low, low], abs=1e-4)
+    assert fitted.bias.tolist() == pytest.approx([0.0, 0.0], abs=1e-4)
+
+
+def test_a_class_without_a_picture_is_never_the_answer() -> None:
+    features, targets = clouds()
+    fitted = fit_head(features, targets, 4)
+    assert 3 not in fitted(features).argmax(dim=1).tolist()
+
+
+def test_what_cannot_be_left_out_is_not_answered() -> None:
+    features, targets = clouds(rows=6, classes=2)
+    assert list(out_of_fold(features, targets, ["all of them"] * 6, 2)) == []

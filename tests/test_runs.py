@@ -101,7 +101,8 @@ def test_changing_the_predictions_one_was_given_changes_nobody_elses(workspace: 
     folder = made_up(workspace, "r", "2026")
     pd.DataFrame({"id": ["a"], "loss": [1.0]}).to_csv(folder / PREDICTIONS, index=False)
     run = load_run(workspace, "r")
-    run.predictions().loc[0, "loss"] = 9.0
+    mine = run.predictions()
+    mine.loc[0, "loss"] = 9.0
     assert list(run.predictions()["loss"]) == [1.0]
 
 

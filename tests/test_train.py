@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from pipeline.importing import ImportConfig, import_images
 from pipeline.predict import Classifier
 from pipeline.runs import Run, list_runs, load_run
 from pipeline.stage import Progress, run
-from pipeline.train import TrainConfig, train, train_mode
+from pipeline.train import TrainConfig, new_optimizer, prepare, step, train, train_mode, training_lock
 from pipeline.workspace import Workspace
 
 SMALL = {"image_size": 64, "batch_size": 8}
@@ -163,3 +164,22 @@ def test_runs_are_listed_newest_first_and_an_unknown_one_is_explained(fruit: Wor
 def test_predictions_are_a_file_that_pandas_reads(trained: Run) -> None:
     table = pd.read_csv(trained.folder / "predictions.csv")
     assert list(table.columns[:7]) == ["id", "split", "label", "predicted", "probability", "loss", "out_of_fold"]
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(fruit: Workspace) -> None:
+    training = run(prepare(fruit, TrainConfig(**SMALL)))
+    with torch.no_grad():
+        training.model.get_classifier().weight.fill_(float("nan"))
+    before = training.model.conv_stem.weight.clone()
+    views = torch.Generator().manual_seed(0)
+    with pytest.raises(TrainingError, match=r"no longer a number.*lower rate than 0\.0"):
+        step(training, training.dataset.positions("train")[:4], new_optimizer(training.model, training.config), views)
+    assert torch.equal(training.model.conv_stem.weight, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="users have numbers on Unix only")
+def test_a_user_without_a_name_can_train_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654)
+    assert training_lock().name == "winnow-training-987654.lock"

@@ -86,7 +86,7 @@ def _forget_old_uploads() -> None:
 def search_job(workspace: Workspace, lines: str, maximum: int, provider: str) -> Job:
     """Start a search from lines ``class = what to search for``."""
     _one_at_a_time(workspace)
-    return jobs.start(workspace, search, SearchConfig(tuple(wanted_classes(lines)), int(maximum), provider))
+    return jobs.start(workspace, search, SearchConfig(tuple(wanted_classes(lines)), int(maximum or 0), provider))
 
 
 def wanted_classes(lines: str) -> Iterator[tuple[str, str]]:
@@ -249,24 +249,25 @@ def _wire(shared: Shared, w: _Widgets) -> None:
     def here(values: Values) -> Workspace:
         return shared.open(values[shared.picker])
 
+    def text(values: Values, widget: gr.Textbox | None) -> str:
+        return str(values[widget] or "").strip() if widget is not None else ""
+
     def own(values: Values) -> Job:
-        folder = str(values[w.path]).strip() if w.path is not None and values[w.path] else ""
+        folder, label = text(values, w.path), text(values, w.label)
         if folder and not values[w.files]:
-            return import_job(here(values), folder, values[w.label].strip() or None)
-        return upload_job(here(values), values[w.files], values[w.label], shared.local)
+            return import_job(here(values), folder, label or None)
+        return upload_job(here(values), values[w.files], label, shared.local)
+
+    def find(values: Values) -> Job:
+        return search_job(here(values), text(values, w.classes), values[w.maximum], values[w.provider])
+
+    def follow(values: Values) -> Job:
+        return links_job(here(values), text(values, w.links), text(values, w.link_label))
 
     launch, name = shared.job.launch, shared.picker
     launch(w.starter.click, lambda v: import_job(here(v), "starter"), {name})
     launch(w.messy.click, lambda v: import_job(here(v), "starter-messy"), {name})
     launch(w.take.click, own, {name, w.files, w.label} | ({w.path} if w.path is not None else set()))
-    launch(
-        w.find.click,
-        lambda v: search_job(here(v), v[w.classes], v[w.maximum], v[w.provider]),
-        {name, w.classes, w.maximum, w.provider},
-    )
+    launch(w.find.click, find, {name, w.classes, w.maximum, w.provider})
     launch(w.fetch.click, lambda v: download_job(here(v)), {name})
-    launch(
-        w.follow.click,
-        lambda v: links_job(here(v), v[w.links], v[w.link_label]),
-        {name, w.links, w.link_label},
-    )
+    launch(w.follow.click, follow, {name, w.links, w.link_label})

@@ -45,7 +45,7 @@ def export_job(workspace: Workspace, run_id: str | None, examples: int) -> Job:
     if running(workspace, "export"):
         raise UsageError("A folder is being made already; see above.")
     out = str(space_folder(workspace, run))
-    return jobs.start(workspace, export, ExportConfig(run.id, out, space=True, examples=int(examples)))
+    return jobs.start(workspace, export, ExportConfig(run.id, out, space=True, examples=int(examples or 0)))
 
 
 def contents(workspace: Workspace, run: Run) -> str:

@@ -16,12 +16,17 @@ from pipeline import jobs
 from pipeline.errors import PipelineError
 from pipeline.jobs import Job
 from pipeline.tabs.job_view import DOING, History, body, headline
-from pipeline.tabs.picker import Workspaces
+from pipeline.tabs.picker import Workspaces, chosen
 from pipeline.tabs.show import ago, translate
 from pipeline.workspace import Workspace
 
 QUIET: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
-BRING_INTO_VIEW = "() => setTimeout(() => document.querySelector('#job')?.scrollIntoView({block: 'nearest'}), 100)"
+BRING_INTO_VIEW = """async () => {
+    const moment = (time) => new Promise((done) => setTimeout(done, time));
+    await moment(100);
+    document.querySelector('#job')?.scrollIntoView({block: 'nearest'});
+    await moment(900);
+}"""
 REMEMBERED = 8
 EARLIER = 8
 
@@ -43,8 +48,10 @@ class _Shown:
 class JobPanel:
     """One panel per page. ``launch`` starts a job from a button; ``ended`` changes when the job that is shown ends."""
 
-    def __init__(self, workspaces: Workspaces) -> None:
+    def __init__(self, workspaces: Workspaces, picker: gr.Dropdown) -> None:
+        self._workspaces = workspaces
         self._open = workspaces.open
+        self._picker = picker
         self._histories: OrderedDict[str, History] = OrderedDict()
         self._lock = threading.Lock()
         self.shown = gr.State(None)
@@ -95,18 +102,35 @@ class JobPanel:
             return [*self.show(job.folder.parent.parent.name, job.id), gr.skip() if job.active else job.id]
 
         outputs = [*self.outputs, self.ended]
-        return trigger(start, inputs, outputs, **QUIET).success(None, None, None, js=BRING_INTO_VIEW)
+        started = trigger(start, inputs, outputs, **QUIET)
+        seen = started.success(None, None, None, js=BRING_INTO_VIEW)
+        seen.then(self._settle, [self._picker, self.shown], outputs, **QUIET)
+        return started
 
-    def wire(self, demo: gr.Blocks, picker: gr.Dropdown, tabs: gr.Tabs) -> None:
+    def wire(self, demo: gr.Blocks, tabs: gr.Tabs) -> None:
         """Connect timer and buttons; look anew when the page opens or the workspace changes, and at each tab."""
-        show = translate(self.show)
+        show, picker = translate(self.show), self._picker
         self.timer.tick(self._tick, [picker, self.shown], [*self.outputs, self.ended], **QUIET)
-        demo.load(show, picker, self.outputs, **QUIET)
+        demo.load(self._page_opened, None, self.outputs, **QUIET)
         picker.change(show, picker, self.outputs, **QUIET)
         tabs.select(self._notice, [picker, self.shown], self.outputs, **QUIET)
         self.choose.input(show, [picker, self.choose], self.outputs, **QUIET)
         self.stop.click(self._cancel, [picker, self.shown], self.outputs, **QUIET)
         self.again.click(self._resume, [picker, self.shown], self.outputs, **QUIET)
+
+    @translate
+    def _page_opened(self, request: gr.Request) -> list[Any]:
+        """Show the job there is; hide nothing, as a job may have been started before this answer comes."""
+        look = self.show(chosen(self._workspaces, request))
+        return look if look[-1] else [gr.skip()] * len(self.outputs)
+
+    def _settle(self, name: str, shown: _Shown | None) -> list[Any]:
+        """The whole panel once more, a moment after a start: an answer asked for earlier may have come later."""
+        try:
+            over = shown and any(not jobs.get_job(self._open(name), job_id).active for job_id in shown.active)
+            return [*self.show(name, shown.id if shown else None), uuid.uuid4().hex if over else gr.skip()]
+        except PipelineError:  # another workspace was picked meanwhile, and its panel is there
+            return [gr.skip()] * (len(self.outputs) + 1)
 
     @translate
     def _notice(self, name: str, shown: _Shown | None) -> list[Any]:
@@ -133,8 +157,8 @@ class JobPanel:
         now = _Shown.of(job, self._history(job), active)
         if now == shown:
             return [gr.skip()] * (len(self.outputs) + 1)
-        box = gr.Accordion(label=self._headline(job))
-        return [box, gr.skip(), *self._body(job), gr.skip(), now, gr.skip()]
+        box = gr.Accordion(label=self._headline(job), visible=True)
+        return [box, gr.skip(), *self._body(job), gr.Timer(active=True), now, gr.skip()]
 
     @translate
     def _cancel(self, name: str, shown: _Shown) -> list[Any]:

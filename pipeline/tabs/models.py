@@ -36,7 +36,7 @@ def _row(backbone: Backbone) -> tuple[str, str, str, str]:
 
 def build(tab: gr.Tab, shared: Shared) -> None:
     """Draw the tab, then wire it."""
-    guide("Any of these can be the start of your model. Small ones train in minutes on a laptop.")
+    guide("Any of these can be the start of your model: write its name under Train, More options, Backbone.")
     with gr.Row():
         text = gr.Textbox(label="Name contains", placeholder="resnet", elem_id="models-filter", scale=3)
         offline = gr.Checkbox(label="Only those that need no network", elem_id="models-offline", min_width=260)

@@ -84,7 +84,7 @@ class Shared:
     def wire(self, demo: gr.Blocks) -> None:
         """Connect what was watched; called once, when all tabs are built."""
         self.picking.wire(demo)
-        self.job.wire(demo, self.picker, self.tabs)
+        self.job.wire(demo, self.tabs)
         for tab in dict.fromkeys(watch.tab for watch in self._watches):
             watches = [watch for watch in self._watches if watch.tab is tab]
             tab.select(self._select(tab, watches), self._inputs(watches), self._outputs(watches), **QUIET)
@@ -123,5 +123,5 @@ def draw_shared(root: Path, local: bool) -> Shared:
     """The head of the page: workspace picker, job panel; and the tabs, still empty. Makes ``root`` if missing."""
     workspaces = Workspaces(Workspace.create(root).root)
     picking = draw_picker(workspaces)
-    job = JobPanel(workspaces)
+    job = JobPanel(workspaces, picking.dropdown)
     return Shared(workspaces, picking, job, gr.Tabs(elem_id="tabs", overflow_behavior="wrap"), gr.State(""), local)

@@ -19,7 +19,7 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
 from cleaner.decisions import decisions
-from pipeline.jobs import Job, list_jobs
+from pipeline.jobs import Job, cancel, list_jobs
 from pipeline.predict import Classifier
 from pipeline.runs import list_runs
 from pipeline.workspace import Workspace
@@ -72,6 +72,10 @@ def app(tmp_path: Path) -> Iterator[Server]:
     server = Server(ROOT, "--workspace", str(tmp_path / "fruit"))
     yield server
     server.stop()
+    workspace = Workspace.open(tmp_path / "fruit")
+    for job in list_jobs(workspace):
+        if job.active:
+            cancel(workspace, job.id)
 
 
 def tab(page: Page, name: str) -> None:
@@ -136,7 +140,7 @@ def _train_and_lose_sight_of_it(app: Server, page: Page, complaints: list[str], 
     page.locator("#train-image-size input").fill("160")
     page.keyboard.press("Tab")
     page.locator("#train-run").click()
-    until(lambda: list_jobs(workspace)[0].stage == "train" and list_jobs(workspace)[0].done > 0, 2 * MINUTES)
+    until(lambda: list_jobs(workspace)[0].stage == "train" and list_jobs(workspace)[0].done > 0, 8 * MINUTES)
 
     page.reload()
     expect(page.locator("#job-view .w-job")).to_have_attribute("data-status", "running", timeout=PATIENCE)

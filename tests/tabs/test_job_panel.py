@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -20,8 +21,12 @@ SLOW = CountConfig(to=400, seconds=0.05)
 
 @pytest.fixture
 def panel(workspace: Workspace) -> JobPanel:
+    return drawn(workspace)
+
+
+def drawn(workspace: Workspace) -> JobPanel:
     with gr.Blocks(analytics_enabled=False):
-        return JobPanel(Workspaces(workspace.root))
+        return JobPanel(Workspaces(workspace.root), gr.Dropdown([workspace.name]))
 
 
 @pytest.fixture
@@ -64,8 +69,7 @@ def test_a_running_job_is_found_by_a_page_that_did_not_start_it(
     assert look["box"].visible and look["box"].open and look["box"].label.startswith("Count")
     assert look["timer"].active and look["stop"].visible and not look["again"].visible
     assert "Zähle" in look["view"]
-    with gr.Blocks(analytics_enabled=False):
-        restarted = JobPanel(Workspaces(workspace.root))
+    restarted = drawn(workspace)
     assert by_name(restarted, restarted.show(workspace.name))["shown"].id == slow.id
 
 
@@ -83,6 +87,19 @@ def test_the_end_of_a_job_is_told_once(panel: JobPanel, workspace: Workspace) ->
     end = by_name(panel, panel._tick(workspace.name, running_view["shown"]))
     assert isinstance(end["ended"], str) and end["timer"].active is False and end["stop"].visible is False
     assert unchanged(by_name(panel, panel._tick(workspace.name, end["shown"]))["ended"])
+
+
+def test_an_answer_that_comes_late_is_put_right_a_moment_after_a_start(panel: JobPanel, workspace: Workspace) -> None:
+    page = SimpleNamespace(query_params={"workspace": workspace.name})
+    assert all(unchanged(update) for update in panel._page_opened(page))  # type: ignore[arg-type]
+    job = jobs.start(workspace, count, CountConfig(to=3))
+    shown = by_name(panel, panel.show(workspace.name, job.id))["shown"]
+    jobs.wait_for(workspace, job.id, 60)
+    look = by_name(panel, panel._settle(workspace.name, shown))
+    assert look["box"].visible and look["shown"].id == job.id
+    assert isinstance(look["ended"], str), "the end is told though no tick saw it"
+    assert unchanged(by_name(panel, panel._settle(workspace.name, look["shown"]))["ended"])
+    assert all(unchanged(update) for update in panel._settle("another", shown))
 
 
 def test_cancel_says_that_it_is_stopping_and_then_that_it_stopped(
