@@ -49,7 +49,7 @@ class TrainConfig:
     image_size: int = 0
     resize: str = "crop"
     batch_size: int = 32
-    base_lr: float = 1e-4
+    base_lr: float = 3e-5
     layer_decay: float = 0.75
     weight_decay: float = 0.05
     label_smoothing: float = 0.0

@@ -59,6 +59,7 @@ def test_the_runs_folder_is_a_model_that_gives_the_stored_probabilities(fruit: W
         assert answer.probabilities == pytest.approx({name: row[f"p:{name}"] for name in trained.classes}, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(fruit: Workspace, trained: Run) -> None:
     again = run(train(fruit, TrainConfig(epochs=1, **SMALL)))
     other = run(train(fruit, TrainConfig(epochs=1, seed=1, **SMALL)))
@@ -68,6 +69,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(fruit: Worksp
     assert {again.id, other.id, trained.id} <= {found.id for found in list_runs(fruit)}
 
 
+@pytest.mark.slow
 def test_the_model_is_that_of_the_best_epoch(fruit: Workspace) -> None:
     spoiled = run(train(fruit, TrainConfig(epochs=1, base_lr=0.3, **SMALL)))
     assert spoiled.epochs[1]["valid_loss"] > spoiled.epochs[0]["valid_loss"]
@@ -75,6 +77,7 @@ def test_the_model_is_that_of_the_best_epoch(fruit: Workspace) -> None:
     assert spoiled.valid["error_rate"] == pytest.approx(spoiled.epochs[0]["error_rate"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_progress_tells_what_a_curve_needs(fruit: Workspace) -> None:
     told: list[Progress] = []
     run(train(fruit, TrainConfig(epochs=1, **SMALL)), told.append)
@@ -84,6 +87,7 @@ def test_progress_tells_what_a_curve_needs(fruit: Workspace) -> None:
     assert [epoch["epoch"] for epoch in epochs] == [0, 1]
 
 
+@pytest.mark.slow
 def test_stopping_in_the_middle_leaves_no_run_and_nothing_half_written(fruit: Workspace) -> None:
     before = {path.name for path in fruit.runs.iterdir()}
     stage = train(fruit, TrainConfig(epochs=50, **SMALL))
@@ -118,6 +122,7 @@ def test_an_empty_workspace_and_a_single_class_are_refused_before_any_long_work(
         run(train(workspace, TrainConfig(**SMALL)))
 
 
+@pytest.mark.slow
 def test_a_file_that_vanished_is_named(photographs: Path, workspace: Workspace) -> None:
     run(import_images(workspace, ImportConfig(str(photographs))))
     run(train(workspace, TrainConfig(epochs=0, **SMALL)))

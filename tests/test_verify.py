@@ -220,8 +220,8 @@ def test_restoring_what_was_set_aside_keeps_its_bytes(workspace: Workspace) -> N
         action(workspace, image)
         stored = workspace.image_file(workspace.store.image(image)["file"]).read_bytes()
         assert stored == data and hashlib.sha256(stored).hexdigest() == image
-    assert workspace.store.image(image)["status"] == "ok"
-    assert check(workspace).new == 0
+    again = check(workspace)
+    assert (again.new, [aside.id for aside in again.set_aside]) == (1, [image])
 
 
 def test_a_persons_decision_is_not_overruled(workspace: Workspace) -> None:

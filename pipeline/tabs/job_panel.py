@@ -171,8 +171,9 @@ class JobPanel:
         return self.show(name, job.id)
 
     def _headline(self, job: Job) -> str:
-        when = "" if job.active else f" ({ago(job.started)})"
-        return headline(job, self._history(job)) + when
+        history = self._history(job)
+        when = "" if job.active else f" ({ago(history.ended or job.started)})"
+        return headline(job, history) + when
 
     def _body(self, job: Job) -> list[Any]:
         stop = gr.Button(
