@@ -19,6 +19,8 @@ from pipeline.errors import PipelineError, UsageError
 if TYPE_CHECKING:
     import gradio as gr
 
+DEFAULT = Path("workspaces") / "starter"
+
 
 def create_app(root: Path, local: bool = False) -> gr.Blocks:
     """The whole app on the workspace at ``root`` (made if missing). Raises WorkspaceError where that cannot be.
@@ -82,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
     port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
     add = parser.add_argument
-    add("--workspace", metavar="DIR", type=Path, default=Path("workspace"), help="the project's folder (./workspace)")
+    add("--workspace", metavar="DIR", type=Path, default=DEFAULT, help=f"the project's folder (./{DEFAULT})")
     add("--port", metavar="N", type=int, default=port, help=f"port to listen at ({port})")
     add("--host", metavar="H", default=host, help=f"address to listen at ({host}: this machine only)")
     add("--auth", metavar="USER:PASSWORD", help="ask for it; also read from the environment variable WINNOW_AUTH")
