@@ -64,7 +64,9 @@ class Workspace:
     def _refuse_foreign_folder(self) -> None:
         if self.root.is_dir() and any(self.root.iterdir()) and not self.database.exists():
             ours = {"images", "trash", "thumbnails", "runs", "jobs"}
-            foreign = sorted(p.name for p in self.root.iterdir() if p.name not in ours and not p.name.startswith("."))
+            ours_or_hidden = (".", DATABASE)  # the store too: another process may be making it right now
+            names = (p.name for p in self.root.iterdir())
+            foreign = sorted(name for name in names if name not in ours and not name.startswith(ours_or_hidden))
             if foreign:
                 raise WorkspaceError(
                     f"{self.root} already holds other files ({foreign[0]} …) and is not a workspace. "
