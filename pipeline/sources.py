@@ -292,7 +292,6 @@ def _check_totals(source: Path, count: int, size: int) -> None:
 
 
 def _table(source: Path, label: str | None, split_from: str | None) -> Iterator[Found]:
-    csv.field_size_limit(MAX_LINE)
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(_lines(file))

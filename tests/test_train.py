@@ -177,7 +177,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(fruit: Workspace) -> None:
         training.model.get_classifier().weight.fill_(float("nan"))
     before = training.model.conv_stem.weight.clone()
     views = torch.Generator().manual_seed(0)
-    with pytest.raises(TrainingError, match=r"no longer a number.*lower rate than 0\.0"):
+    with pytest.raises(TrainingError, match=r"no longer a number.*lower rate than \d"):
         step(training, training.dataset.positions("train")[:4], new_optimizer(training.model, training.config), views)
     assert torch.equal(training.model.conv_stem.weight, before)
 
