@@ -52,7 +52,8 @@ def _download(args: argparse.Namespace) -> Any:
 def _check(args: argparse.Namespace) -> Any:
     from pipeline.verify import check_files
 
-    return {"files": run_and_show(check_files(args.paths))}
+    found = run_and_show(check_files(args.paths))
+    return {"files": [{"path": path, **dataclasses.asdict(checked)} for path, checked in found]}
 
 
 def _verify(args: argparse.Namespace) -> Any:

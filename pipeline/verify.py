@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -128,31 +128,16 @@ def _lost(job: tuple[str, Path, Path], why: str) -> Verdict:
     return Verdict(job[0], "set_aside", "corrupt", f"Decoding it was stopped: {why}.")
 
 
-@dataclass(frozen=True)
-class FileChecked:
-    """What can be said of one file that need not be in a workspace; the fields are those of ``images.Checked``."""
-
-    path: str
-    verdict: str
-    reason: str
-    format: str | None = None
-    mode: str | None = None
-    width: int | None = None
-    height: int | None = None
-    frames: int | None = None
-    exif_orientation: int | None = None
-
-
-def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Stage[tuple[FileChecked, ...]]:
-    """The verdict on files, and on the files in folders, without a workspace; in the order of the names given."""
+def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Stage[list[tuple[str, Checked]]]:
+    """(path, verdict) of files, and of the files in folders, without a workspace; in the order of the names given."""
     config = config or VerifyConfig()
     files = [str(file) for path in paths for file in _files(Path(path))]
     limits = Limits(config.seconds, config.memory_mb << 20)
-    found: dict[str, FileChecked] = {}
+    found: dict[str, Checked] = {}
     for file, checked in map_in_workers(_check_file, dict.fromkeys(files), _lost_file, config.workers, limits):
         found[file] = checked
         yield Progress(len(found), len(files), "Checking files")
-    return tuple(found[file] for file in files)
+    return [(file, found[file]) for file in files]
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -162,15 +147,15 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _check_file(path: str) -> FileChecked:
+def _check_file(path: str) -> Checked:
     try:
-        return FileChecked(path, **asdict(check(Path(path).read_bytes())))
+        return check(Path(path).read_bytes())
     except OSError as error:
-        return FileChecked(path, "empty", f"The file cannot be read: {error.strerror}.")
+        return Checked("empty", f"The file cannot be read: {error.strerror}.")
 
 
-def _lost_file(path: str, why: str) -> FileChecked:
-    return FileChecked(path, "corrupt", f"Decoding it was stopped: {why}.")
+def _lost_file(_path: str, why: str) -> Checked:
+    return Checked("corrupt", f"Decoding it was stopped: {why}.")
 
 
 def find_duplicates(workspace: Workspace) -> None:
