@@ -33,7 +33,7 @@ check: install-dev
 	$(BIN)/python -m pytest -q -m "$(FAST)" $(ARGS)
 
 bench: install-dev
-	@set -e; for file in benchmarks/*.py; do \
+	@set -e; for file in benchmarks/[a-z]*.py; do \
 	  [ -e "$$file" ] || continue; echo "== $$file"; PYTHONPATH=. $(BIN)/python "$$file" $(ARGS); \
 	done
 

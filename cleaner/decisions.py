@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeline.entries import clean_label
 from pipeline.errors import StoreError, UsageError
 from pipeline.records import Decision, State
-from pipeline.sources import clean_label
 from pipeline.workspace import Workspace
 
 

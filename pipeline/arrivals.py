@@ -6,21 +6,20 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
+from pipeline.checkers import Checker, Fetched, Kept, Waiting
 from pipeline.errors import PipelineError
-from pipeline.fetch import Client, Fetch, FetchLimits, NotFetched
-from pipeline.images import EXTENSIONS, Checked, check
-from pipeline.sandbox import Limits, map_in_workers
+from pipeline.fetch import Client, Fetch
+from pipeline.responses import NotFetched
 from pipeline.workspace import Workspace
 
 CHECKERS = 4
-CHECK_LIMITS = Limits(seconds=10.0)
+HOSTS_AT_ONCE = 4
 CODE_OF_VERDICT = {
     "empty": "truncated",
     "not_an_image": "not_image",
@@ -42,31 +41,35 @@ class Arrival:
     code: str | None = None
     reason: str = ""
     again: bool = False
-    image: str | None = None
-    file: str = ""
-    size: int = 0
+    kept: Kept | None = None
 
 
 Arrivals: TypeAlias = "queue.SimpleQueue[Arrival | BaseException]"
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How URLs are worked off: ``connections`` in all, ``per_host`` URLs of one host at once; pictures larger than
+    ``max_side`` pixels are reduced to it (0: kept as they are).
+    """
+
+    connections: int = 64
+    per_host: int = 6
+    max_side: int = 0
+
+
 @contextmanager
 def arriving(
-    arrivals: Arrivals,
-    workspace: Workspace,
-    urls: Sequence[str],
-    limits: FetchLimits,
-    allow_hosts: Sequence[str] = (),
-    fetch: Fetch | None = None,
+    arrivals: Arrivals, workspace: Workspace, by_host: Mapping[str, Sequence[str]], fetch: Client | Fetch, plan: Plan
 ) -> Iterator[None]:
     """While the context lasts, every URL's arrival is put into the queue ``arrivals``, in the order they come.
 
-    ``fetch`` is the network client (``fetch.Client`` if None). An exception in the queue means that no more will
-    come. What is in the queue after the context is written already and may still be put on record.
+    ``by_host``: the URLs of each host. An exception in the queue means that no more will come. What is in the queue
+    after the context is written already and may still be put on record.
     """
-    work = _Work(workspace, iter(urls), limits, tuple(allow_hosts), fetch, arrivals)
+    work = _Work(workspace, by_host, fetch, plan, arrivals)
     loop = asyncio.new_event_loop()
-    task = loop.create_task(work.all(min(2 * limits.connections, len(urls))))
+    task = loop.create_task(work.all())
     thread = threading.Thread(target=_drive, args=(loop, task, arrivals), name="winnow-download", daemon=True)
     thread.start()
     try:
@@ -93,98 +96,61 @@ def _drive(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], arrivals: 
 
 @dataclass(frozen=True)
 class _Work:
-    """Fetch, check and write the URLs; as many hands as bodies may be in memory at once."""
+    """Fetch, check and write the URLs, many hosts at once, so that a slow one holds up nobody but itself."""
 
     workspace: Workspace
-    urls: Iterator[str]
-    limits: FetchLimits
-    allow_hosts: tuple[str, ...]
-    fetch: Fetch | None
+    by_host: Mapping[str, Sequence[str]]
+    fetch: Client | Fetch
+    plan: Plan
     arrivals: Arrivals
 
-    async def all(self, hands: int) -> None:
+    async def all(self) -> None:
+        waiting = Waiting()
+        count = min(CHECKERS, os.cpu_count() or 1)
         async with AsyncExitStack() as stack:
+            crew = [stack.enter_context(closing(Checker(self.workspace, self.plan.max_side))) for _ in range(count)]
+            threads = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="winnow-check"))
             fetch = self.fetch
-            if fetch is None:
-                fetch = await stack.enter_async_context(Client(self.limits, self.allow_hosts))
-            checkers = stack.enter_context(_Checkers(min(CHECKERS, os.cpu_count() or 1)))
-            async with asyncio.TaskGroup() as group:
-                for _ in range(hands):
-                    group.create_task(self._some(fetch, checkers))
+            if isinstance(fetch, AbstractAsyncContextManager):
+                fetch = await stack.enter_async_context(fetch)
+            async with asyncio.TaskGroup() as checking:
+                for checker in crew:
+                    checking.create_task(self._check(checker, waiting, threads))
+                await self._fetch(fetch, waiting)
+                await waiting.end()
 
-    async def _some(self, fetch: Fetch, checkers: _Checkers) -> None:
-        for url in self.urls:
-            self.arrivals.put(await self._one(url, fetch, checkers))
+    # --- fetching ---
 
-    async def _one(self, url: str, fetch: Fetch, checkers: _Checkers) -> Arrival:
-        try:
-            data = await fetch(url)
-        except NotFetched as trouble:
-            return Arrival(url, trouble.code, str(trouble), trouble.again)
-        checked = await checkers.check(data)
-        if not checked.usable:
-            return Arrival(url, CODE_OF_VERDICT[checked.verdict], checked.reason)
-        image, file = await asyncio.to_thread(self.workspace.keep, data, EXTENSIONS[str(checked.format)])
-        return Arrival(url, None, checked.reason, False, image, file, len(data))
+    async def _fetch(self, fetch: Fetch, waiting: Waiting) -> None:
+        window = asyncio.Semaphore(HOSTS_AT_ONCE * self.plan.connections)
+        async with asyncio.TaskGroup() as group:
+            for urls in sorted(self.by_host.values(), key=len, reverse=True):
+                await window.acquire()
+                group.create_task(self._host(urls, fetch, waiting)).add_done_callback(lambda _: window.release())
 
+    async def _host(self, urls: Sequence[str], fetch: Fetch, waiting: Waiting) -> None:
+        left = iter(urls)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.plan.per_host, len(urls))):
+                group.create_task(self._some(left, fetch, waiting))
 
-class _Checkers:
-    """Worker processes in which strangers' bytes are opened, one file at a time each; started when first needed."""
+    async def _some(self, urls: Iterator[str], fetch: Fetch, waiting: Waiting) -> None:
+        for url in urls:
+            try:
+                data = await fetch(url)
+            except NotFetched as trouble:
+                self.arrivals.put(Arrival(url, trouble.code, str(trouble), trouble.again))
+            else:
+                await waiting.put(url, data)
 
-    def __init__(self, count: int) -> None:
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="winnow-check")
-        self._crew = [_Checker() for _ in range(count)]
-        self._free: queue.SimpleQueue[_Checker] = queue.SimpleQueue()
-        for checker in self._crew:
-            self._free.put(checker)
+    # --- checking ---
 
-    async def check(self, data: bytes) -> Checked:
-        """The verdict on the bytes; a decoder that hangs or dies costs this file its verdict and nothing else."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._check, data)
+    async def _check(self, checker: Checker, waiting: Waiting, threads: ThreadPoolExecutor) -> None:
+        while batch := await waiting.batch():
+            await asyncio.get_running_loop().run_in_executor(threads, self._take, checker, batch)
 
-    def _check(self, data: bytes) -> Checked:
-        checker = self._free.get()
-        try:
-            return checker.check(data)
-        finally:
-            self._free.put(checker)
-
-    def __enter__(self) -> _Checkers:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for checker in self._crew:
-            checker.close()
-
-
-class _Checker:
-    """One worker process, asked file by file.
-
-    ``map_in_workers`` reads one item ahead before it hands out an answer, so an empty item follows each real one.
-    """
-
-    def __init__(self) -> None:
-        self._data = b""
-        answers = map_in_workers(check, self._feed(), _lost, workers=1, limits=CHECK_LIMITS)
-        self._answers = cast("Generator[tuple[bytes, Checked], None, None]", answers)
-
-    def _feed(self) -> Iterator[bytes]:
-        while True:
-            yield self._data
-            yield b""
-
-    def check(self, data: bytes) -> Checked:
-        if not data:
-            return check(data)
-        self._data = data
-        return next(answer for item, answer in self._answers if item)
-
-    def close(self) -> None:
-        self._answers.close()
-
-
-def _lost(data: bytes, why: str) -> Checked:
-    return Checked("corrupt", f"Decoding it was stopped: {why}.")
+    def _take(self, checker: Checker, batch: Sequence[Fetched]) -> None:
+        """Have a batch checked and written; runs in a thread, and to its end also where the download is stopped."""
+        for (url, _), judged in zip(batch, checker.check([data for _, data in batch]), strict=True):
+            code = None if judged.kept else CODE_OF_VERDICT[judged.checked.verdict]
+            self.arrivals.put(Arrival(url, code, judged.checked.reason, kept=judged.kept))

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from pipeline.entries import SEVERAL
 from pipeline.errors import NotEnoughData, TrainingError
 from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
 from pipeline.stage import Progress, Stage
@@ -47,14 +48,27 @@ class Dataset:
 
 
 def usable_rows(workspace: Workspace) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """(rows, classes) of what can be trained on: status ok, labelled, with a split. Raises NotEnoughData."""
+    """(rows, classes) of what can be trained on: status ok, labelled, with a split. Raises NotEnoughData, also where
+    images have several labels.
+    """
     images = workspace.store.images("ok")
     rows = images[images["label"].notna() & images["split"].notna()].reset_index(drop=True)
+    _refuse_several_labels(rows)
     train = Counter(str(label) for label in rows[rows["split"] == "train"]["label"])
     classes = tuple(sorted(set(rows["label"].astype(str))))
     _check_enough(rows, classes, train)
     number = {name: index for index, name in enumerate(classes)}
     return rows.assign(target=rows["label"].map(number).astype(int)), classes
+
+
+def _refuse_several_labels(rows: pd.DataFrame) -> None:
+    several = [str(label) for label in rows["label"] if SEVERAL in str(label)]
+    if several:
+        example = ", ".join(several[0].split(SEVERAL)[:3])
+        raise NotEnoughData(
+            f"{len(several)} of {len(rows)} pictures have several labels ({example} …). Training with several labels a "
+            "picture is not there yet: give each one label in Clean, or import a table with one label a row."
+        )
 
 
 def _check_enough(rows: pd.DataFrame, classes: tuple[str, ...], train: Counter[str]) -> None:

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-import csv
 import queue
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import zip_longest
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from pipeline.arrivals import Arrival, Arrivals, arriving
-from pipeline.errors import SourceError, UsageError
-from pipeline.fetch import Fetch, FetchLimits
+from pipeline.addresses import host
+from pipeline.arrivals import Arrival, Arrivals, Plan, arriving
+from pipeline.checkers import Kept
+from pipeline.data_card import write_card
+from pipeline.entries import Labelling, Link, Note, Refused
+from pipeline.errors import UsageError
+from pipeline.fetch import Client, Fetch, FetchLimits
+from pipeline.hosts import OWN_CONNECTIONS
 from pipeline.records import NewImage
-from pipeline.sources import clean_label
+from pipeline.responses import AGAIN
 from pipeline.stage import Progress, Stage
+from pipeline.tables import read_table
 from pipeline.workspace import Workspace
 
-MAX_ROWS = 100_000
-BEAT_SECONDS = 0.5
-BATCH = 64
-# A failure that ends with this sentence may pass: the next download asks for the URL again.
-AGAIN = "It is tried again at the next download."
+BEAT_SECONDS = 0.3
+BATCH = 256
+SMALLEST_SIDE = 64
+HERE = "The same picture is here already."
 
 
 @dataclass(frozen=True)
 class DownloadConfig:
-    """``urls``: a CSV file with the columns url and label, put in as candidates first; else the candidates there are
-    (``only`` these (url, label) pairs, where given).
+    """``urls``: a CSV file with the columns url, label and perhaps split, put in as candidates first; else the
+    candidates there are (``only`` these (url, label) pairs, where given).
 
     ``allow_hosts`` are exact ``host:port`` strings exempt from the address rule (one's own server). ``max_bytes`` and
-    ``seconds`` are for each URL; ``connections`` are open at once, ``per_host`` of them to one host.
+    ``seconds`` are for each URL; ``connections`` are open at once, ``per_host`` of them to one host. Pictures wider or
+    higher than ``max_side`` pixels are reduced to it (0: kept as they are); ``honour_noai``: a picture whose site asks
+    not to be used for training (X-Robots-Tag: noai) is skipped.
     """
 
     urls: str | None = None
@@ -41,12 +46,16 @@ class DownloadConfig:
     allow_hosts: tuple[str, ...] = ()
     max_bytes: int = 32 << 20
     seconds: float = 30.0
-    connections: int = 16
+    connections: int = 64
     per_host: int = 6
+    max_side: int = 0
+    honour_noai: bool = True
 
     def __post_init__(self) -> None:
         if min(self.max_bytes, self.seconds, self.connections, self.per_host) <= 0:
             raise UsageError("The limits of a download (bytes, seconds, connections) are numbers above zero.")
+        if self.max_side and self.max_side < SMALLEST_SIDE:
+            raise UsageError(f"Pictures can be reduced to {SMALLEST_SIDE} pixels or more (0 keeps them as they are).")
         for entry in self.allow_hosts:
             name, _, port = entry.rpartition(":")
             if not name or not port.isdigit():
@@ -57,7 +66,7 @@ class DownloadConfig:
 class Result:
     """How one candidate ended. ``status``: stored, duplicate, failed or skipped; ``code``: one of ``fetch.CODES``.
 
-    ``sha256`` is the image's id, where there is one.
+    ``sha256`` is the image's id, where there is one. ``again``: the next download asks for the URL again.
     """
 
     url: str
@@ -66,6 +75,7 @@ class Result:
     code: str | None = None
     reason: str = ""
     sha256: str | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,30 +93,40 @@ def download(
 ) -> Stage[Downloaded]:
     """Fetch the candidates that are new, or that failed for a reason that may have passed, and store them as images.
 
-    What came before a cancel or a crash stays; another run asks only for what is missing. ``fetch`` is the network
-    client: URL -> bytes, or ``NotFetched``. Raises SourceError for a file of URLs that cannot be read.
+    What came before a cancel or a crash stays; another run asks only for what is missing. At the end the data card is
+    written anew. ``fetch`` is the network client: URL -> bytes, or ``NotFetched``. Raises SourceError for a file of
+    URLs that cannot be read.
     """
     config = config or DownloadConfig()
+    workspace.sweep()
     ledger = _Ledger(workspace)
     ledger.take_up(config)
+    if not ledger.open and not ledger.results:
+        ledger.note = "There is nothing to download. Search for pictures first, or give a list of URLs"
     yield ledger.progress()
     if not ledger.open:
         return ledger.summary()
+    arrivals: Arrivals = queue.SimpleQueue()
+    plan = Plan(config.connections, max(config.per_host, OWN_CONNECTIONS), config.max_side)
+    try:
+        with arriving(arrivals, workspace, ledger.by_host(), fetch or _client(config), plan):
+            while ledger.open:
+                ledger.record(_next(arrivals))
+                yield ledger.progress()
+    finally:
+        ledger.record(_left(arrivals))
+    write_card(workspace)
+    return ledger.summary()
+
+
+def _client(config: DownloadConfig) -> Client:
     limits = FetchLimits(
         max_bytes=config.max_bytes,
         total_seconds=config.seconds,
         connections=config.connections,
         per_host=config.per_host,
     )
-    arrivals: Arrivals = queue.SimpleQueue()
-    try:
-        with arriving(arrivals, workspace, ledger.urls(), limits, config.allow_hosts, fetch):
-            while ledger.open:
-                ledger.record(_next(arrivals))
-                yield ledger.progress()
-    finally:
-        ledger.record(_left(arrivals))
-    return ledger.summary()
+    return Client(limits, config.allow_hosts, honour_noai=config.honour_noai)
 
 
 def waiting(workspace: Workspace) -> int:
@@ -114,16 +134,18 @@ def waiting(workspace: Workspace) -> int:
     return sum(_is_open(row) for row in workspace.store.candidates().to_dict("records"))
 
 
-def _is_open(row: Mapping[Any, Any]) -> bool:
-    return row["status"] == "new" or (row["status"] == "failed" and str(row["reason"]).endswith(AGAIN))
+def _is_open(row: Mapping[Any, Any], honour_noai: bool = True) -> bool:
+    unasked = row["status"] == "new" or (row["code"] == "noai" and not honour_noai)
+    return unasked or (row["status"] == "failed" and bool(row["again"]))
 
 
 def _next(arrivals: Arrivals) -> list[Arrival]:
-    """What came; waits a moment for the first. Raises what stopped the work in the background."""
+    """What came within a beat (each transaction of the store costs milliseconds). Raises what stopped the work."""
     came: list[Arrival] = []
-    while len(came) < BATCH:
+    end = time.monotonic() + BEAT_SECONDS
+    while len(came) < BATCH and (patience := end - time.monotonic()) > 0:
         try:
-            item = arrivals.get(timeout=0 if came else BEAT_SECONDS)
+            item = arrivals.get(timeout=patience)
         except queue.Empty:
             break
         if isinstance(item, Arrival):
@@ -152,7 +174,8 @@ class _Ledger:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.open: dict[str, list[Mapping[str, Any]]] = {}
-        self.known: set[str] = set()
+        self.known: dict[str, str] = {}
+        self.splits: dict[str, str] = {}
         self.results: list[Result] = []
         self.counts: Counter[str] = Counter()
         self.problems: tuple[str, ...] = ()
@@ -162,15 +185,16 @@ class _Ledger:
         """Find out what there is to do; what is here already is put on record without asking for it."""
         sources = self.workspace.store.sources().to_dict("records")
         here = {row["name"]: row for row in sources}
-        self.known = {row["image_id"] for row in sources}
+        self.known = {row["original_sha256"] or row["image_id"]: row["image_id"] for row in sources}
+        self.known |= {row["image_id"]: row["image_id"] for row in sources}
         ended = []
         for row in self._candidates(config):
             source = here.get(row["url"])
-            if not _is_open(row):
+            if not _is_open(row, config.honour_noai):
                 self._repeat(row, bool(config.urls or config.only))
             elif source is not None:
                 status = "stored" if source["claimed_label"] == row["label"] else "duplicate"
-                ended.append(self._end(row, status, None, "It is here already.", source["image_id"]))
+                ended.append(self._end(row, status, None, HERE, source["image_id"]))
             else:
                 self.open.setdefault(row["url"], []).append(row)
         self.workspace.store.record_downloads([asdict(result) for result in ended])
@@ -179,10 +203,12 @@ class _Ledger:
         wanted = set(config.only) or None
         if config.urls is not None:
             listed, self.problems = _read_urls(Path(config.urls))
-            self.workspace.store.add_candidates({"provider": "urls", "url": u, "label": c} for u, c in listed)
-            wanted = set(listed)
-        rows = self.workspace.store.candidates().to_dict("records")
-        named = [{str(key): value for key, value in row.items()} for row in rows]
+            rows = [{"provider": "urls", "url": link.url, "label": link.label} for link in listed]
+            self.workspace.store.add_candidates(rows)
+            wanted = {(link.url, link.label) for link in listed}
+            self.splits = {link.url: link.split for link in listed if link.split}
+        known = self.workspace.store.candidates().to_dict("records")
+        named = [{str(key): value for key, value in row.items()} for row in known]
         return [row for row in named if wanted is None or (row["url"], row["label"]) in wanted]
 
     def _repeat(self, row: Mapping[str, Any], asked_for: bool) -> None:
@@ -192,35 +218,49 @@ class _Ledger:
             status, reason = ("duplicate", "It was downloaded before.") if had else (row["status"], row["reason"])
             self._add(Result(row["url"], row["label"], status, row["code"], reason, row["sha256"]))
 
-    def urls(self) -> list[str]:
-        """The URLs to ask for, the hosts in turn, so that one slow host does not hold up the others."""
-        by_host: dict[str, list[str]] = defaultdict(list)
+    def by_host(self) -> dict[str, list[str]]:
+        """The URLs to ask for, by host."""
+        hosts: dict[str, list[str]] = {}
         for url in self.open:
-            by_host[_host(url)].append(url)
-        turns = (turn for turn in zip_longest(*by_host.values()))
-        return [url for turn in turns for url in turn if url is not None]
+            hosts.setdefault(host(url), []).append(url)
+        return hosts
 
     def record(self, arrivals: Iterable[Arrival]) -> None:
         """Put arrivals on record: all their images first, then how each candidate ended."""
         ended = [(arrival, row) for arrival in arrivals for row in self.open.pop(arrival.url)]
-        if images := [_new_image(arrival, row) for arrival, row in ended if arrival.image]:
-            self.workspace.store.add_images(images)
-        results = []
+        new, results = [], []
         for arrival, row in ended:
-            self.note = f"Downloading pictures: {_host(arrival.url)}"
-            if arrival.image is None:
+            self.note = f"Downloading pictures: {host(arrival.url)}"
+            if arrival.kept is None:
                 reason = f"{arrival.reason} {AGAIN}" if arrival.again else arrival.reason
                 status = "skipped" if arrival.code == "noai" else "failed"
-                results.append(self._end(row, status, arrival.code, reason, None))
-            elif arrival.image in self.known:
-                results.append(self._end(row, "duplicate", None, "The same picture is here already.", arrival.image))
+                results.append(self._end(row, status, arrival.code, reason, None, arrival.again))
             else:
-                self.known.add(arrival.image)
-                results.append(self._end(row, "stored", None, arrival.reason, arrival.image))
+                image, kept = self._here(arrival.kept), arrival.kept
+                split = self.splits.get(arrival.url)
+                new.append(_new_image(replace(kept, image=image or kept.image), row, split))
+                status, reason = ("duplicate", HERE) if image else ("stored", arrival.reason)
+                results.append(self._end(row, status, None, reason, image or kept.image))
+        self.workspace.store.add_images(new)
         self.workspace.store.record_downloads([asdict(result) for result in results])
 
-    def _end(self, row: Mapping[str, Any], status: str, code: str | None, reason: str, image: str | None) -> Result:
-        result = Result(row["url"], row["label"], status, code, reason, image)
+    def _here(self, kept: Kept) -> str | None:
+        """The image that this file is already, if it is; else it is known from now on.
+
+        A reduced copy of a picture that is here in another size is thrown away again: nothing refers to it.
+        """
+        names = [name for name in (kept.original_sha256, kept.image) if name]
+        image = next((self.known[name] for name in names if name in self.known), None)
+        if image is None:
+            self.known |= dict.fromkeys(names, kept.image)
+        elif kept.image not in self.known:
+            self.workspace.image_file(kept.file).unlink(missing_ok=True)
+        return image
+
+    def _end(
+        self, row: Mapping[str, Any], status: str, code: str | None, reason: str, image: str | None, again: bool = False
+    ) -> Result:
+        result = Result(row["url"], row["label"], status, code, reason, image, again)
         self._add(result)
         return result
 
@@ -238,61 +278,27 @@ class _Ledger:
         return Downloaded(tuple(self.results), self.counts["stored"], self.counts["failed"], self.problems)
 
 
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _new_image(arrival: Arrival, row: Mapping[str, Any]) -> NewImage:
+def _new_image(kept: Kept, row: Mapping[str, Any], split: str | None) -> NewImage:
     return NewImage(
-        id=str(arrival.image),
-        file=arrival.file,
-        bytes=arrival.size,
+        id=kept.image,
+        file=kept.file,
+        bytes=kept.size,
         label=row["label"],
         provider=row["provider"],
         name=row["url"],
-        page_url=row["page_url"],
-        licence=row["licence"],
+        original_sha256=kept.original_sha256,
+        original_bytes=kept.original_bytes,
+        split=split,
+        **{name: row[name] for name in ("page_url", "licence", "licence_url", "creator", "query", "title")},
     )
 
 
 # --- a file of URLs ------------------------------------------------------------------------------------------------
 
 
-def _read_urls(file: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-    """The (url, label) rows of a CSV file, and what is wrong with its other rows, by line number."""
-    rows: list[tuple[str, str]] = []
-    problems: list[str] = []
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            url, label = _columns(file, reader.fieldnames or ())
-            for row in reader:
-                if len(rows) + len(problems) >= MAX_ROWS:
-                    raise SourceError(f"{file.name} has more than {MAX_ROWS:,} rows. Download it in parts.")
-                try:
-                    rows.append(_url_and_label(row.get(url), row.get(label)))
-                except SourceError as error:
-                    problems.append(f"Line {reader.line_num}: {error}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{file} cannot be read as a CSV file in UTF-8: {error}.") from error
-    return rows, tuple(problems)
-
-
-def _columns(file: Path, names: Sequence[str]) -> tuple[str, str]:
-    columns = {(name or "").strip().lower(): name for name in names}
-    missing = [name for name in ("url", "label") if name not in columns]
-    if missing:
-        raise SourceError(
-            f"{file.name} has no column '{missing[0]}' (it has: {', '.join(columns)[:200] or 'none'}). "
-            "Its first line has to name the columns url and label."
-        )
-    return columns["url"], columns["label"]
-
-
-def _url_and_label(url: str | None, label: str | None) -> tuple[str, str]:
-    if not (url or "").strip():
-        raise SourceError("It has no URL.")
-    return str(url).strip(), clean_label(label or "")
+def _read_urls(file: Path) -> tuple[list[Link], tuple[str, ...]]:
+    """The rows of a CSV file, and what is wrong with its other rows, by line number."""
+    found = list(read_table(file, Labelling(), need=("url",)))
+    problems = (f"{row.path.capitalize()}: {row.reason}" for row in found if isinstance(row, Refused))
+    notes = (row.text for row in found if isinstance(row, Note))
+    return [row for row in found if isinstance(row, Link)], (*notes, *problems)

@@ -20,12 +20,11 @@ from PIL import Image
 
 from pipeline import predict
 from pipeline.errors import ExportError, RunError, UsageError
-from pipeline.importing import STARTERS
 from pipeline.model_card import TEMPLATES, model_card, space_readme, space_requirements, title
 from pipeline.predict import Classifier, checksum, file_sha256, open_image, pixels, read_info
 from pipeline.runs import Run, load_run, write_info
 from pipeline.stage import Progress, Stage
-from pipeline.starter_set import ARCHIVE
+from pipeline.starter_set import ARCHIVE, STARTERS
 from pipeline.workspace import Workspace, writing
 
 TOLERANCE = 1e-4
@@ -119,13 +118,22 @@ def _unchanged(run: Run) -> dict[str, Any]:
         raise RunError(f"The model of {run.id} is not as it was written, so it is not exported. {error}") from error
 
 
-def _checked_target(workspace: Workspace, out: str) -> Path:
-    target = Path(out).expanduser().resolve()
+def outside(workspace: Workspace, out: str) -> Path:
+    """The folder ``out``, which may not exist yet. Raises ExportError where it is a file or part of the workspace."""
+    try:
+        target = Path(out).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
+        raise ExportError(f"{out!r} cannot be a folder: {error}. Choose another.") from error
     own = workspace.root.resolve()
     if target == own or (own in target.parents and workspace.exports.resolve() not in target.parents):
         raise ExportError(f"{target} is part of the workspace. Choose a folder outside it, or in {workspace.exports}.")
     if target.exists() and not target.is_dir():
         raise ExportError(f"{target} is a file. Choose the name of a new folder.")
+    return target
+
+
+def _checked_target(workspace: Workspace, out: str) -> Path:
+    target = outside(workspace, out)
     if target.is_dir() and (foreign := _foreign(target)):
         raise ExportError(
             f"{target} holds something that an export would lose: {foreign}. Choose a new folder, or empty this one."
@@ -185,9 +193,7 @@ def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
     predictions = run.predictions()
     trained_on = predictions[predictions["split"] == "train"]["id"]
     images = workspace.store.images()
-    sources = images[images["id"].isin(trained_on)]
-    starter = sources["source_provider"].isin(STARTERS) & sources["source_licence"].isna()
-    return sources.assign(source_licence=sources["source_licence"].mask(starter, "MIT"))
+    return images[images["id"].isin(trained_on)]
 
 
 def _write_app(info: dict[str, Any], folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:

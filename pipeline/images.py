@@ -69,7 +69,26 @@ class Fingerprint:
 
 def check(data: bytes) -> Checked:
     """The verdict on a file's bytes, by a full decode. Never raises for bad bytes."""
-    return examine(data)[0]
+    return _check_jpeg(data) or examine(data)[0]
+
+
+def _check_jpeg(data: bytes) -> Checked | None:
+    """The verdict on a JPEG file that the strict decoder has no objection to; None where a closer look is needed.
+
+    It decodes every coefficient, as :func:`examine` does, but need not make the pixels: four times as fast.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        header = open_header(data)
+        facts = _facts(header)
+    except Unreadable:
+        return None
+    if header.format != "JPEG" or header.mode not in ("RGB", "L") or _strict_jpeg_objection(data):
+        return None
+    if facts["exif_orientation"] >= 5:
+        facts |= {"width": header.height, "height": header.width}
+    return Checked("ok", "", **facts)
 
 
 def examine(data: bytes) -> tuple[Checked, Image.Image | None]:
@@ -150,10 +169,28 @@ def _dct_basis() -> np.ndarray[Any, np.dtype[np.float64]]:
     return basis
 
 
-def save_thumbnail(image: Image.Image, target: Path, side: int = THUMBNAIL_SIDE) -> Path:
-    """A JPEG of ``image`` no larger than ``side`` pixels, without metadata, written whole or not at all."""
+def reduced(data: bytes, side: int) -> tuple[bytes, str]:
+    """A smaller file of a usable picture, at most ``side`` pixels wide and high, upright and without metadata; and its
+    format: PNG stays PNG, everything else becomes JPEG.
+    """
+    kind = "PNG" if open_header(data).format == "PNG" else "JPEG"
+    image = open_image(data)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    target = io.BytesIO()
+    image.save(target, kind, **({"quality": 92} if kind == "JPEG" else {"optimize": True}))
+    return target.getvalue(), kind
+
+
+def smaller(image: Image.Image, side: int = THUMBNAIL_SIDE) -> Image.Image:
+    """A copy of ``image`` at most ``side`` pixels wide and high."""
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return small
+
+
+def save_thumbnail(image: Image.Image, target: Path, side: int = THUMBNAIL_SIDE) -> Path:
+    """A JPEG of ``image`` no larger than ``side`` pixels, without metadata, written whole or not at all."""
+    small = smaller(image, side)
     with writing(target, durable=False) as part:
         small.save(part, "JPEG", quality=85)
     return target

@@ -1,27 +1,43 @@
-"""Folder, zip or tar, CSV or URL list, and the built-in starter sets -> image files and rows of the store."""
+"""Folder, zip or tar, CSV or URL list, ready-made and starter sets -> image files and rows of the store."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.data_card import write_card
 from pipeline.download import DownloadConfig, download
-from pipeline.errors import SourceError, UsageError, WorkspaceError
+from pipeline.entries import (
+    MAX_IMAGE_BYTES,
+    PICTURE_SUFFIXES,
+    SEVERAL,
+    Entry,
+    Labelling,
+    Link,
+    Note,
+    Refused,
+    clean_label,
+)
+from pipeline.errors import SourceError, WorkspaceError
+from pipeline.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.records import NewImage
-from pipeline.sources import MAX_IMAGE_BYTES, PICTURE_SUFFIXES, Entry, Link, Refused, clean_label, entries
+from pipeline.sources import entries
 from pipeline.stage import Progress, Stage
-from pipeline.starter_set import write_messy, write_starter
+from pipeline.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
 from pipeline.workspace import Workspace
 
 BATCH = 64
-STARTERS = ("starter", "starter-messy")
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+PACKED = "It is an archive. Archives in archives or folders are left packed: import it by itself."
 MAGIC = (
     (re.compile(rb"\xff\xd8\xff"), "jpg"), (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
     (re.compile(rb"GIF8[79]a"), "gif"),
@@ -32,85 +48,143 @@ MAGIC = (
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """``source``: a folder, an archive, a CSV file, ``starter`` or ``starter-messy``. ``label`` is given to all of it;
-    ``split_from`` is ``folders``, ``column`` or None (taken where it is plain to see).
+    """``source``: a folder, an archive, a CSV file, a ready-made set, ``starter`` or ``starter-messy``.
+
+    ``label`` is given to all of it; ``label_regex`` finds it in the files' names; ``label_separator`` splits the cells
+    of a table that hold several. ``split_from`` is ``folders``, ``column`` or None (taken where it is plain to see).
+    ``local`` is False for a table that a visitor sent: it may name URLs, but no files of this machine.
     """
 
     source: str
     label: str | None = None
     split_from: str | None = None
     allow_hosts: tuple[str, ...] = ()
+    label_regex: str | None = None
+    label_separator: str | None = None
+    local: bool = True
 
     def __post_init__(self) -> None:
-        if self.split_from not in (None, "folders", "column"):
-            raise UsageError("--split-from is 'folders' or 'column'.")
+        self.labelling()
+
+    def labelling(self, known: Labelling | None = None) -> Labelling:
+        """Where labels and splits come from; ``known`` is what is known of a ready-made set. Raises UsageError."""
+        known = known or Labelling()
+        return replace(
+            known,
+            label=self.label,
+            split_from=self.split_from,
+            pattern=self.label_regex or known.pattern,
+            separator=self.label_separator,
+        )
 
 
 @dataclass(frozen=True)
 class Imported:
-    """How many files were new, how many known already, which failed and why, and the classes of the workspace now."""
+    """How many files were new, how many known already, which failed and why, and the classes of the workspace now.
+
+    ``notes`` are what the person should know about the source, of which nothing is lost.
+    """
 
     added: int
     duplicates: int
     failed: tuple[Refused, ...] = ()
     classes: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def import_images(workspace: Workspace, config: ImportConfig) -> Stage[Imported]:
+@dataclass(frozen=True)
+class _Source:
+    """Where the pictures lie, what is put on record about where they come from, and how they are labelled."""
+
+    path: Path
+    provider: str
+    how: Labelling
+    page_url: str | None = None
+    licence: str | None = None
+
+
+def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyMade | None = None) -> Stage[Imported]:
     """Copy the pictures of a source into the workspace. The source is never changed.
 
-    What was copied before a cancel or a crash stays; importing again adds only what is missing.
+    What was copied before a cancel or a crash stays; importing again adds only what is missing, and gives labels to
+    images that had none. At the end the data card is written anew. ``ready_made`` says where the archives of
+    ready-made sets come from.
     """
-    label = None if config.label is None else clean_label(config.label)
+    if config.label is not None:
+        clean_label(config.label)
+    workspace.sweep()
     yield Progress(0, 0, f"Looking through {config.source}")
-    with _source(workspace, config.source) as (source, provider):
-        found = list(entries(source, label, config.split_from))
-        files = [entry for entry in found if isinstance(entry, Entry)]
-        links = [link for link in found if isinstance(link, Link)]
-        failed = [refused for refused in found if isinstance(refused, Refused)]
-        added, duplicates = yield from _copy_all(workspace, files, provider, failed)
+    if config.source in STARTERS:
+        with _starter(workspace, config) as source:
+            return (yield from _import(workspace, config, source))
+    source = yield from _source(workspace, config, ready_made or ReadyMade())
+    return (yield from _import(workspace, config, source))
+
+
+def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stage[Imported]:
+    found = list(entries(source.path, source.how, config.local))
+    files = [entry for entry in found if isinstance(entry, Entry)]
+    links = [link for link in found if isinstance(link, Link)]
+    failed = [refused for refused in found if isinstance(refused, Refused)]
+    notes = tuple(note.text for note in found if isinstance(note, Note))
+    if not files and not links and not failed:
+        raise SourceError(" ".join((f"There are no pictures in {config.source}.", *notes)))
+    added, duplicates = yield from _copy_all(workspace, files, source, failed)
     if links:
         fetched, known = yield from _download(workspace, links, config.allow_hosts, failed)
         added, duplicates = added + fetched, duplicates + known
-    if not found:
-        raise SourceError(f"There are no pictures in {config.source}.")
-    return Imported(added, duplicates, tuple(failed), class_counts(workspace))
+    write_card(workspace)
+    return Imported(added, duplicates, tuple(failed), class_counts(workspace), notes)
 
 
 def class_counts(workspace: Workspace) -> dict[str, int]:
-    """How many images each class has, removed ones left out; in alphabetical order."""
+    """How many images each class has, removed ones left out; in alphabetical order. One of several counts in each."""
     images = workspace.store.images()
-    counts = Counter(str(label) for label in images[images["status"] != "removed"]["label"].dropna())
+    cells = images[images["status"] != "removed"]["label"].dropna()
+    counts = Counter(label for cell in cells for label in str(cell).split(SEVERAL))
     return dict(sorted(counts.items()))
 
 
 def image_rows(workspace: Workspace, status: str | None = None) -> list[dict[str, Any]]:
     """The store's rows as plain values: id, file, label, original_label, split, group, status, verdict, reason, width,
-    height, format, bytes, added_at, and ``source`` with provider, name, page and licence.
+    height, format, bytes, added_at, ``quality`` (its scores, where measured), and ``source`` with provider, name, page
+    and licence.
     """
     rows = []
     for row in workspace.store.images(status).to_dict("records"):
         source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
-        rows.append({**{str(key): value for key, value in row.items()}, "source": source})
+        scores = json.loads(row["quality"]) if row["quality"] else None
+        rows.append({**{str(key): value for key, value in row.items()}, "quality": scores, "source": source})
     return rows
 
 
 @contextmanager
-def _source(workspace: Workspace, source: str) -> Iterator[tuple[Path, str]]:
-    if source not in STARTERS:
-        try:
-            path = Path(source).expanduser().resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
-            raise SourceError(f"{source!r} cannot be a file or folder: {error}.") from error
-        _refuse_own_folder(workspace, path)
-        yield path, "file"
-        return
+def _starter(workspace: Workspace, config: ImportConfig) -> Iterator[_Source]:
     with tempfile.TemporaryDirectory(prefix="winnow-starter-") as folder:
-        written = (write_starter if source == "starter" else write_messy)(Path(folder))
+        written = (write_starter if config.source == "starter" else write_messy)(Path(folder))
         truth = written / "truth.csv"
         if truth.exists():
             shutil.move(truth, workspace.root / "starter-messy-truth.csv")
-        yield written, source
+        yield _Source(written, config.source, config.labelling(), licence=STARTER_LICENCE)
+
+
+def _source(workspace: Workspace, config: ImportConfig, ready_made: ReadyMade) -> Stage[_Source]:
+    try:
+        path = Path(config.source).expanduser().resolve()
+        exists = os.path.exists(path)  # noqa: PTH110 - Path.exists raises for a name that is too long
+    except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
+        raise SourceError(f"{config.source!r} cannot be a file or folder: {error}.") from error
+    if exists:
+        _refuse_own_folder(workspace, path)
+        return _Source(path, "file", config.labelling())
+    name = ready_made_name(config.source)
+    if name is None:
+        raise SourceError(
+            f"There is nothing at {path}. Give a folder, a .zip or .tar archive, a .csv file, 'starter', or a "
+            f"ready-made set: {', '.join(READY_MADE)}."
+        )
+    archive = yield from fetch_ready_made(name, workspace.cache / "archives", ready_made)
+    return _Source(archive, name, config.labelling(READY_MADE[name]), ready_made.archive(name)[0])
 
 
 def _refuse_own_folder(workspace: Workspace, path: Path) -> None:
@@ -125,12 +199,14 @@ def _refuse_own_folder(workspace: Workspace, path: Path) -> None:
         )
 
 
-def _copy_all(workspace: Workspace, files: list[Entry], provider: str, failed: list[Refused]) -> Stage[tuple[int, int]]:
+def _copy_all(
+    workspace: Workspace, files: list[Entry], source: _Source, failed: list[Refused]
+) -> Stage[tuple[int, int]]:
     added = taken = 0
     batch: list[NewImage] = []
     try:
         for done, entry in enumerate(files, 1):
-            copied = _copy(workspace, entry, provider)
+            copied = _copy(workspace, entry, source)
             if isinstance(copied, Refused):
                 failed.append(copied)
             else:
@@ -145,7 +221,7 @@ def _copy_all(workspace: Workspace, files: list[Entry], provider: str, failed: l
     return added, taken - added
 
 
-def _copy(workspace: Workspace, entry: Entry, provider: str) -> NewImage | Refused:
+def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Refused:
     """The entry's bytes as ``images/<first two>/<sha256>.<ext>``, whole or not at all."""
     if entry.size > MAX_IMAGE_BYTES:
         return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
@@ -159,9 +235,20 @@ def _copy(workspace: Workspace, entry: Entry, provider: str) -> NewImage | Refus
     if len(data) > MAX_IMAGE_BYTES:
         return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
     if extension is None and suffix not in PICTURE_SUFFIXES:
-        return Refused(entry.name, "It is not a picture, by its name and by its content.")
+        packed = suffix in ARCHIVES or data.startswith(b"PK\3\4")
+        return Refused(entry.name, PACKED if packed else "It is not a picture, by its name and by its content.")
     image_id, name = workspace.keep(data, extension or suffix[1:])
-    return NewImage(image_id, name, len(data), entry.label, provider, entry.name, split=entry.split)
+    return NewImage(
+        image_id,
+        name,
+        len(data),
+        entry.label,
+        source.provider,
+        entry.name,
+        source.page_url,
+        source.licence,
+        split=entry.split,
+    )
 
 
 def _download(

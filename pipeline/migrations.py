@@ -33,4 +33,21 @@ MIGRATIONS: Mapping[str, str] = {
             PRIMARY KEY (url, label));
         CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     """,
+    "0002_provenance": """
+        ALTER TABLE candidates ADD COLUMN thumbnail TEXT;
+        ALTER TABLE candidates ADD COLUMN creator TEXT;
+        ALTER TABLE candidates ADD COLUMN licence_url TEXT;
+        ALTER TABLE candidates ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
+        UPDATE candidates SET again = 1
+            WHERE status = 'failed' AND reason LIKE '% It is tried again at the next download.';
+        ALTER TABLE sources ADD COLUMN query TEXT;
+        ALTER TABLE sources ADD COLUMN title TEXT;
+        ALTER TABLE sources ADD COLUMN creator TEXT;
+        ALTER TABLE sources ADD COLUMN licence_url TEXT;
+        ALTER TABLE sources ADD COLUMN original_sha256 TEXT;
+        ALTER TABLE sources ADD COLUMN original_bytes INTEGER;
+        CREATE INDEX decisions_image ON decisions (image);
+        UPDATE sources SET licence = 'MIT' WHERE licence IS NULL AND provider IN ('starter', 'starter-messy')
+    """,
+    "0003_quality": "ALTER TABLE images ADD COLUMN quality TEXT",
 }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.markdown import plain
 from pipeline.runs import Run
 
 TEMPLATES = Path(__file__).parents[1] / "spaces" / "gradio"
@@ -37,7 +36,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame) -> str:
     """The card of a model folder, in Markdown. ``sources``: source_provider and source_licence of each train image."""
     return _filled(
         "card.md",
-        title=_text(title(run.classes)),
+        title=plain(title(run.classes)),
         count=len(run.classes),
         backbone=info["architecture"],
         quality=_quality(run),
@@ -78,12 +77,6 @@ def _filled(template: str, **values: object) -> str:
     return Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
 
 
-def _text(words: str) -> str:
-    """Foreign words as plain text in a line or table cell of Markdown."""
-    one_line = " ".join(words.split())
-    return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", html.escape(one_line, quote=False))
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
@@ -105,7 +98,7 @@ def _class_rows(run: Run) -> str:
     predictions = run.predictions()
     counts = predictions.groupby(["label", "split"]).size()
     return "\n".join(
-        f"| {_text(name)} | {' | '.join(str(counts.get((name, split), 0)) for split in SPLITS)} |"
+        f"| {plain(name)} | {' | '.join(str(counts.get((name, split), 0)) for split in SPLITS)} |"
         for name in run.classes
     )
 
@@ -120,7 +113,7 @@ def _source_rows(sources: pd.DataFrame) -> str:
     named = sources.fillna({"source_provider": "unknown", "source_licence": "not stated"})
     counts = named.value_counts(["source_provider", "source_licence"]).reset_index()
     return "\n".join(
-        f"| {_text(str(row.source_provider))} | {_text(str(row.source_licence))} | {row.count} |"
+        f"| {plain(str(row.source_provider))} | {plain(str(row.source_licence))} | {row.count} |"
         for row in counts.itertuples()
     )
 
@@ -135,7 +128,7 @@ def _backbone_licence(name: str) -> str:
 def _examples(examples: Sequence[tuple[str, str]]) -> str:
     if not examples:
         return ""
-    rows = "\n".join(f"| {file} | {_text(label)} |" for file, label in examples)
+    rows = "\n".join(f"| {file} | {plain(label)} |" for file, label in examples)
     return (
         "## The example pictures\nThe pictures in examples/ **are published with the Space**. The model was not "
         "trained on them. They were made smaller and carry no metadata (no place, no camera). Take out those "

@@ -8,7 +8,11 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True)
 class NewImage:
-    """An image file that lies in the workspace already, to be put on record."""
+    """An image file that lies in the workspace already, to be put on record with where it came from.
+
+    ``label``: several labels are joined by ``|``. ``original_sha256`` and ``original_bytes`` are of the file as it was
+    fetched, where a reduced copy of it was kept.
+    """
 
     id: str
     file: str
@@ -19,11 +23,19 @@ class NewImage:
     page_url: str | None = None
     licence: str | None = None
     split: str | None = None
+    query: str | None = None
+    title: str | None = None
+    creator: str | None = None
+    licence_url: str | None = None
+    original_sha256: str | None = None
+    original_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verify found out about one image; ``tiny`` is its 32 x 32 x 3 RGB miniature as bytes."""
+    """What verify found out about one image; ``tiny`` is its 32 x 32 x 3 RGB miniature as bytes, ``quality`` its
+    scores as JSON.
+    """
 
     id: str
     status: str
@@ -35,6 +47,7 @@ class Verdict:
     pixels: str | None = None
     phash: bytes | None = None
     tiny: bytes | None = None
+    quality: str | None = None
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def map_in_workers(
 
     An item that kills its process, takes longer than the limit or makes the function raise is answered by
     ``lost(item, why)``; the others go on. Raises PipelineError where no process can be started, or where the function
-    raises an OSError: a full disk is not the item's fault.
+    raises one or an OSError: a full disk is not the item's fault.
     """
     limits = limits or Limits()
     waiting = iter(items)
@@ -94,10 +94,13 @@ def map_in_workers(
                 message, why = _receive(worker, limits)
                 gone = bool(why)
                 if gone and worker.item is None:
-                    raise PipelineError(f"The worker processes that open pictures cannot be started: {why}.")
+                    raise PipelineError(
+                        f"The worker processes that open pictures cannot be started: {why}. In a script of your "
+                        'own, what starts them has to be under: if __name__ == "__main__":'
+                    )
                 if isinstance(message, _Raised):
                     if message.everyone:
-                        raise PipelineError(f"Checking pictures failed: {message.what}.")
+                        raise PipelineError(message.what)
                     why = f"it failed with {message.what}"
                 if worker.item is not None:
                     item, worker.item = worker.item, None
@@ -151,8 +154,12 @@ def _answer(function: Callable[[Any], Any], item: Any, limits: Limits) -> Any:
     _alarm(limits.seconds + GRACE_SECONDS)
     try:
         return function(item)
+    except PipelineError as error:
+        return _Raised(str(error), everyone=True)
+    except OSError as error:
+        return _Raised(f"Checking pictures failed: {type(error).__name__}: {error}.", everyone=True)
     except Exception as error:  # noqa: BLE001 - told to the parent
-        return _Raised(f"{type(error).__name__}: {error}", everyone=isinstance(error, OSError))
+        return _Raised(f"{type(error).__name__}: {error}", everyone=False)
     finally:
         _alarm(0.0)
 

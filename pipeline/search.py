@@ -1,275 +1,304 @@
-"""A phrase -> candidates (URL + provenance), from named providers; nothing is fetched yet."""
+"""A phrase -> candidates (URL + provenance), from several providers merged by URL; nothing is fetched yet."""
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-from urllib.parse import unquote
+import math
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
+from typing import TypeAlias
 
-from pipeline.errors import NetworkError, UsageError
-from pipeline.sources import clean_label
+from pipeline.addresses import parse
+from pipeline.candidates import Candidate, Page, Query, SearchFailed, link, nothing_found, together, words
+from pipeline.entries import clean_label
+from pipeline.errors import BlockedAddress, UsageError
+from pipeline.providers import Provider, providers
+from pipeline.search_cache import SearchCache
 from pipeline.stage import Progress, Stage
+from pipeline.ticks import remember_safesearch
 from pipeline.workspace import Workspace
 
-if TYPE_CHECKING:
-    from ddgs.ddgs import DDGS
+__all__ = ["Candidate", "Found", "Problem", "SearchConfig", "SearchFailed", "merged", "providers", "search"]
 
-KINDS = ("no_network", "refused", "nothing_found")
 MAXIMUM = 1_000
-PAGES = 10
-SECONDS = 20
-DUCKDUCKGO = "The image search (DuckDuckGo)"
-INSTEAD = "Import a folder of your own pictures, a CSV file of URLs, or the starter set instead."
+MAXIMUM_LISTED = 100_000
+MAX_PHRASE_CHARACTERS = 300
+SIZES = ("", "small", "medium", "large")
+KINDS_OF_PICTURE = ("", "photo", "drawing")
+SILENCING = ("no_network", "blocked", "rate_limited")
+LONGEST_SLEEP = 0.5
+# What a second provider may add to a URL; a licence goes with its URL and its creator.
+CLAIMS = ("page_url", "title", "width", "height", "thumbnail", "licence", "licence_url", "creator")
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """A picture somebody says is on the web: its URL and what was said about it. ``licence`` is a claim."""
-
-    url: str
-    label: str = ""
-    provider: str = ""
-    page_url: str | None = None
-    licence: str | None = None
-    query: str = ""
-    title: str = ""
-    width: int | None = None
-    height: int | None = None
-
-
-SearchImages: TypeAlias = Callable[[str, int], Sequence[Candidate]]
+Clock: TypeAlias = Callable[[], float]
+Sleep: TypeAlias = Callable[[float], None]
+Turn: TypeAlias = Generator[Progress, None, None]
 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """``classes``: (label, what to search for) pairs; ``maximum`` candidates each, 1 to 1,000."""
+    """``classes``: (label, what to search for) pairs; ``maximum`` candidates each, 1 to 1,000, over all providers.
+
+    Each class is also searched with each of ``extras`` behind its phrase ("grizzly bear sun"). ``size`` is small,
+    medium or large, ``kind`` photo or drawing, "" for any; ``open_licence``: only what may be used commercially and
+    changed. Answers not older than ``keep_hours`` are used again. The provider ``urls`` takes the phrase for a list
+    of URLs, all of which become candidates.
+    """
 
     classes: tuple[tuple[str, str], ...]
     maximum: int = 100
-    provider: str = "duckduckgo"
+    providers: tuple[str, ...] = ("duckduckgo", "openverse", "wikimedia")
+    extras: tuple[str, ...] = ()
+    size: str = ""
+    kind: str = ""
+    open_licence: bool = False
+    safesearch: bool = True
+    keep_hours: float = 24.0
 
     def __post_init__(self) -> None:
         if not self.classes:
             raise UsageError("Say what to search for: at least one class, like 'grizzly bear'.")
+        if any(not words(query) for _, query in self.classes):
+            raise UsageError("A class has nothing to search for. Write it as 'class = what to search for'.")
         if not 1 <= self.maximum <= MAXIMUM:
             raise UsageError(f"Search for 1 to {MAXIMUM:,} pictures a class.")
-        if self.provider not in providers():
-            raise UsageError(f"There is no provider '{self.provider}'. There is: {', '.join(sorted(providers()))}.")
-        if any(not query.strip() for _, query in self.classes):
-            raise UsageError("A class has nothing to search for. Write it as 'class = what to search for'.")
+        if self.size not in SIZES or self.kind not in KINDS_OF_PICTURE:
+            raise UsageError("A size is small, medium or large, a kind is photo or drawing; leave it out for any.")
+        if not self.keep_hours >= 0:
+            raise UsageError("The hours for which answers are kept cannot be negative.")
+        self._check_providers()
+
+    def _check_providers(self) -> None:
+        known = providers()
+        unknown = [name for name in self.providers if name not in known]
+        if unknown or not self.providers:
+            raise UsageError(f"There is no provider '{''.join(unknown[:1])}'. There is: {', '.join(sorted(known))}.")
+        if "urls" not in self.providers:
+            if any(len(phrase) > MAX_PHRASE_CHARACTERS for _, query in self.classes for phrase in self.phrases(query)):
+                raise UsageError(f"Search for something shorter: {MAX_PHRASE_CHARACTERS} characters at most.")
+            return
+        if set(self.providers) != {"urls"} or self.extras:
+            raise UsageError("A list of URLs cannot be mixed with a search. Do one after the other.")
+        for wrong in (text for _, query in self.classes for text in query.split() if link(text) is None):
+            raise UsageError(f"'{wrong[:60]}' is no URL of a picture: they begin with http:// or https://.")
+
+    def phrases(self, query: str) -> tuple[str, ...]:
+        """Everything a class is searched for: its phrase, then the phrase with each of the extra words."""
+        if "urls" in self.providers:
+            return (query,)
+        extras = dict.fromkeys(words(extra) or "" for extra in ("", *self.extras))
+        return tuple(f"{words(query)} {extra}".strip() for extra in extras)
+
+    def asked(self, phrase: str) -> Query:
+        """The first question for ``phrase``."""
+        return Query(phrase, 1, self.size, self.kind, self.open_licence, self.safesearch)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A class whose search brought nothing. ``kind`` is one of KINDS; ``reason`` says what to do next."""
+    """A phrase of which a provider brought nothing, or not all. ``kind`` is one of candidates.KINDS; ``reason`` says
+    what to do next.
+    """
 
     label: str
     query: str
     kind: str
     reason: str
+    provider: str = ""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The candidates, no URL twice; how many of them the workspace did not know; classes that brought nothing."""
+    """The candidates, no URL twice; how many of them the workspace did not know; who brought nothing, and why."""
 
     candidates: tuple[Candidate, ...]
     added: int
     problems: tuple[Problem, ...] = ()
 
 
-class SearchFailed(NetworkError):
-    """A search brought nothing; ``kind`` is one of KINDS, and each has its own advice."""
+def search(
+    workspace: Workspace,
+    config: SearchConfig,
+    known: Mapping[str, Provider] | None = None,
+    clock: Clock = time.monotonic,
+    sleep: Sleep = time.sleep,
+) -> Stage[Found]:
+    """Put candidates for every class on record. Raises SearchFailed (a NetworkError) if there are none at all.
 
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
-
-
-def search(workspace: Workspace, config: SearchConfig, search_images: SearchImages | None = None) -> Stage[Found]:
-    """Put candidates for every class on record. Raises SearchFailed (a NetworkError) if no class brought any.
-
-    ``search_images`` is the provider: phrase, maximum -> candidates without a label; the one that
-    ``config.provider`` names if None. Another class's failure does not stop the others.
+    ``known`` are the providers by name, those of ``providers()`` if None. One that fails does not stop the others;
+    one that cannot be reached or refuses is not asked again. ``clock`` and ``sleep`` pace the questions.
     """
-    search_images = search_images or providers()[config.provider]
+    classes = _phrases_by_class(config)
+    remember_safesearch(workspace, config.safesearch)
+    cache = SearchCache(workspace.cache / "search", config.keep_hours)
+    cache.forget_old()
+    total = sum(map(len, classes.values())) * len(set(config.providers))
+    asking = _Asking(config, known or providers(), cache, _Pace(clock, sleep), total)
     found: dict[str, Candidate] = {}
-    problems: list[Problem] = []
     added = 0
-    classes = [(clean_label(name), query.strip()) for name, query in config.classes]
-    for done, (label, query) in enumerate(classes):
-        yield Progress(done, len(classes), f"Searching for {query}", {"found": len(found)})
+    for label, phrases in classes.items():
+        new = yield from asking.about(label, phrases, found)
+        added += workspace.store.add_candidates(asdict(one) for one in new.values())
+        found |= new
+    if not found and asking.failures:
+        raise together(asking.failures)
+    yield Progress(asking.total, asking.total, "Searched", {"found": len(found)})
+    return Found(tuple(found.values()), added, tuple(asking.problems))
+
+
+def _phrases_by_class(config: SearchConfig) -> dict[str, list[str]]:
+    """A class may have several rows: all of their phrases are its own."""
+    found: dict[str, dict[str, None]] = {}
+    for name, query in config.classes:
+        found.setdefault(clean_label(name), {}).update(dict.fromkeys(config.phrases(query)))
+    return {label: list(phrases) for label, phrases in found.items()}
+
+
+class _Pace:
+    """Keeps the seconds between two questions to one provider, in naps short enough to be interrupted."""
+
+    def __init__(self, clock: Clock, sleep: Sleep) -> None:
+        self.clock = clock
+        self.sleep = sleep
+        self.asked_at: dict[str, float] = {}
+
+    def before(self, provider: Provider) -> Iterator[None]:
+        """Yields after every nap, until ``provider`` may be asked."""
+        while (left := self._due(provider) - self.clock()) > 0:
+            self.sleep(min(left, LONGEST_SLEEP))
+            yield
+
+    def _due(self, provider: Provider) -> float:
+        last = self.asked_at.get(provider.name)
+        return float("-inf") if last is None else last + provider.seconds_between
+
+    def note(self, provider: Provider) -> None:
+        """``provider`` was asked just now."""
+        self.asked_at[provider.name] = self.clock()
+
+
+@dataclass
+class _Source:
+    """One phrase for one provider, asked page by page while there is ``more``."""
+
+    provider: Provider
+    query: Query
+    found: dict[str, Candidate] = field(default_factory=dict)
+    more: bool = True
+
+
+class _Asking:
+    """One search: who was asked what, who has fallen silent, what went wrong."""
+
+    def __init__(
+        self, config: SearchConfig, known: Mapping[str, Provider], cache: SearchCache, pace: _Pace, total: int
+    ) -> None:
+        self.config, self.cache, self.pace, self.total = config, cache, pace, total
+        self.providers = [known[name] for name in dict.fromkeys(config.providers)]
+        self.maximum = MAXIMUM_LISTED if "urls" in config.providers else config.maximum
+        self.silent: dict[str, SearchFailed] = {}
+        self.failures: list[SearchFailed] = []
+        self.problems: list[Problem] = []
+        self.done = 0
+
+    def about(self, label: str, phrases: Sequence[str], taken: Collection[str]) -> Stage[dict[str, Candidate]]:
+        """Candidates of one class: every source is asked for a page, then again in turn until there are enough."""
+        sources = [_Source(provider, self.config.asked(phrase)) for phrase in phrases for provider in self.providers]
+        new: dict[str, Candidate] = {}
+        while open_ones := [source for source in sources if source.more]:
+            for source in open_ones:
+                if source.query.page > 1 and len(new) >= self.maximum:
+                    return new
+                yield from self._turn(label, source, len(taken) + len(new))
+                lists = [[replace(one, label=label) for one in each.found.values()] for each in sources]
+                new = merged(lists, self.maximum, taken)
+        return new
+
+    def _turn(self, label: str, source: _Source, found: int) -> Turn:
+        """Ask ``source`` for its next page."""
+        provider, query = source.provider, source.query
         try:
-            new = _new(search_images(query, config.maximum), label, query, found)
-        except NetworkError as trouble:
-            kind = trouble.kind if isinstance(trouble, SearchFailed) else "no_network"
-            problems.append(Problem(label, query, kind, str(trouble)))
-            continue
-        added += workspace.store.add_candidates(asdict(candidate) for candidate in new)
-        found |= {candidate.url: candidate for candidate in new}
-    if len(problems) == len(classes):
-        raise _all_failed(problems)
-    yield Progress(len(classes), len(classes), "Searched", {"found": len(found)})
-    return Found(tuple(found.values()), added, tuple(problems))
+            page = yield from self._page(provider, query, found)
+            if query.page == 1 and not page.candidates:
+                raise nothing_found(provider.who, query.phrase)
+        except SearchFailed as failure:
+            self._failed(label, source, failure)
+            page = Page()
+        before = len(source.found)
+        for one in page.candidates:
+            source.found.setdefault(address(one.url), one)
+        self.done += query.page == 1
+        source.more = page.more and len(source.found) > before
+        source.query = replace(query, page=query.page + 1)
+
+    def _page(self, provider: Provider, query: Query, found: int) -> Generator[Progress, None, Page]:
+        """The page as it was kept, or as the provider gives it now."""
+        what = f": {query.phrase}" if provider.name != "urls" else ""
+        kept = self.cache.get(provider.name, query) if provider.kept else None
+        if kept:
+            page, hours = kept
+            ago = "within the last hour" if hours < 1 else f"{math.ceil(hours)} hours ago"
+            yield self._progress(f"{provider.who} answered this {ago}{what}", found)
+            return page
+        if provider.name in self.silent:
+            raise self.silent[provider.name]
+        yield self._progress(f"Asking {provider.who}{what}", found)
+        for _ in self.pace.before(provider):
+            yield self._progress(f"Asking {provider.who}{what}", found)
+        try:
+            page = provider.ask(query)
+        finally:
+            self.pace.note(provider)
+        if provider.kept:
+            self.cache.keep(provider.name, query, page)
+        return page
+
+    def _progress(self, note: str, found: int) -> Progress:
+        return Progress(self.done, self.total, note, {"found": found})
+
+    def _failed(self, label: str, source: _Source, failure: SearchFailed) -> None:
+        if failure.kind in SILENCING:
+            self.silent[source.provider.name] = failure
+        self.failures.append(failure)
+        self.problems.append(Problem(label, source.query.phrase, failure.kind, str(failure), source.provider.name))
 
 
-def _new(results: Sequence[Candidate], label: str, query: str, known: Mapping[str, Candidate]) -> list[Candidate]:
-    """The results of one class, no URL twice; nothing_found is raised where there were none at all."""
-    usable = {result.url: result for result in results if result.url.lower().startswith(("http://", "https://"))}
-    if not usable:
-        raise nothing_found(query)
-    return [replace(result, label=label, query=query) for url, result in usable.items() if url not in known]
+# --- one list of several -------------------------------------------------------------------------------------------
 
 
-def _all_failed(problems: Sequence[Problem]) -> SearchFailed:
-    """One sentence for all: what keeps the search from answering, before what it did not find."""
-    graver = [problem for problem in problems if problem.kind != "nothing_found"]
-    if graver:
-        return SearchFailed(graver[0].kind, graver[0].reason)
-    return nothing_found(*(problem.query for problem in problems))
+def merged(lists: Sequence[Sequence[Candidate]], maximum: int, taken: Collection[str] = ()) -> dict[str, Candidate]:
+    """Up to ``maximum`` candidates by ``address``, the lists taken in turn, without those in ``taken``.
 
-
-def providers() -> dict[str, SearchImages]:
-    """Everybody who can be asked, by name."""
-    return {"duckduckgo": duckduckgo}
-
-
-def no_network(who: str) -> SearchFailed:
-    """The search service cannot be reached at all."""
-    reason = f"{who} cannot be reached. Check that this computer is online, then search again. {INSTEAD}"
-    return SearchFailed("no_network", reason)
-
-
-def refused(who: str) -> SearchFailed:
-    """The search service answers, but gives nothing: too many requests, or it takes us for a robot."""
-    reason = f"{who} refuses at the moment, usually after too many searches. Wait some minutes, then search again."
-    return SearchFailed("refused", f"{reason} {INSTEAD}")
-
-
-def unreadable(who: str) -> SearchFailed:
-    """The search service answers with something else than results."""
-    reason = f"{who} answered with something that cannot be read: it refuses, or it has changed. Wait some minutes;"
-    return SearchFailed("refused", f"{reason} if it stays so, update its client (pip install -U ddgs). {INSTEAD}")
-
-
-def nothing_found(*queries: str) -> SearchFailed:
-    """The search service answered properly, and knows no such picture."""
-    phrases = " or ".join(f"'{query}'" for query in queries)
-    reason = f"No pictures were found for {phrases}. Check the spelling, or search with other or fewer words."
-    return SearchFailed("nothing_found", f"{reason} {INSTEAD}")
-
-
-# --- DuckDuckGo, through ddgs --------------------------------------------------------------------------------------
-
-
-class Http(Protocol):
-    """What ddgs asks the web with."""
-
-    def request(self, *arguments: Any, **options: Any) -> Any:
-        """An answer with ``status_code``, ``content`` and ``text``."""
-
-
-def duckduckgo(phrase: str, maximum: int, http: Http | None = None) -> list[Candidate]:
-    """Up to ``maximum`` candidates for ``phrase``. Raises SearchFailed. ``http`` stands in for the web.
-
-    ddgs says "No results found" both when there are none and when it was refused, so its answers are watched; and
-    it decodes the percent signs of a URL, so the URL as it was given is looked up again.
+    Of a URL that several lists have the first one counts, and the others fill in what it does not say.
     """
-    watch = _Watch(http)
-    client = _watched(watch)
-    rows: dict[str, Mapping[str, Any]] = {}
-    for page in range(1, PAGES + 1):
-        fresh = {str(row["image"]): row for row in _page(client, watch, phrase, maximum, page) if row.get("image")}
-        if len(rows | fresh) == len(rows):
-            break
-        rows |= fresh
-        if len(rows) >= maximum:
-            break
-    return [_candidate(watch.as_given.get(url, url), row, phrase) for url, row in list(rows.items())[:maximum]]
+    found: dict[str, Candidate] = {}
+    for one in (one for row in zip_longest(*lists) for one in row if one is not None):
+        key = address(one.url)
+        if key in found:
+            found[key] = _filled(found[key], one)
+        elif key not in taken and len(found) < maximum:
+            found[key] = one
+    return found
 
 
-def _page(client: DDGS, watch: _Watch, phrase: str, maximum: int, page: int) -> list[dict[str, Any]]:
+def address(url: str) -> str:
+    """The URL as it is compared: host in lower case, no fragment, no default port."""
     try:
-        return list(client.images(phrase, max_results=maximum, page=page))
-    except Exception as error:  # ddgs raises its own, and whatever an unexpected answer makes it stumble over
-        if page > 1:
-            return []  # what the first pages gave is enough
-        raise watch.explain(error, phrase) from error
+        return parse(url).url
+    except BlockedAddress:  # nobody will fetch it; a download says why
+        return url
 
 
-def _candidate(url: str, row: Mapping[str, Any], phrase: str) -> Candidate:
-    return Candidate(
-        url=url,
-        provider="duckduckgo",
-        page_url=str(row.get("url") or "") or None,
-        query=phrase,
-        title=str(row.get("title") or ""),
-        width=_whole(row.get("width")),
-        height=_whole(row.get("height")),
+def _filled(first: Candidate, second: Candidate) -> Candidate:
+    """``first`` with what only ``second`` says; a licence with a text to read counts more than one without."""
+    better = bool(second.licence_url and not first.licence_url)
+    rights = ("licence", "licence_url", "creator")
+    return replace(
+        first,
+        **{
+            key: getattr(second, key)
+            for key in CLAIMS
+            if getattr(second, key) and (not getattr(first, key) or (better and key in rights))
+        },
     )
-
-
-def _whole(value: Any) -> int | None:
-    text = str(value or "").strip()
-    return int(text) if re.fullmatch(r"[1-9][0-9]{0,6}", text) else None
-
-
-class _Watch:
-    """What the search engines answered: statuses and exceptions in order, and the URLs in their text."""
-
-    def __init__(self, http: Http | None) -> None:
-        self.http = http
-        self.answers: list[int | Exception] = []
-        self.as_given: dict[str, str] = {}
-
-    def asked(self, http: Http, *arguments: Any, **options: Any) -> Any:
-        """Ask, and remember how it went."""
-        try:
-            answer = (self.http or http).request(*arguments, **options)
-        except Exception as error:
-            self.answers.append(error)
-            raise
-        self.answers.append(int(answer.status_code))
-        text = html.unescape(answer.text).replace("\\/", "/").replace("\\u0026", "&")
-        self.as_given |= {unquote(url).replace(" ", "+"): url for url in re.findall(r'https?://[^\s"<>\\]+', text)}
-        return answer
-
-    def explain(self, error: Exception, phrase: str) -> SearchFailed:
-        """Which of the failures it was."""
-        statuses = [answer for answer in self.answers if isinstance(answer, int)]
-        empty = "No results found" in str(error)
-        if not statuses and (self.answers or not empty):
-            return no_network(DUCKDUCKGO)
-        if empty and len(statuses) == len(self.answers) and set(statuses) <= {200}:
-            return nothing_found(phrase)
-        return unreadable(DUCKDUCKGO) if set(statuses) == {200} else refused(DUCKDUCKGO)
-
-
-@dataclass(frozen=True)
-class _Through:
-    """Stands where a search engine of ddgs keeps its HTTP client."""
-
-    http: Http
-    watch: _Watch
-
-    def request(self, *arguments: Any, **options: Any) -> Any:
-        return self.watch.asked(self.http, *arguments, **options)
-
-
-def _watched(watch: _Watch) -> DDGS:
-    from ddgs.ddgs import DDGS
-
-    class Watched(DDGS):  # type: ignore[misc]
-        """DDGS whose search engines ask through ``watch``. Where a newer ddgs has no such method, nothing is seen."""
-
-        def _get_engines(self, category: str, backend: str) -> list[Any]:
-            engines: list[Any] = super()._get_engines(category, backend)
-            for engine in engines:
-                if not isinstance(engine.http_client, _Through):
-                    engine.http_client = _Through(engine.http_client, watch)
-            return engines
-
-    return Watched(timeout=SECONDS)

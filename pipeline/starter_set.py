@@ -16,6 +16,8 @@ from PIL import Image
 
 from pipeline.errors import SourceError
 
+STARTERS = ("starter", "starter-messy")
+STARTER_LICENCE = "MIT"
 ARCHIVE = Path(__file__).parent / "starter" / "starter.zip"
 ARCHIVE_SHA256 = "e02dd30eb4ed5b183bea6fbf1a5ea3080bd9905046ca93f5147a375fc3e5c136"
 CLASSES = ("apple", "melon", "orange", "pear", "satsuma")

@@ -25,11 +25,31 @@ STATUSES = ("new", "ok", "set_aside", "removed")
 IMAGES_QUERY = """
     SELECT i.id, i.file, (SELECT group_concat(label, '|') FROM labels WHERE image_id = i.id) AS label,
            i.original_label, i.split, i.duplicate_group AS "group", i.status, i.verdict, i.reason,
-           i.width, i.height, i.format, i.bytes, i.added_at, i.given_split,
+           i.width, i.height, i.format, i.bytes, i.added_at, i.given_split, i.quality,
            s.provider AS source_provider, s.name AS source_name, s.page_url AS source_page, s.licence AS source_licence
     FROM images i LEFT JOIN sources s
       ON s.rowid = (SELECT min(rowid) FROM sources WHERE image_id = i.id)
 """
+
+ADD_IMAGE = """
+    INSERT OR IGNORE INTO images (id, file, original_label, given_split, bytes, added_at)
+    VALUES (:id, :file, :label, :split, :bytes, :at)
+"""
+WITHOUT_LABEL = """
+    SELECT value FROM json_each(?)
+    WHERE value NOT IN (SELECT image_id FROM labels WHERE image_id = value)
+      AND value NOT IN (SELECT image FROM decisions WHERE image = value AND undone = 0)
+"""
+ADD_SOURCE = """
+    INSERT OR IGNORE INTO sources (image_id, provider, name, page_url, licence, claimed_label, at, query, title,
+                                   creator, licence_url, original_sha256, original_bytes)
+    VALUES (:id, :provider, :name, :page_url, :licence, :label, :at, :query, :title,
+            :creator, :licence_url, :original_sha256, :original_bytes)
+"""
+CANDIDATE_COLUMNS = (
+    "url", "label", "provider", "page_url", "licence", "query", "title", "width", "height", "thumbnail", "creator",
+    "licence_url",
+)  # fmt: skip
 
 
 class Store:
@@ -83,8 +103,8 @@ class Store:
 
     def images(self, status: str | None = None) -> pd.DataFrame:
         """One row per image, oldest first: id, file, label, original_label, split, group, status, verdict, reason,
-        width, height, format, bytes, added_at, given_split and the first source (source_provider, _name, _page,
-        _licence). ``status`` keeps only one of new, ok, set_aside, removed.
+        width, height, format, bytes, added_at, given_split, quality (JSON) and the first source (source_provider,
+        _name, _page, _licence). ``status`` keeps only one of new, ok, set_aside, removed.
         """
         query, values = (IMAGES_QUERY + " WHERE i.status = ?", [status]) if status else (IMAGES_QUERY, [])
         return self._frame(query + " ORDER BY i.rowid", values)
@@ -99,28 +119,20 @@ class Store:
     def add_images(self, images: Iterable[NewImage]) -> int:
         """Put images on record with their label and source; returns how many were not known before.
 
-        A known image gets only the new source (which keeps what the other place called it).
+        A known image gets only the new source (which keeps what the other place called it), and its label where the
+        image has none and nothing was decided about it.
         """
-        added = 0
+        rows = [{**asdict(image), "at": now()} for image in images]
         with self._transaction() as db:
-            for image in images:
-                cursor = db.execute(
-                    "INSERT OR IGNORE INTO images (id, file, original_label, given_split, bytes, added_at)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (image.id, image.file, image.label, image.split, image.bytes, now()),
-                )
-                if cursor.rowcount:
-                    added += 1
-                    if image.label:
-                        db.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (image.id, image.label))
-                db.execute(
-                    "INSERT OR IGNORE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (image.id, image.provider, image.name, image.page_url, image.licence, image.label, now()),
-                )
-        return added
+            added = db.executemany(ADD_IMAGE, rows).rowcount
+            _label_where_none(db, {row["id"]: row["label"] for row in reversed(rows) if row["label"]})
+            db.executemany(ADD_SOURCE, rows)
+        return max(added, 0)
 
     def sources(self) -> pd.DataFrame:
-        """Every place an image came from: image_id, provider, name, page_url, licence, claimed_label, at."""
+        """Every place an image came from: image_id, provider, name (file or URL), page_url, licence, claimed_label,
+        at, query, title, creator, licence_url, original_sha256, original_bytes.
+        """
         return self._frame("SELECT * FROM sources ORDER BY rowid")
 
     def fingerprints(self) -> pd.DataFrame:
@@ -136,7 +148,7 @@ class Store:
             db.executemany(
                 "UPDATE images SET status = CASE status WHEN 'new' THEN :status ELSE status END, verdict = :verdict,"
                 " reason = :reason, width = :width, height = :height, format = :format, pixels = :pixels,"
-                " phash = :phash, tiny = :tiny WHERE id = :id",
+                " phash = :phash, tiny = :tiny, quality = :quality WHERE id = :id",
                 [asdict(verdict) for verdict in verdicts],
             )
 
@@ -214,10 +226,8 @@ class Store:
     # --- candidates --------------------------------------------------------------------------------------------
 
     def add_candidates(self, candidates: Iterable[Mapping[str, Any]]) -> int:
-        """Put candidates (url, label, provider, page_url, licence, query, title, width, height) on record;
-        returns how many (url, label) pairs were new.
-        """
-        columns = ("url", "label", "provider", "page_url", "licence", "query", "title", "width", "height")
+        """Put candidates (their columns: CANDIDATE_COLUMNS) on record; returns how many (url, label) pairs were new."""
+        columns = CANDIDATE_COLUMNS
         with self._transaction() as db:
             before = db.total_changes
             db.executemany(
@@ -227,16 +237,18 @@ class Store:
             return db.total_changes - before
 
     def candidates(self, status: str | None = None) -> pd.DataFrame:
-        """Every candidate with its status (new, stored, duplicate, failed, skipped), code, reason and sha256."""
+        """Every candidate with its status (new, stored, duplicate, failed, skipped), code, reason, sha256, and whether
+        it is to be asked for ``again``.
+        """
         where, values = (" WHERE status = ?", [status]) if status else ("", [])
         return self._frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
 
     def record_downloads(self, results: Sequence[Mapping[str, Any]]) -> None:
-        """Write how the downloads of candidates ended: url, label, status, code, reason, sha256 of each."""
+        """Write how the downloads of candidates ended: url, label, status, code, reason, sha256, again of each."""
         with self._transaction() as db:
             db.executemany(
-                "UPDATE candidates SET status = :status, code = :code, reason = :reason, sha256 = :sha256"
-                " WHERE url = :url AND label = :label",
+                "UPDATE candidates SET status = :status, code = :code, reason = :reason, sha256 = :sha256,"
+                " again = :again WHERE url = :url AND label = :label",
                 results,
             )
 
@@ -276,6 +288,15 @@ def _use_wal(db: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _label_where_none(db: sqlite3.Connection, labels: Mapping[str, str]) -> None:
+    """Give images (id -> label, several joined by "|") the label, where they have none and nothing was decided."""
+    bare = [row["value"] for row in db.execute(WITHOUT_LABEL, (json.dumps(list(labels)),))]
+    pairs = [(image, label) for image in bare for label in dict.fromkeys(labels[image].split("|"))]
+    db.executemany("INSERT INTO labels VALUES (?, ?)", pairs)
+    original = "UPDATE images SET original_label = ? WHERE id = ? AND original_label IS NULL"
+    db.executemany(original, [(labels[image], image) for image in bare])
 
 
 def _state(db: sqlite3.Connection, image_id: str) -> State:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.duplicates import group_duplicates
-from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail
+from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail, smaller
+from pipeline.quality import problems, quality
 from pipeline.records import Verdict
 from pipeline.sandbox import Limits, map_in_workers
 from pipeline.split import SplitConfig, assign_splits, leaks
@@ -50,7 +51,8 @@ class Verified:
     """The workspace after verify. ``checked`` = ``ok`` + set aside; ``new`` of them were checked this time.
 
     ``duplicate_groups``: ids that are the same picture. ``label_conflicts``: groups that carry more than one label.
-    ``leaks``: groups in more than one split. ``suspects`` are kept, but a second decoder objects.
+    ``leaks``: groups in more than one split. ``suspects`` are kept, but a second decoder objects. ``problems``: the ids
+    of kept pictures with each kind of problem (keys of ``quality.KINDS``), the worst first.
     """
 
     checked: int
@@ -61,6 +63,7 @@ class Verified:
     label_conflicts: tuple[tuple[str, ...], ...] = ()
     leaks: tuple[tuple[str, ...], ...] = ()
     suspects: tuple[SetAside, ...] = field(default=())
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Verified]:
@@ -74,7 +77,9 @@ def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Ve
 
 
 def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[int]:
-    waiting = workspace.store.images("new")
+    images = workspace.store.images()
+    unmeasured = (images["status"] == "ok") & images["quality"].isna()  # checked by an earlier version
+    waiting = images[(images["status"] == "new") | unmeasured]
     jobs = [
         (str(row.id), workspace.image_file(str(row.file)), workspace.thumbnail(str(row.id)))
         for row in waiting.itertuples()
@@ -96,7 +101,7 @@ def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[int]:
 
 
 def _examine_file(job: tuple[str, Path, Path]) -> Verdict:
-    """Runs in a worker: one read, one decode; verdict, fingerprint and thumbnail come from it."""
+    """Runs in a worker: one read, one decode; verdict, fingerprint, scores and thumbnail come from it."""
     image_id, file, thumbnail = job
     try:
         data = file.read_bytes()
@@ -105,11 +110,12 @@ def _examine_file(job: tuple[str, Path, Path]) -> Verdict:
     checked, image = examine(data)
     if image is None:
         return _verdict(image_id, checked)
-    save_thumbnail(image, thumbnail)
-    return _verdict(image_id, checked, fingerprint(image))
+    small = smaller(image)
+    save_thumbnail(small, thumbnail)
+    return _verdict(image_id, checked, fingerprint(image), quality(small).to_json())
 
 
-def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None) -> Verdict:
+def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None, scores: str | None = None) -> Verdict:
     return Verdict(
         image_id,
         "ok" if checked.usable else "set_aside",
@@ -121,6 +127,7 @@ def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None)
         print_.pixels if print_ else None,
         print_.phash if print_ else None,
         print_.tiny if print_ else None,
+        scores,
     )
 
 
@@ -179,6 +186,7 @@ def verified(workspace: Workspace, new: int = 0) -> Verified:
         label_conflicts=tuple(label_conflicts(workspace, ok)),
         leaks=tuple(tuple(group) for group in leaks(images)),
         suspects=tuple(_set_aside(ok[ok["verdict"] == "suspect"])),
+        problems=problems(ok),
     )
 
 

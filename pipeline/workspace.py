@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.store import Store
 
 DATABASE = "winnow.sqlite"
+STALE_SECONDS = 3_600
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Workspace:
 
     def _refuse_foreign_folder(self) -> None:
         if self.root.is_dir() and any(self.root.iterdir()) and not self.database.exists():
-            ours = {"images", "trash", "thumbnails", "runs", "jobs"}
+            ours = {"images", "trash", "thumbnails", "runs", "jobs", "parts"}
             ours_or_hidden = (".", DATABASE)  # the store too: another process may be making it right now
             names = (p.name for p in self.root.iterdir())
             foreign = sorted(name for name in names if name not in ours and not name.startswith(ours_or_hidden))
@@ -114,6 +116,11 @@ class Workspace:
         return self.root / "cache"
 
     @property
+    def parts(self) -> Path:
+        """Image files that are being written; they move to :attr:`images` when they are whole."""
+        return self.root / "parts"
+
+    @property
     def exports(self) -> Path:
         """Model folders and Space folders made in the browser."""
         return self.root / "exports"
@@ -134,7 +141,7 @@ class Workspace:
         file = f"{image_id[:2]}/{image_id}.{extension}"
         if not self.image_file(file).exists():
             try:
-                with writing(self.images / file, durable=False) as part:
+                with writing(self.images / file, durable=False, folder=self.parts) as part:
                     part.write_bytes(data)
             except OSError as error:
                 raise WorkspaceError(
@@ -142,6 +149,15 @@ class Workspace:
                     "Free some space or look at the folder's permissions, then start again: what is here already stays."
                 ) from error
         return image_id, file
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed have left half written, an hour ago or earlier."""
+        for part in self.parts.glob("*.part"):
+            try:
+                if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                    part.unlink()
+            except FileNotFoundError:
+                continue  # it has become whole, or somebody else swept
 
     def image_file(self, file: str) -> Path:
         """Where the image file ``ab/abcd….jpg`` lies now: among the images, or in the trash."""
@@ -162,13 +178,16 @@ class Workspace:
 
 
 @contextmanager
-def writing(target: Path, durable: bool = True) -> Iterator[Path]:
-    """A temporary path beside ``target`` that becomes ``target`` at the end, whole or not at all (kill -9 safe).
+def writing(target: Path, durable: bool = True, folder: Path | None = None) -> Iterator[Path]:
+    """A temporary path that becomes ``target`` at the end, whole or not at all (kill -9 safe).
 
-    ``durable`` also survives a power cut; leave it out for what can be made again.
+    It lies in ``folder`` (on the same disk), or beside ``target``. ``durable`` also survives a power cut; leave it out
+    for what can be made again.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    part = (folder or target.parent) / f"{target.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         yield part
         if durable:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from tests.hub_stand_in import HubStandIn
+from tests.site import Site, running
 
 if TYPE_CHECKING:
     from pipeline.workspace import Workspace
@@ -65,6 +66,13 @@ def photographs(starter_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
         for picture in sorted(folder.iterdir())[:PHOTOGRAPHS_PER_CLASS]:
             shutil.copy(picture, target / folder.name / picture.name)
     return target
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web server on this machine whose pages the test sets."""
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import ipaddress
+import socket
+from pathlib import Path
 from typing import Any
 
 import httpcore2 as httpcore
@@ -13,8 +16,10 @@ from hypothesis import strategies as st
 
 from pipeline.addresses import BlockedScheme, PinnedNetwork, UnknownHost, check_address, parse, resolve
 from pipeline.errors import BlockedAddress
-from pipeline.fetch import Client, NotFetched
+from pipeline.fetch import Client, FetchLimits
+from pipeline.responses import NotFetched
 
+HOSTILE_URLS = Path(__file__).parents[2] / "shared" / "corpus" / "dev" / "strings" / "ssrf_urls.csv"
 PUBLIC, OTHER_PUBLIC = "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"
 NOT_PUBLIC = (
     *("127.0.0.1", "127.8.8.8", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1"),
@@ -241,3 +246,39 @@ def test_a_resolver_that_hangs_is_given_up() -> None:
 
     with pytest.raises(httpcore.ConnectTimeout):
         asyncio.run(connect())
+
+
+# --- a collection of hostile URLs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not HOSTILE_URLS.is_file(), reason=f"there is no {HOSTILE_URLS.name} beside the repository")
+def test_every_hostile_url_is_refused_and_nobody_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name service answers with a public address, so it is the URL itself that has to be refused."""
+    connections: list[Any] = []
+
+    def connect(self: socket.socket, address: Any) -> None:
+        connections.append(address)
+        raise ConnectionRefusedError("a test connects to nobody")
+
+    monkeypatch.setattr(socket, "getaddrinfo", Answers([PUBLIC]))
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", connect)
+
+    async def codes(urls: list[str]) -> dict[str, str]:
+        found = {}
+        async with Client(FetchLimits(tries=1)) as fetch:
+            for url in urls:
+                with pytest.raises(NotFetched) as refused:
+                    await fetch(url)
+                found[url] = refused.value.code
+        return found
+
+    with HOSTILE_URLS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    blocked = [row["url"] for row in rows if row["expected"] == "block"]
+    assert len(blocked) > 100
+    refused = asyncio.run(codes(blocked))
+    assert {url: code for url, code in refused.items() if code not in ("blocked_address", "blocked_scheme")} == {}
+    assert connections == []
+    allowed = [row["url"] for row in rows if row["expected"] == "allow" and ":" not in row["parsed_ip"]]
+    assert set(asyncio.run(codes(allowed)).values()) == {"reset"} and len(connections) >= len(allowed)

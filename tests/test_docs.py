@@ -6,13 +6,14 @@ import argparse
 import ast
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import gradio
 import pytest
 import yaml
 
-import cli
+from pipeline.arguments import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,16 +21,16 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command."""
-    (commands,) = (action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
     return dict(commands.choices)
 
 
 def commands_page() -> str:
     """docs/commands.md, made from the parsers themselves."""
     lines = ["# Commands", "", "Written by `python -m tests.test_docs > docs/commands.md`; a test keeps it true.", ""]
-    for name, parser in parsers().items():
-        lines += [f"## {name}", "", f"{parser.description}", "", "| argument | meaning |", "| --- | --- |"]
-        for action in parser._actions:
+    for name, command in parsers().items():
+        lines += [f"## {name}", "", f"{command.description}", "", "| argument | meaning |", "| --- | --- |"]
+        for action in command._actions:
             if action.dest != "help":
                 choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
                 about = (action.help or "").replace("|", "\\|")
@@ -61,7 +62,7 @@ def test_the_commands_of_the_tour_are_commands() -> None:
     tour = re.findall(r"^python cli\.py (\S+) (.*?)(?:\s+#.*)?$", (ROOT / "README.md").read_text("utf-8"), re.M)
     assert len(tour) > 8
     for command, arguments in tour:
-        parsers()[command].parse_args(arguments.split())
+        parsers()[command].parse_args(shlex.split(arguments))
 
 
 def test_the_python_of_the_readme_names_what_there_is() -> None:

@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import gzip
 import hashlib
 import io
 import json
-import os
 import re
-import socket
-import socketserver
 import struct
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from pipeline.download import DownloadConfig, Downloaded, download, waiting
-from pipeline.errors import SourceError, UsageError, WorkspaceError
-from pipeline.fetch import CODES, Client, FetchLimits, NotFetched
+from pipeline.errors import PipelineError, SourceError, UsageError
+from pipeline.responses import NotFetched
 from pipeline.stage import Progress, run
 from pipeline.store import NewImage
 from pipeline.workspace import Workspace
-
-HOSTILE_SERVER = Path(__file__).resolve().parents[2] / "shared" / "hostile_server.py"
+from tests.site import Site, reply, running
 
 
 def picture(shade: int = 0, kind: str = "JPEG", size: tuple[int, int] = (32, 24)) -> bytes:
@@ -187,24 +176,28 @@ def test_progress_goes_on_while_nothing_comes(workspace: Workspace) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_hosts_take_turns(workspace: Workspace) -> None:
-    for host in ("a.example", "b.example"):
-        put_in(workspace, *(f"{host}{n}" for n in range(3)), host=host)
-    order: list[str] = []
+def test_a_host_that_hangs_holds_up_nobody_but_itself(workspace: Workspace) -> None:
+    put_in(workspace, *(f"slow{n}" for n in range(200)), host="slow.example")
+    put_in(workspace, *(f"quick{n}" for n in range(30)), host="quick.example")
+    left = {f"https://quick.example/quick{n}" for n in range(30)}
+    done = asyncio.Event()
 
     async def fetch(url: str) -> bytes:
-        order.append(url[8])
+        left.discard(url)
+        if not left:
+            done.set()
+        if "slow" in url:
+            await done.wait()
         raise NotFetched("http_error", "No (status 404).")
 
-    run(download(workspace, DownloadConfig(connections=1), fetch))
-    assert "".join(order) == "ababab"
+    assert run(download(workspace, DownloadConfig(connections=1, per_host=2), fetch)).failed == 230
 
 
 def test_a_picture_that_cannot_be_written_stops_the_download_with_advice(workspace: Workspace) -> None:
     put_in(workspace, "good")
     workspace.images.rmdir()
     workspace.images.write_bytes(b"in the way")
-    with pytest.raises(WorkspaceError, match="cannot be written"):
+    with pytest.raises(PipelineError, match=r"cannot be written.*start again"):
         run(download(workspace, fetch=Web(good=picture())))
     assert waiting(workspace) == 1
 
@@ -244,14 +237,24 @@ def test_a_file_of_urls_is_put_in_and_fetched(workspace: Workspace, tmp_path: Pa
     assert web.asked["https://a.example/one"] == 1 and web.asked["https://a.example/4,5"] == 2
 
 
+def test_a_list_from_excel_with_splits_is_read(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "urls.csv"
+    file.write_text("Link;Class;Split\nhttps://a.example/one;Bär;test\nhttps://a.example/two;Wolf;\n", "utf-16")
+    web = Web(one=picture(1), two=picture(2))
+    assert run(download(workspace, DownloadConfig(urls=str(file)), web)).downloaded == 2
+    assert {row.label: row.given_split for row in workspace.store.images().itertuples()} == {
+        "Bär": "test",
+        "Wolf": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"link,label\nhttp://a.example/1,x\n", "no column 'url'"),
-        (b"url,class\nhttp://a.example/1,x\n", "no column 'label'"),
+        (b"address,label\nhttp://a.example/1,x\n", "no column 'url'"),
+        (b"url,what\nhttp://a.example/1,x\n", "no column 'label'"),
         (b"", "no column 'url'"),
-        ("url,label\nhttp://a.example/1,ü\n".encode("utf-16"), "UTF-8"),
-        (b"url,label\n" + b"x" * 200_000 + b",y\n", "cannot be read"),
+        (b"url,label\n" + b"x" * (2 << 20) + b",y\n", "cannot be read"),
         (None, "cannot be read"),
     ],
 )
@@ -266,260 +269,8 @@ def test_a_file_that_is_no_list_of_urls_is_refused_in_words(
     assert workspace.store.candidates().empty
 
 
-# --- the client ----------------------------------------------------------------------------------------------------
-
-Answer = Callable[[socket.socket, int], None] | bytes
-
-
-def reply(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    lines = "".join(f"{line}\r\n" for line in (f"Content-Length: {len(body)}", *headers))
-    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
-
-
-class Site(socketserver.ThreadingTCPServer):
-    """A server on 127.0.0.1. A page is the bytes to send, or a function (connection, how often it was asked)."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, pages: dict[str, Answer]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.pages, self.heads = pages, []
-        self.hits: dict[str, list[float]] = {}
-        self.busy = self.peak = 0
-        self.lock = threading.Lock()
-        self.host = f"127.0.0.1:{self.server_address[1]}"
-        self.stopped = threading.Event()
-
-    def fetch(self, path: str, **limits: Any) -> bytes:
-        return self.fetch_all([path], **limits)[0]
-
-    def fetch_all(self, paths: list[str], **limits: Any) -> list[bytes]:
-        async def go() -> list[bytes]:
-            async with Client(FetchLimits(**limits), (self.host,)) as client:
-                return list(await asyncio.gather(*(client(f"http://{self.host}{path}") for path in paths)))
-
-        return asyncio.run(go())
-
-    def refusal(self, path: str, **limits: Any) -> NotFetched:
-        with pytest.raises(NotFetched) as raised:
-            self.fetch(path, **limits)
-        assert raised.value.code in CODES and str(raised.value)
-        return raised.value
-
-
-class _Handler(socketserver.BaseRequestHandler):
-    server: Site
-
-    def handle(self) -> None:
-        site = self.server
-        while head := self._head():
-            path = head.split(" ")[1]
-            with site.lock:
-                site.heads.append(head)
-                site.hits.setdefault(path, []).append(time.monotonic())
-                site.busy += 1
-                site.peak = max(site.peak, site.busy)
-            page = site.pages.get(path, reply(b"no", status="404 Not Found"))
-            try:
-                if isinstance(page, bytes):
-                    self.request.sendall(page)
-                else:
-                    page(self.request, len(site.hits[path]))
-            except OSError:
-                return
-            finally:
-                with site.lock:
-                    site.busy -= 1
-
-    def _head(self) -> str:
-        data = b""
-        try:
-            while b"\r\n\r\n" not in data:
-                more = self.request.recv(4096)
-                if not more:
-                    return ""
-                data += more
-        except OSError:
-            return ""
-        return data.decode("latin-1")
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site({}) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield server
-        server.stopped.set()
-        server.shutdown()
-
-
-def drip(connection: socket.socket, count: int) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    for _ in range(200):
-        connection.sendall(b"x")
-        time.sleep(0.02)
-
-
-def endless(connection: socket.socket, count: int) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    for _ in range(2_000):
-        connection.sendall(b"x" * 4096)
-
-
-def silent(connection: socket.socket, count: int) -> None:
-    connection.recv(1)
-
-
-def reset(connection: socket.socket, count: int) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def cut_off(connection: socket.socket, count: int) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
-    connection.shutdown(socket.SHUT_RDWR)
-
-
-def only_the_second_time(first: bytes, second: bytes) -> Answer:
-    return lambda connection, count: connection.sendall(first if count == 1 else second)
-
-
-def test_a_body_comes_back_as_it_is_plain_chunked_or_packed(site: Site) -> None:
-    data = picture()
-    chunked = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (data[:100], data[100:], b""))
-    site.pages = {
-        "/plain": reply(data),
-        "/chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked,
-        "/gzip": reply(gzip.compress(data), "Content-Encoding: gzip"),
-        "/near": reply(b"", "Location: /plain", status="302 Found"),
-    }
-    assert site.fetch_all(list(site.pages)) == [data] * 4
-
-
-def test_nothing_personal_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    site.pages = {
-        "/a": reply(b"", "Location: /b", "Set-Cookie: sid=1", status="302 Found"),
-        "/b": reply(b"x", "Set-Cookie: sid=2"),
-    }
-    site.fetch_all(["/a", "/b"])
-    assert len(site.heads) == 3
-    assert not [head for head in site.heads if re.search("(?i)cookie|authorization|referer", head)]
-
-
-def test_a_body_that_is_too_large_is_refused_early(site: Site) -> None:
-    site.pages = {
-        "/claimed": b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000000\r\n\r\n",
-        "/endless": endless,
-        "/packed": reply(gzip.compress(b"\0" * 5_000_000), "Content-Encoding: gzip"),
-    }
-    for path in site.pages:
-        assert site.refusal(path, max_bytes=1 << 20).code == "too_large"
-
-
-def test_a_url_gets_so_much_time_and_no_more(site: Site) -> None:
-    site.pages = {"/drip": drip, "/silent": silent}
-    for path, limits in (("/drip", {"total_seconds": 0.5}), ("/silent", {"idle_seconds": 0.3})):
-        began = time.monotonic()
-        trouble = site.refusal(path, **limits)
-        assert (trouble.code, trouble.again) == ("timeout", True) and time.monotonic() - began < 2
-        assert len(site.hits[path]) == 1
-
-
-def test_an_answer_that_breaks_off_is_tried_again_three_times_in_all(site: Site) -> None:
-    site.pages = {"/cut": cut_off, "/reset": reset}
-    for path, code in (("/cut", "truncated"), ("/reset", "reset")):
-        trouble = site.refusal(path)
-        assert (trouble.code, trouble.again, len(site.hits[path])) == (code, True, 3)
-
-
-def test_an_answer_that_is_not_http_is_refused(site: Site) -> None:
-    site.pages = {
-        "/garbage": b"\x00\xff\x13 not http at all\r\n\r\n",
-        "/length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nx",
-        "/lines": reply(b"x", f"X-Long: {'x' * 20_000}"),
-        "/flood": b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: x\r\n" % n for n in range(20_000)),
-        "/packing": reply(b"x", "Content-Encoding: br"),
-        "/gzip": reply(b"not packed", "Content-Encoding: gzip"),
-    }
-    for path in site.pages:
-        assert site.refusal(path).code == "bad_response"
-
-
-@pytest.mark.parametrize("status", [204, 206, 304, 400, 401, 403, 404, 410, 418, 451])
-def test_a_refusal_is_final(site: Site, status: int) -> None:
-    site.pages = {"/": f"HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\n\r\n".encode()}
-    trouble = site.refusal("/")
-    assert (trouble.code, trouble.again, len(site.hits["/"])) == ("http_error", False, 1)
-    assert str(status) in str(trouble)
-
-
-def test_a_server_in_trouble_is_asked_three_times(site: Site) -> None:
-    site.pages = {
-        "/always": reply(b"", status="503 No"),
-        "/once": only_the_second_time(reply(b"", status="500 No"), reply(b"x")),
-    }
-    trouble = site.refusal("/always")
-    assert (trouble.code, trouble.again, len(site.hits["/always"])) == ("http_error", True, 3)
-    assert site.fetch("/once") == b"x"
-
-
-def test_retry_after_is_obeyed_up_to_a_limit(site: Site) -> None:
-    busy = [reply(b"", f"Retry-After: {wait}", status="429 Slow down") for wait in (1, 3600, "tomorrow")]
-    site.pages = {"/soon": only_the_second_time(busy[0], reply(b"x")), "/late": busy[1]}
-    site.pages["/senseless"] = only_the_second_time(busy[2], reply(b"x"))
-    assert site.fetch_all(["/soon", "/senseless"]) == [b"x", b"x"]
-    assert site.hits["/soon"][1] - site.hits["/soon"][0] >= 1
-    trouble = site.refusal("/late")
-    assert (trouble.code, trouble.again, len(site.hits["/late"])) == ("rate_limited", True, 1)
-
-
-def test_redirects_have_an_end(site: Site) -> None:
-    site.pages = {f"/{n}": reply(b"", f"Location: /{n + 1}", status="302 Found") for n in range(6)}
-    site.pages |= {"/6": reply(b"x"), "/loop": reply(b"", "Location: /loop", status="307 Again")}
-    site.pages |= {"/nowhere": reply(b"", status="302 Found"), "/no": reply(b"", "Location: http://[", status="301 X")}
-    assert site.fetch("/1") == b"x"
-    assert site.refusal("/0").code == "redirect_limit"
-    assert site.refusal("/loop").code == "redirect_limit" and len(site.hits["/loop"]) == 6
-    assert site.refusal("/nowhere").code == "http_error"
-    assert site.refusal("/no").code == "bad_response"
-
-
-@pytest.mark.parametrize(
-    ("tag", "fetched"),
-    [
-        (["noai"], False),
-        (["noindex, NoImageAI"], False),
-        (["all", "noai"], False),
-        (["winnow: noai"], False),
-        (["max-snippet: 5, noai"], False),
-        (["otherbot: noai"], True),
-        (["noindex"], True),
-        ([], True),
-    ],
-)
-def test_a_site_that_does_not_want_its_pictures_trained_on_is_heard(site: Site, tag: list[str], fetched: bool) -> None:
-    site.pages = {"/": reply(b"x", *(f"X-Robots-Tag: {value}" for value in tag))}
-    if fetched:
-        assert site.fetch("/") == b"x"
-    else:
-        assert site.refusal("/").code == "noai"
-
-
-def test_a_host_gets_so_many_connections_at_once(site: Site) -> None:
-    def slow(connection: socket.socket, count: int) -> None:
-        time.sleep(0.05)
-        connection.sendall(reply(b"x"))
-
-    site.pages = {f"/{n}": slow for n in range(24)}
-    assert site.fetch_all(list(site.pages), per_host=3) == [b"x"] * 24
-    assert site.peak == 3
-
-
 def test_only_the_exempted_port_of_this_computer_is_asked(workspace: Workspace, site: Site) -> None:
-    with Site({"/secret": reply(picture())}) as inside:
-        threading.Thread(target=inside.serve_forever, args=(0.05,), daemon=True).start()
+    with running({"/secret": reply(picture())}) as inside:
         site.pages = {
             "/good": reply(picture(1)),
             "/away": reply(b"", f"Location: http://{inside.host}/secret", status="302 Found"),
@@ -527,7 +278,6 @@ def test_only_the_exempted_port_of_this_computer_is_asked(workspace: Workspace, 
         urls = [f"http://{site.host}/good", f"http://{site.host}/away", f"http://{inside.host}/secret"]
         workspace.store.add_candidates({"url": url, "label": "x", "provider": "test"} for url in urls)
         done = run(download(workspace, DownloadConfig(allow_hosts=(site.host,))))
-        inside.shutdown()
     assert {r.url: (r.status, r.code) for r in done.results} == {
         urls[0]: ("stored", None),
         urls[1]: ("failed", "blocked_address"),
@@ -536,47 +286,46 @@ def test_only_the_exempted_port_of_this_computer_is_asked(workspace: Workspace, 
     assert inside.hits == {}
 
 
-# --- a server that misbehaves in every way it can ------------------------------------------------------------------
+def test_a_large_picture_is_reduced_and_its_original_is_remembered(workspace: Workspace) -> None:
+    large, small, turned = picture(size=(300, 100)), picture(1, size=(64, 64)), picture(2, "PNG", (90, 180))
+    put_in(workspace, "large", "small", "turned", "again")
+    done = run(
+        download(workspace, DownloadConfig(max_side=64), Web(large=large, small=small, turned=turned, again=large))
+    )
+    assert sorted(result.status for result in done.results) == ["duplicate", "stored", "stored", "stored"]
+    sources = workspace.store.sources().set_index("name")
+    kept = sources.loc[[f"https://a.example/{name}" for name in ("large", "again")]]
+    assert len(sources) == 4 and set(kept["original_sha256"]) == {hashlib.sha256(large).hexdigest()}
+    assert set(kept["original_bytes"]) == {len(large)}
+    sizes = {}
+    for row in workspace.store.images().itertuples():
+        data = workspace.image_file(str(row.file)).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == row.id and len(data) == row.bytes
+        with Image.open(io.BytesIO(data)) as image:
+            sizes[image.format, image.size] = row.id
+    assert set(sizes) == {("JPEG", (64, 21)), ("JPEG", (64, 64)), ("PNG", (32, 64))}
+    assert sizes["JPEG", (64, 64)] == hashlib.sha256(small).hexdigest()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not HOSTILE_SERVER.is_file(), reason=f"there is no {HOSTILE_SERVER.name} beside the repository")
-def test_the_hostile_server_is_survived_without_touching_its_canary(workspace: Workspace, tmp_path: Path) -> None:
-    command = [sys.executable, str(HOSTILE_SERVER), "--seconds", "100", "--no-external"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as server:
-        assert server.stdout
-        try:
-            base = json.loads(server.stdout.readline())["url"]
-            entries = _json(f"{base}/manifest.json")["entries"]
-            file = tmp_path / "urls.csv"
-            with file.open("w", newline="") as lines:
-                csv.writer(lines).writerows([("url", "label"), *((entry["url"], "thing") for entry in entries)])
-            config = DownloadConfig(urls=str(file), allow_hosts=(base.removeprefix("http://"),), seconds=12.0)
-            results = {result.url: result for result in run(download(workspace, config)).results}
-            (tmp_path / "results.json").write_text(json.dumps(_for_the_grader(entries, results)))
-            grading = [sys.executable, str(HOSTILE_SERVER), "--grade", str(tmp_path / "results.json"), "--url", base]
-            graded = subprocess.run(grading, capture_output=True, text=True, check=False).stdout
-            assert _json(f"{base}/log.json")["canary_hits"] == []
-        finally:
-            server.terminate()
-    wrong = {line.split(" ")[1] for line in graded.splitlines() if line.startswith("FAIL")}
-    assert wrong <= {"/bad/zip.jpg"}, graded
+def test_an_original_that_is_here_in_another_size_is_a_duplicate_and_leaves_no_file(workspace: Workspace) -> None:
+    large = picture(size=(300, 100))
+    put_in(workspace, "whole")
+    whole = run(download(workspace, fetch=Web(whole=large))).results[0]
+    put_in(workspace, "reduced")
+    again = run(download(workspace, DownloadConfig(max_side=64), Web(reduced=large))).results[0]
+    assert (whole.status, again.status, again.sha256) == ("stored", "duplicate", whole.sha256)
+    assert [file.stem for file in workspace.images.rglob("*.*")] == [whole.sha256]
+    put_in(workspace, "once more")
+    assert run(download(workspace, fetch=Web(**{"once more": large}))).results[0].sha256 == whole.sha256
 
 
-def _for_the_grader(entries: list[dict[str, Any]], results: dict[str, Any]) -> dict[str, Any]:
-    words = {"stored": "ok", "duplicate": "ok", "failed": "fail", "skipped": "skip"}
-    ended = {entry["id"]: results[entry["url"]] for entry in entries}
-    return {
-        name: {
-            "status": words[result.status],
-            "reason": result.code,
-            "sha256": result.sha256,
-            "duplicate_of": "another" if result.status == "duplicate" else None,
-        }
-        for name, result in ended.items()
-    }
-
-
-def _json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
+def test_pictures_that_ask_not_to_be_trained_on_are_asked_for_again_where_that_is_passed_over(
+    workspace: Workspace, site: Site
+) -> None:
+    site.pages = {"/a": reply(picture(), "X-Robots-Tag: noai")}
+    workspace.store.add_candidates([{"url": f"http://{site.host}/a", "label": "x", "provider": "test"}])
+    config = DownloadConfig(allow_hosts=(site.host,))
+    assert run(download(workspace, config)).results[0].status == "skipped"
+    assert run(download(workspace, config)).results == () and waiting(workspace) == 0
+    config = DownloadConfig(allow_hosts=(site.host,), honour_noai=False)
+    assert run(download(workspace, config)).results[0].status == "stored"

@@ -169,7 +169,7 @@ def test_starter_pictures_take_their_licence_along_and_removed_or_relabelled_one
         elif row.label == "melon":
             relabel(trained, str(row.id), "pear")
     with closing(sqlite3.connect(trained.database)) as database, database:
-        database.execute("UPDATE sources SET provider = 'starter'")
+        database.execute("UPDATE sources SET provider = 'starter', licence = 'MIT'")
     run(export(trained, ExportConfig("", str(tmp_path / "space"), space=True)))
     readme = (tmp_path / "space" / "README.md").read_text(encoding="utf-8")
     licence = (tmp_path / "space" / "examples" / "LICENSE.txt").read_text(encoding="utf-8")

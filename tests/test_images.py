@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from pipeline.images import (
@@ -389,3 +391,19 @@ def _wrong(row: dict[str, str], answer: list[object]) -> bool:
         row["format"],
     )
     return not usable or facts != expected
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_the_quick_verdict_on_a_jpeg_is_that_of_the_whole_decode(data: st.DataObject) -> None:
+    file = io.BytesIO()
+    mode = data.draw(st.sampled_from(["RGB", "L", "CMYK"]))
+    exif = Image.Exif()
+    exif[0x0112] = data.draw(st.integers(0, 9))
+    picture = Image.radial_gradient("L").resize((61, 40)).convert(mode)
+    picture.save(file, "JPEG", exif=exif, progressive=data.draw(st.booleans()), optimize=True)
+    damaged = bytearray(file.getvalue())
+    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), max_size=3)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    cut = bytes(damaged[: data.draw(st.integers(0, len(damaged)))]) if data.draw(st.booleans()) else bytes(damaged)
+    assert check(cut) == examine(cut)[0]

@@ -1,95 +1,20 @@
-"""What lies where says what it is: class folders, split folders, archives and tables, and what is refused of them."""
+"""What lies where says what it is: class folders, split folders, loose files, names; and what is refused of them."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import random
-import stat
-import tarfile
 import time
 import tracemalloc
 import unicodedata
-import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipeline.errors import SourceError
-from pipeline.sources import Entry, Found, Link, Refused, clean_label, entries
+from pipeline.entries import Entry, Labelling, NameMatcher, Note
+from pipeline.errors import SourceError, UsageError
+from tests.sources_for_tests import found, lay, notes, placed, refused, table, tarred, zipped
 
 JUNK_BYTES = 500 << 20
-
-
-def lay(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(f"content of {name}".encode())
-    return root
-
-
-def zipped(target: Path, *names: str) -> Path:
-    with zipfile.ZipFile(target, "w") as archive:
-        for name in names:
-            archive.writestr(name, f"content of {name}")
-    return target
-
-
-def tarred(target: Path, *names: str) -> Path:
-    with tarfile.open(target, "w:gz" if target.suffix in (".gz", ".tgz") else "w") as archive:
-        for name in names:
-            member = tarfile.TarInfo(name)
-            member.size = len(f"content of {name}".encode())
-            archive.addfile(member, io.BytesIO(f"content of {name}".encode()))
-    return target
-
-
-def table(target: Path, *rows: list[str], encoding: str = "utf-8") -> Path:
-    with target.open("w", encoding=encoding, newline="") as file:
-        csv.writer(file).writerows(rows)
-    return target
-
-
-def found(source: Path, label: str | None = None, split_from: str | None = None) -> list[Found]:
-    return list(entries(source, label, split_from))
-
-
-def placed(source: Path, label: str | None = None, split_from: str | None = None) -> dict[str, tuple[str, str]]:
-    """name -> (label, split) of the files that are taken."""
-    return {e.name: (e.label, e.split) for e in found(source, label, split_from) if isinstance(e, Entry)}
-
-
-def refused(source: Path) -> dict[str, str]:
-    return {e.path: e.reason for e in found(source) if isinstance(e, Refused)}
-
-
-# --- class names
-
-
-@pytest.mark.parametrize(
-    ("text", "label"),
-    [
-        (" cat ", "cat"),
-        ("polar\n bear", "polar bear"),
-        ("Bär", "Bär"),
-        (unicodedata.normalize("NFD", "Bär"), "Bär"),
-        ("熊", "熊"),
-        ("🐻", "🐻"),
-        ("<b>bold</b>", "<b>bold</b>"),
-        ("=1+1", "=1+1"),
-        ("nan", "nan"),
-        ("../etc", "../etc"),
-    ],
-)
-def test_a_class_name_is_kept_as_text(text: str, label: str) -> None:
-    assert clean_label(text) == label
-
-
-@pytest.mark.parametrize("text", ["", "  ", "\n", "a|b", "x" * 101, "a\u202eb", "a\0b", "\ud800", "zero\u200bwidth"])
-def test_a_class_name_that_cannot_be_kept_is_refused_in_words(text: str) -> None:
-    with pytest.raises(SourceError, match="class"):
-        clean_label(text)
 
 
 # --- where a file lies
@@ -153,9 +78,11 @@ def test_labels_and_splits_come_from_the_folders(tmp_path: Path, layout: str, ki
     pictures = {name: what for name, what in placed(source).items() if name in expected}
     assert pictures == expected
     for entry in found(source):
-        assert isinstance(entry, Entry)
-        with entry.open() as file:
-            assert file.read() == f"content of {entry.name}".encode()
+        if isinstance(entry, Entry):
+            with entry.open() as file:
+                assert file.read() == f"content of {entry.name}".encode()
+        else:
+            assert isinstance(entry, Note) and "labels.csv was not used" in entry.text
 
 
 def test_a_label_for_all_goes_before_the_folders(tmp_path: Path) -> None:
@@ -177,9 +104,9 @@ def test_asking_for_split_folders_where_there_are_none_is_an_error(tmp_path: Pat
 
 
 def test_a_folder_name_that_cannot_be_a_class_costs_its_files_only(tmp_path: Path) -> None:
-    source = lay(tmp_path, "cat/1.jpg", "a|b/2.jpg", f"{'x' * 120}/3.jpg")
-    assert placed(source) == {"cat/1.jpg": ("cat", None)}
-    assert set(refused(source)) == {"a|b/2.jpg", f"{'x' * 120}/3.jpg"}
+    source = zipped(tmp_path / "a.zip", "cat/1.jpg", "dog/2.jpg", f"{'x' * 256}/3.jpg")
+    assert set(placed(source)) == {"cat/1.jpg", "dog/2.jpg"}
+    assert "longer than 255" in refused(source)[f"{'x' * 256}/3.jpg"]
 
 
 def test_names_in_two_unicode_forms_are_one_class(tmp_path: Path) -> None:
@@ -245,6 +172,75 @@ def test_a_file_of_another_kind_is_explained(tmp_path: Path) -> None:
             found(tmp_path / name)
 
 
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.sources.MAX_ENTRIES", 10)
+    with pytest.raises(SourceError, match=r"more than 10 files"):
+        found(lay(tmp_path, *(f"cat/{number}.jpg" for number in range(11))))
+
+
+# --- labels from file names
+
+PETS = ("images/great_pyrenees_173.jpg", "images/Abyssinian_1.jpg", "images/pug_2.JPG", "annotations/list.txt")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(.+)_\d+.jpg$", r"^(.*)_\d+\.jpg", r"/([^/]+)_\d+.jpg$", r"([^/]+)_\d+.jpg$", r"(\d+)?(?P<label>[a-z_A-Z]+)_\d"],
+)
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_a_regular_expression_finds_the_class_in_the_name_as_the_course_writes_it(
+    tmp_path: Path, pattern: str, kind: str
+) -> None:
+    source = lay(tmp_path / "s", *PETS) if kind == "folder" else zipped(tmp_path / "s.zip", *PETS)
+    labels = {name: label for name, (label, _) in placed(source, pattern=pattern).items()}
+    assert (
+        labels["images/great_pyrenees_173.jpg"] == "great_pyrenees"
+        and labels["images/Abyssinian_1.jpg"] == "Abyssinian"
+    )
+
+
+def test_a_name_that_the_expression_does_not_fit_is_listed(tmp_path: Path) -> None:
+    source = lay(tmp_path, *PETS)
+    assert set(refused(source, pattern=r"(.+)_\d+.jpg$")) == {"images/pug_2.JPG", "annotations/list.txt"}
+    assert (
+        refused(source, pattern=r"(x?)_\d+.jpg$")["images/pug_2.JPG"] == "The regular expression does not fit its name."
+    )
+    assert refused(source, pattern=r"(x?)_\d+.jpg$")["images/Abyssinian_1.jpg"] == "A class needs a name."
+
+
+def test_a_group_that_takes_no_part_is_no_match(tmp_path: Path) -> None:
+    assert set(refused(lay(tmp_path, "b_1.jpg", "c_1.jpg"), pattern=r"(a)?_1")) == {"b_1.jpg", "c_1.jpg"}
+
+
+def test_the_expression_goes_before_folders_and_tables_and_leaves_splits_alone(tmp_path: Path) -> None:
+    source = lay(tmp_path, "train/x/cat_1.jpg", "test/y/dog_2.jpg")
+    table(source / "labels.csv", ["file", "label"], ["train/x/cat_1.jpg", "horse"])
+    assert placed(source, pattern=r"(\w+)_") == {
+        "train/x/cat_1.jpg": ("cat", "train"),
+        "test/y/dog_2.jpg": ("dog", "test"),
+    }
+    assert notes(source, pattern=r"(\w+)_") == ["labels.csv was not used: the label was given otherwise."]
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?P<label", "[z-a](x)", "cat", "", r"(\p{Nope})", "(" * 3000 + ")" * 3000])
+def test_what_is_no_expression_with_a_group_is_wrong_usage(pattern: str) -> None:
+    with pytest.raises(UsageError, match="regular expression"):
+        Labelling(pattern=pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"(\w+)+[!?]$", r"^((a|a|aa)+)$x", r"(.*a){30}!$"])
+def test_an_expression_that_would_never_end_is_stopped_in_words(pattern: str) -> None:
+    matcher = NameMatcher(pattern, seconds=0.2)
+    with pytest.raises(UsageError, match="takes too long"):
+        for _ in range(1000):
+            matcher.label(PurePosixPath("a" * 60 + ".jpg"))
+
+
+def test_a_table_takes_no_expression(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a table has a column"):
+        found(table(tmp_path / "t.csv", ["path", "label"]), pattern="(.)")
+
+
 @pytest.mark.parametrize("name", ["junk", "junk.csv", "junk.zip", "junk.tar", "junk.tar.gz", "junk.jpg"])
 def test_half_a_gigabyte_of_junk_is_refused_at_once_and_not_read_into_memory(tmp_path: Path, name: str) -> None:
     with (tmp_path / name).open("wb") as file:
@@ -258,205 +254,3 @@ def test_half_a_gigabyte_of_junk_is_refused_at_once_and_not_read_into_memory(tmp
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 30 << 20 and time.monotonic() - began < 5
-
-
-# --- archives
-
-
-@pytest.mark.parametrize("make", [zipped, tarred])
-def test_names_that_climb_out_are_refused(tmp_path: Path, make: object) -> None:
-    bad = ("../up.jpg", "/abs/cat/1.jpg", "cat/../../up.jpg", "C:/windows/1.jpg", "../.hidden.jpg")
-    source = make(tmp_path / "a.zip" if make is zipped else tmp_path / "a.tar", "cat/1.jpg", "dog/2.jpg", *bad)  # type: ignore[operator]
-    assert set(placed(source)) == {"cat/1.jpg", "dog/2.jpg"}
-    assert len(refused(source)) == len(bad)
-    assert set(refused(source).values()) == {"Its name points outside the archive."}
-
-
-def test_backslashes_are_folders(tmp_path: Path) -> None:
-    source = zipped(tmp_path / "a.zip", "cat\\1.jpg", "dog\\2.jpg", "..\\..\\up.jpg")
-    assert placed(source) == {"cat/1.jpg": ("cat", None), "dog/2.jpg": ("dog", None)}
-    assert len(refused(source)) == 1
-
-
-def test_links_in_archives_are_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        link = zipfile.ZipInfo("cat/link.jpg")
-        link.external_attr = (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(link, "/etc/passwd")
-        archive.writestr("cat/1.jpg", "x")
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        for name, kind in (
-            ("s", tarfile.SYMTYPE),
-            ("h", tarfile.LNKTYPE),
-            ("d", tarfile.CHRTYPE),
-            ("p", tarfile.FIFOTYPE),
-        ):
-            member = tarfile.TarInfo(f"cat/{name}.jpg")
-            member.type, member.linkname = kind, "/etc/passwd"
-            tar.addfile(member)
-        tar.addfile(tarfile.TarInfo("cat/1.jpg"))
-    assert set(placed(tmp_path / "a.zip")) == set(placed(tmp_path / "a.tar")) == {"cat/1.jpg"}
-    assert len(refused(tmp_path / "a.zip")) == 1 and len(refused(tmp_path / "a.tar")) == 4
-
-
-def test_an_entry_that_unpacks_to_far_too_much_is_refused_and_the_rest_is_taken(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("cat/bomb.jpg", bytes(40 << 20))
-        archive.writestr("cat/1.jpg", "x")
-    assert set(placed(tmp_path / "a.zip")) == {"cat/1.jpg"}
-    assert "suspiciously" in refused(tmp_path / "a.zip")["cat/bomb.jpg"]
-
-
-def test_an_archive_that_claims_too_much_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        member = tarfile.TarInfo("cat/1.jpg")
-        member.size = 1 << 40
-        tar.addfile(member)  # a header without its content
-    began = time.monotonic()
-    with pytest.raises(SourceError, match="more than 10 GiB"):
-        found(tmp_path / "a.tar")
-    assert time.monotonic() - began < 2
-
-
-def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.MAX_ENTRIES", 10)
-    names = [f"cat/{number}.jpg" for number in range(11)]
-    for source in (lay(tmp_path / "f", *names), zipped(tmp_path / "a.zip", *names), tarred(tmp_path / "a.tar", *names)):
-        with pytest.raises(SourceError, match=r"more than 10 files"):
-            found(source)
-    with pytest.raises(SourceError, match=r"more than 10 rows"):
-        found(table(tmp_path / "t.csv", ["path", "label"], *([name, "cat"] for name in names)))
-
-
-def test_an_encrypted_entry_is_refused_and_the_rest_is_taken(tmp_path: Path) -> None:
-    source = zipped(tmp_path / "a.zip", "cat/1.jpg", "cat/2.jpg")
-    data = bytearray(source.read_bytes())
-    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(signature) + flags] |= 1
-    source.write_bytes(data)
-    assert refused(source) == {"cat/1.jpg": "It is encrypted."}
-    assert set(placed(source)) == {"cat/2.jpg"}
-
-
-@pytest.mark.parametrize("cut", [0.2, 0.5, 0.9])
-def test_a_truncated_archive_is_an_error_in_words_or_gives_what_is_whole(tmp_path: Path, cut: float) -> None:
-    names = [f"cat/{number}.jpg" for number in range(50)]
-    for whole in (
-        zipped(tmp_path / "a.zip", *names),
-        tarred(tmp_path / "a.tar", *names),
-        tarred(tmp_path / "b.tgz", *names),
-    ):
-        data = whole.read_bytes()
-        whole.write_bytes(data[: int(len(data) * cut)])
-        try:
-            assert set(placed(whole)) <= set(names)
-        except SourceError as error:
-            assert whole.name in str(error)
-
-
-def test_a_tar_archive_that_breaks_off_gives_what_came_before_and_says_so(tmp_path: Path) -> None:
-    source = tarred(tmp_path / "a.tar", *(f"cat/{number}.jpg" for number in range(50)))
-    source.write_bytes(source.read_bytes()[: 512 * 2 * 20 + 512 + 100])
-    assert len(placed(source)) >= 20
-    assert "damaged from here on" in refused(source)["a.tar"]
-
-
-@pytest.mark.parametrize("flips", [1, 20])
-def test_archives_with_flipped_bytes_raise_only_errors_in_words(tmp_path: Path, flips: int) -> None:
-    draw = random.Random(0)
-    names = [f"cat/{number}.jpg" for number in range(5)]
-    for whole in (
-        zipped(tmp_path / "a.zip", *names),
-        tarred(tmp_path / "a.tar", *names),
-        tarred(tmp_path / "b.tgz", *names),
-    ):
-        data = whole.read_bytes()
-        for _ in range(60):
-            broken = bytearray(data)
-            for _ in range(flips):
-                broken[draw.randrange(len(broken))] ^= 1 << draw.randrange(8)
-            whole.write_bytes(broken)
-            try:
-                found(whole)
-            except SourceError as error:
-                assert str(error).endswith(".")
-
-
-# --- tables
-
-
-def test_a_table_names_files_labels_and_splits(tmp_path: Path) -> None:
-    lay(tmp_path, "pictures/1.jpg", "pictures/2.jpg", "3.jpg")
-    rows = [["pictures/1.jpg", "cat", "train"], ["pictures/2.jpg", "dog", "Validation"], ["3.jpg", "cat", ""]]
-    source = table(tmp_path / "t.csv", ["path", "label", "split"], *rows)
-    assert placed(source) == {
-        "pictures/1.jpg": ("cat", "train"),
-        "pictures/2.jpg": ("dog", "valid"),
-        "3.jpg": ("cat", None),
-    }
-    assert placed(source, split_from="column") == placed(source)
-
-
-def test_a_table_of_urls_gives_links(tmp_path: Path) -> None:
-    url = "https://example.org/a.jpg"
-    source = table(tmp_path / "t.csv", ["URL", " Label ", "split"], [url, "cat", "test"], [url, " dog ", ""])
-    assert found(source) == [Link(url, "cat", "test"), Link(url, "dog", None)]
-
-
-def test_a_table_may_name_both(tmp_path: Path) -> None:
-    lay(tmp_path, "1.jpg")
-    rows = [["1.jpg", "", "cat"], ["", "https://example.org/a.jpg", "cat"]]
-    kinds = [type(one) for one in found(table(tmp_path / "t.csv", ["path", "url", "label"], *rows))]
-    assert kinds == [Entry, Link]
-
-
-def test_a_byte_order_mark_and_quotes_are_read(tmp_path: Path) -> None:
-    lay(tmp_path, 'a "b", c.jpg')
-    source = table(tmp_path / "t.csv", ["path", "label"], ['a "b", c.jpg', "cät"], encoding="utf-8-sig")
-    assert placed(source) == {'a "b", c.jpg': ("cät", None)}
-
-
-def test_bad_rows_are_listed_with_their_line_and_the_rest_is_taken(tmp_path: Path) -> None:
-    lay(tmp_path, "1.jpg")
-    rows = [
-        *(["1.jpg", "cat", ""], ["missing.jpg", "cat", ""], ["1.jpg", "", ""], ["1.jpg", "a|b", ""]),
-        *(["1.jpg", "cat", "exam"], ["", "cat", ""], ["x" * 5000, "cat", ""], ["nul\0.jpg", "cat", ""], ["1.jpg"]),
-    ]
-    source = table(tmp_path / "t.csv", ["path", "label", "split"], *rows)
-    assert set(placed(source)) == {"1.jpg"}
-    assert set(refused(source)) == {f"line {number}" for number in range(3, 11)}
-    assert "missing.jpg" in refused(source)["line 3"] and "exam" in refused(source)["line 6"]
-
-
-def test_a_label_for_all_makes_the_label_column_needless(tmp_path: Path) -> None:
-    lay(tmp_path, "1.jpg")
-    source = table(tmp_path / "t.csv", ["path"], ["1.jpg"])
-    assert placed(source, label="cat") == {"1.jpg": ("cat", None)}
-    with pytest.raises(SourceError, match=r"needs a column 'label', or .*--label"):
-        found(source)
-
-
-@pytest.mark.parametrize(
-    ("header", "words"),
-    [(["file", "label"], "'path' or 'url'"), (["label"], "'path' or 'url'"), ([], "'path' or 'url'")],
-)
-def test_a_table_without_its_columns_is_explained(tmp_path: Path, header: list[str], words: str) -> None:
-    with pytest.raises(SourceError, match=words):
-        found(table(tmp_path / "t.csv", header))
-
-
-def test_asking_for_a_split_column_where_there_is_none_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no column 'split'"):
-        found(table(tmp_path / "t.csv", ["path", "label"]), split_from="column")
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
-def test_a_table_in_another_encoding_is_explained(tmp_path: Path, encoding: str) -> None:
-    with pytest.raises(SourceError, match="UTF-8"):
-        found(table(tmp_path / "t.csv", ["path", "label"], ["1.jpg", "Bär"], encoding=encoding))
-
-
-def test_links_in_a_table_are_not_followed(tmp_path: Path) -> None:
-    lay(tmp_path, "1.jpg")
-    (tmp_path / "link.jpg").symlink_to(tmp_path / "1.jpg")
-    assert placed(table(tmp_path / "t.csv", ["path", "label"], ["link.jpg", "cat"])) == {}

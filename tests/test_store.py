@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KILL_LOOP = ROOT.parent / "shared" / "kill_loop.py"
 COLUMNS = [
     *("id", "file", "label", "original_label", "split", "group", "status", "verdict", "reason"),
-    *("width", "height", "format", "bytes", "added_at", "given_split"),
+    *("width", "height", "format", "bytes", "added_at", "given_split", "quality"),
     *("source_provider", "source_name", "source_page", "source_licence"),
 ]
 
@@ -189,7 +189,9 @@ def test_candidates_are_kept_once_per_url_and_label(store: Store) -> None:
     bear = {"url": "https://example.org/1.jpg", "label": "bear", "provider": "urls"}
     assert store.add_candidates([bear, bear, {**bear, "label": "wolf"}]) == 2
     assert store.add_candidates([bear]) == 0
-    store.record_downloads([{**bear, "status": "failed", "code": "http_404", "reason": "Not there.", "sha256": None}])
+    store.record_downloads(
+        [{**bear, "status": "failed", "code": "http_404", "reason": "Not there.", "sha256": None, "again": False}]
+    )
     rows = store.candidates()
     assert list(rows["status"]) == ["failed", "new"]
     assert list(store.candidates("failed")["code"]) == ["http_404"]

@@ -17,6 +17,8 @@ import pytest
 from PIL import Image
 
 from cleaner.decisions import keep, relabel, remove, restore
+from pipeline.importing import ImportConfig, import_images
+from pipeline.quality import KINDS
 from pipeline.stage import Progress, run
 from pipeline.starter_set import BROKEN, write_messy
 from pipeline.store import NewImage
@@ -172,7 +174,7 @@ def test_a_second_run_checks_nothing_and_says_the_same(messy: Messy) -> None:
 
 
 def test_a_workspace_without_pictures_is_fine(workspace: Workspace) -> None:
-    assert check(workspace) == Verified(0, 0, 0)
+    assert check(workspace) == Verified(0, 0, 0, problems=dict.fromkeys(KINDS, ()))
 
 
 def test_facts_of_a_good_picture_are_written_down(workspace: Workspace) -> None:
@@ -339,3 +341,11 @@ def test_a_verify_that_is_killed_goes_on_where_it_was(tmp_path: Path, starter_fo
     pd.testing.assert_frame_equal(outcome(killed), outcome(whole))
     thumbnails = sorted(path.name for path in killed.thumbnails.rglob("*.jpg"))
     assert thumbnails == sorted(path.name for path in whole.thumbnails.rglob("*.jpg"))
+
+
+def test_a_picture_with_several_labels_is_no_conflict(workspace: Workspace, tmp_path: Path) -> None:
+    Image.effect_noise((48, 48), 90).save(tmp_path / "1.png")
+    (tmp_path / "labels.csv").write_text("path,labels\n1.png,person dog\n")
+    run(import_images(workspace, ImportConfig(str(tmp_path / "labels.csv"))))
+    found = run(verify(workspace, VerifyConfig(workers=1)))
+    assert list(workspace.store.images()["label"]) == ["dog|person"] and found.label_conflicts == ()

@@ -276,3 +276,16 @@ def test_writing_that_is_killed_leaves_the_target_as_it_was(tmp_path: Path) -> N
         assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "f").read_text() == "old"
     assert not (tmp_path / "new").exists()
+
+
+def test_what_is_being_written_is_not_among_the_images_and_is_swept_when_it_is_stale(workspace: Workspace) -> None:
+    stale, fresh = workspace.parts / "a.jpg.1.part", workspace.parts / "b.jpg.2.part"
+    workspace.keep(b"whole", "jpg")
+    assert workspace.parts.is_dir() and list(workspace.parts.iterdir()) == []
+    for part in (stale, fresh):
+        part.write_bytes(b"half")
+    os.utime(stale, (0, 0))
+    workspace.sweep()
+    assert not stale.exists() and fresh.exists()
+    assert [file.suffix for file in workspace.images.rglob("*.*")] == [".jpg"]
+    Workspace.create(workspace.root)

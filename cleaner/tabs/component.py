@@ -6,24 +6,11 @@ from pathlib import Path
 
 import gradio as gr
 
+from pipeline.tabs import component as drawn
+
 FOLDER = Path(__file__).resolve().parent
 
 
 def component(name: str, elem_id: str) -> gr.HTML:
-    """The component written in ``name``.js and ``name``.css (``common`` of both goes before them).
-
-    Its template is a constant: whatever is shown travels in ``value`` and is put on the page by ``textContent``, so
-    that a class or file name is never read as HTML or as a template.
-    """
-    return gr.HTML(
-        None,
-        html_template=f'<div class="{name}"></div>',
-        css_template=_read("common.css") + _read(f"{name}.css"),
-        js_on_load=_read("common.js") + _read(f"{name}.js"),
-        apply_default_css=False,
-        elem_id=elem_id,
-    )
-
-
-def _read(file: str) -> str:
-    return (FOLDER / file).read_text(encoding="utf-8")
+    """The component written in ``name``.js and ``name``.css of this folder."""
+    return drawn.component(name, elem_id, FOLDER)

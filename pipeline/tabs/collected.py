@@ -1,20 +1,24 @@
-"""What was collected, as HTML: counts, a few pictures of each class, what a search found."""
+"""What was collected: counts, a few pictures of each class or the newest, how downloads ended, and the data card."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from pipeline.data_card import ATTRIBUTIONS, CARD
 from pipeline.importing import class_counts
+from pipeline.outcomes import Outcome
 from pipeline.tabs.show import bars, count, empty, escape, facts, picture
 from pipeline.tabs.thumbnails import a_few_of_each, thumbnails
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, writing
 
 SAMPLE = 21
-SHOWN_CANDIDATES = 60
+SHOWN_CLASSES = 200
+LONGEST_URL = 200
 
 
 def overview(workspace: Workspace) -> str:
@@ -31,7 +35,9 @@ def overview(workspace: Workspace) -> str:
     numbers += [("not checked yet", f"{new:,}")] if new else []
     unlabelled = int(kept["label"].isna().sum())
     numbers += [("without a class", f"{unlabelled:,}")] if unlabelled else []
-    return facts(numbers) + bars(counts) + _advice(counts)
+    shown = dict(list(counts.items())[:SHOWN_CLASSES])
+    more = f'<p class="w-hint">and {count(len(counts) - len(shown), "more class", "more classes")}</p>'
+    return facts(numbers) + bars(shown) + (more if len(counts) > len(shown) else "") + _advice(counts)
 
 
 def _advice(counts: Mapping[str, int]) -> str:
@@ -47,49 +53,78 @@ def sample(workspace: Workspace) -> str:
     """A few pictures of each class, as HTML."""
     images = workspace.store.images()
     usable = images[images["status"].isin(["new", "ok"])]
+    return _tiles(workspace, a_few_of_each(usable, SAMPLE))
+
+
+def newest(workspace: Workspace) -> str:
+    """The pictures that arrived last, the newest first, as HTML."""
+    images = workspace.store.images()
+    usable = images[images["status"].isin(["new", "ok"])].tail(SAMPLE).iloc[::-1]
+    tiles = _tiles(workspace, usable)
+    return f"<p class='w-hint w-arriving'>Just arrived</p>{tiles}" if tiles else ""
+
+
+def _tiles(workspace: Workspace, images: pd.DataFrame) -> str:
     tiles = "".join(
         f"<figure>{picture(path, label)}<figcaption>{escape(label)}</figcaption></figure>"
-        for path, label in thumbnails(workspace, a_few_of_each(usable, SAMPLE))
+        for path, label in thumbnails(workspace, images)
     )
     return f'<div class="w-tiles">{tiles}</div>' if tiles else ""
 
 
-def candidates_view(workspace: Workspace) -> str:
-    """The pictures a search found and that were not fetched yet, as HTML; they are loaded only when asked for."""
-    candidates = workspace.store.candidates("new")
-    if candidates.empty:
+def outcomes_view(found: Sequence[Outcome]) -> str:
+    """How candidates ended, as HTML: a line a reason with its number, that opens to the sites and a few examples."""
+    return "".join(_outcome(outcome) for outcome in found)
+
+
+def papers(workspace: Workspace, cache: Path) -> Path | None:
+    """The data card and the attributions as a zip file below ``cache``, made again where they are newer; None where
+    nothing was collected yet.
+    """
+    files = [workspace.root / name for name in (CARD, ATTRIBUTIONS)]
+    if not all(file.is_file() for file in files):
+        return None
+    folder = cache / hashlib.sha256(str(workspace.root).encode()).hexdigest()[:16]
+    target = folder / f"{workspace.name}-data-card.zip"
+    if not target.exists() or target.stat().st_mtime < max(file.stat().st_mtime for file in files):
+        with writing(target, durable=False) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.name)
+    return target
+
+
+def _outcome(outcome: Outcome) -> str:
+    again = f" <small>{outcome.again:,} tried again</small>" if outcome.again else ""
+    kind = outcome.status if outcome.status in ("stored", "failed") else "other"
+    return (
+        f'<details class="w-outcome w-{kind}" data-key="{escape(outcome.status)} {escape(outcome.code)}"><summary>'
+        f"<b>{outcome.number:,}</b> <span>{escape(outcome.title)}{again}{_worst_site(outcome)}</span></summary>"
+        f"<p>{escape(outcome.meaning)}</p>{_numbers('Sites', outcome.hosts, outcome.more_hosts)}"
+        f"{_numbers('Reasons', outcome.reasons) if outcome.status == 'failed' else ''}{_examples(outcome)}</details>"
+    )
+
+
+def _worst_site(outcome: Outcome) -> str:
+    """Which site did it most, for endings that are somebody's doing."""
+    if outcome.status != "failed" or not outcome.hosts:
         return ""
-    parts = [_candidate_group(str(label), rows) for label, rows in candidates.groupby("label", sort=True)]
-    return (
-        f'<p class="w-found">{count(len(candidates), "picture")} found. Their makers own them: '
-        "look at the licence before you publish anything.</p>" + "".join(parts)
+    (name, number), *others = outcome.hosts
+    more = f", and {count(len(others) + outcome.more_hosts, 'other site')}" if others else ""
+    return f" <small>{escape(name)} ({number:,}){more}</small>"
+
+
+def _numbers(title: str, counted: Sequence[tuple[str, int]], more: int = 0) -> str:
+    named = [f"{escape(name.rstrip('.'))} ({number:,})" for name, number in counted if name]
+    others = [f"and {count(more, 'other')}"] if more else []
+    return f"<p><i>{title}</i> {' · '.join([*named, *others])}</p>" if named else ""
+
+
+def _examples(outcome: Outcome) -> str:
+    rows = "".join(
+        f"<li><code>{escape(_shortened(url))}</code> {escape(reason)}</li>" for url, reason in outcome.examples
     )
+    return f"<p><i>Examples</i></p><ul>{rows}</ul>"
 
 
-def _candidate_group(label: str, rows: pd.DataFrame) -> str:
-    shown = rows.head(SHOWN_CANDIDATES)
-    tiles = "".join(_candidate(row) for row in shown.to_dict("records"))
-    rest = f"<p class=w-hint>and {len(rows) - len(shown):,} more</p>" if len(rows) > len(shown) else ""
-    return (
-        f"<details class='w-details'><summary>{escape(label)}: {len(rows):,} found "
-        f"<small>open to look (your browser fetches them from their sites)</small></summary>"
-        f"<div class='w-tiles'>{tiles}</div>{rest}</details>"
-    )
-
-
-def _candidate(row: Mapping[Any, Any]) -> str:
-    host = urlsplit(str(row["url"])).hostname or ""
-    caption = " · ".join(str(part) for part in (host, row["licence"]) if isinstance(part, str) and part)
-    picture = (
-        f'<img loading="lazy" referrerpolicy="no-referrer" alt="" src="{escape(row["url"])}">'
-        if _public_https(str(row["url"]))
-        else "<span class=w-nopicture>no preview</span>"
-    )
-    return f'<figure title="{escape(row["title"] or "")}">{picture}<figcaption>{escape(caption)}</figcaption></figure>'
-
-
-def _public_https(url: str) -> bool:
-    """Whether a browser may be sent there for a preview: a name with a top-level domain, not an address in numbers."""
-    parts = urlsplit(url)
-    last = (parts.hostname or "").rpartition(".")
-    return parts.scheme == "https" and bool(last[0]) and last[2].isalpha() and last[2] not in ("local", "internal")
+def _shortened(url: str) -> str:
+    return url if len(url) <= LONGEST_URL else f"{url[: LONGEST_URL - 1]}…"

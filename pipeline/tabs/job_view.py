@@ -225,13 +225,17 @@ def _imported(result: Mapping[str, Any]) -> str:
     if result.get("failed"):
         first = result["failed"][0]
         parts.append(f"{len(result['failed']):,} not taken (first: {first['path']}: {first['reason']})")
-    return ", ".join(parts).rstrip(".") + "."
+    return " ".join([", ".join(parts).rstrip(".") + ".", *result.get("notes", ())])
 
 
 def _found(result: Mapping[str, Any]) -> str:
-    missing = [f"{problem['label']}: {problem['reason']}" for problem in result.get("problems", ())]
+    missing: dict[str, str] = {}  # each provider once; that one of several knows nothing of a class is no news
+    classes = {candidate["label"] for candidate in result.get("candidates", ())}
+    for problem in result.get("problems", ()):
+        if problem["kind"] != "nothing_found" or problem["label"] not in classes:
+            missing.setdefault(problem["provider"], f"{problem['label']}: {problem['reason']}")
     found = f"{count(len(result.get('candidates', ())), 'picture')} found. Look at them in Collect, then download."
-    return " ".join([found, *missing[:3]])
+    return " ".join([found, *missing.values()])
 
 
 def _downloaded(result: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from pipeline.jobs import Job
 from pipeline.records import State
 from pipeline.store import SPLITS
 from pipeline.tabs.job_panel import running
+from pipeline.tabs.problems import problems_view
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import count, empty, escape, facts, guide, heading, picture, pictures_html, table
 from pipeline.verify import SetAside, Verified, VerifyConfig, verified, verify
@@ -152,6 +153,10 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         groups = pictures_html("verify-duplicates")
         limit = gr.State(GROUPS_A_PAGE)
         more = gr.Button("Show more", elem_id="verify-more", visible=False)
+    with gr.Column(visible=False) as doubtful:
+        heading("Worth a look")
+        gr.HTML("<p>These are kept. Look whether they show what they should; Clean removes what does not.</p>")
+        looks = pictures_html("verify-problems")
     with gr.Column(visible=False) as divided:
         heading("How they are divided")
         gr.HTML(
@@ -159,7 +164,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             "A picture never moves from one to another.</p>"
         )
         shares = gr.HTML(elem_id="verify-splits")
-    outputs = [result, check, broken, chosen, twice, groups, more, divided, shares]
+    outputs = [result, check, broken, chosen, twice, groups, more, doubtful, looks, divided, shares]
 
     @translate
     def view(name: str, shown: int) -> list[Any]:
@@ -198,6 +203,8 @@ def _view(workspace: Workspace, limit: int) -> list[Any]:
         gr.Column(visible=bool(groups or found.label_conflicts)),
         duplicates(workspace, found, limit),
         gr.Button(f"Show more ({groups - limit:,} left)", visible=groups > limit),
+        gr.Column(visible=any(found.problems.values())),
+        problems_view(workspace, found.problems),
         gr.Column(visible=bool(shares)),
         shares,
     ]

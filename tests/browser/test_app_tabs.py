@@ -278,13 +278,6 @@ def test_ones_own_pictures_come_in_as_a_zip_and_as_loose_files(
     expect(page.locator("#collect-summary")).to_contain_text("42")
 
 
-def test_a_search_without_a_network_says_what_to_do_instead(serve: Serve, page: Page, workspace: Workspace) -> None:
-    opened(page, serve(workspace.root))
-    page.locator("#collect-classes textarea").fill("grizzly = grizzly bear\nteddy")
-    page.locator("#collect-find").click()
-    expect(page.locator("#job")).to_contain_text("cannot be reached", timeout=LATER)
-
-
 # --- single tabs ------------------------------------------------------------------------------------------------------
 
 

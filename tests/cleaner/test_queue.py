@@ -106,9 +106,9 @@ def test_a_stale_decision_is_told_and_the_others_of_the_batch_are_done(made):
 def test_a_refused_class_name_comes_back_to_the_image_it_was_meant_for(made):
     workspace, ids = made
     view = queue_view(workspace, Filters())
-    answer = apply(workspace, "page", [sent(view, 1, "relabel", ids["doubtful"], "x" * 101)], ("", 0))
+    answer = apply(workspace, "page", [sent(view, 1, "relabel", ids["doubtful"], "x" * 256)], ("", 0))
     after = queue_view(workspace, Filters(), at=ids["fine"], answer=answer)
-    assert "longer than 100" in after["message"] and after["warning"]
+    assert "longer than 255" in after["message"] and after["warning"]
     assert after["rows"][after["position"]]["id"] == after["focus"] == ids["doubtful"]
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import time
 import zipfile
 from pathlib import Path
 
@@ -9,30 +7,23 @@ import pytest
 from PIL import Image
 
 from pipeline import jobs
+from pipeline.data_card import ATTRIBUTIONS, CARD
+from pipeline.download import DownloadConfig
 from pipeline.errors import SourceError, UsageError
 from pipeline.importing import ImportConfig, import_images
+from pipeline.outcomes import outcomes
+from pipeline.responses import AGAIN
 from pipeline.stage import run
-from pipeline.tabs.collect import (
-    UPLOADS,
-    download_job,
-    import_job,
-    keep_uploads,
-    links_job,
-    search_job,
-    upload_job,
-    wanted_classes,
-)
-from pipeline.tabs.collected import candidates_view, overview, sample
+from pipeline.tabs.collected import newest, outcomes_view, overview, papers, sample
+from pipeline.tabs.found import button_text, download_job, tried_again
+from pipeline.tabs.links import links_job
+from pipeline.tabs.preview import mark
 from pipeline.workspace import Workspace
 
+HOSTILE = "<img src=x onerror=alert(1)>${alert(2)}"
 
-@pytest.fixture(autouse=True)
-def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Uploads are kept in a folder of this test's own."""
-    folder = tmp_path / "uploads"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
+
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 def picture(file: Path) -> Path:
@@ -90,115 +81,101 @@ def test_a_broken_picture_is_left_out_of_the_sample(workspace: Workspace, tmp_pa
     assert sample(workspace).count("<img") == 1
 
 
-def test_a_candidate_cannot_smuggle_markup_or_inner_addresses_into_the_preview(workspace: Workspace) -> None:
-    links = [
-        'https://pictures.example/a.jpg"onerror="alert(1)',
-        "https://192.168.0.1/b.jpg",
-        "http://pictures.example/c.jpg",
-        "https://router.local/d.jpg",
-    ]
-    workspace.store.add_candidates(
-        {"url": url, "label": "<i>bear", "provider": "x", "title": "<script>", "licence": "<b>"} for url in links
-    )
-    html = candidates_view(workspace)
-    assert html.count("<img") == 1 and 'onerror="' not in html
-    assert not any(tag in html for tag in ("<script>", "<i>", "<b>"))
-    assert "4 pictures found" in html
+def test_what_arrived_last_is_shown_first_while_pictures_come(filled: Workspace, tmp_path: Path) -> None:
+    assert newest(Workspace.create(tmp_path / "empty")) == ""
+    picture(tmp_path / "in" / "kiwi" / "1.png")
+    run(import_images(filled, ImportConfig(str(tmp_path / "in"))))
+    html = newest(filled)
+    assert "Just arrived" in html and html.count("<img") == 21
+    assert html.index("<figcaption>kiwi") < html.index("<figcaption>satsuma")
 
 
-@pytest.mark.parametrize(
-    ("lines", "classes"),
-    [
-        (
-            "grizzly = bear in the wild\n\n black bear \n",
-            [("grizzly", "bear in the wild"), ("black bear", "black bear")],
-        ),
-        ("bär=", [("bär", "bär")]),
-        ("a = b = c", [("a", "b = c")]),
-    ],
-)
-def test_a_line_is_a_class_and_what_to_search_for(lines: str, classes: list[tuple[str, str]]) -> None:
-    assert list(wanted_classes(lines)) == classes
+# --- what was found, and how it ended ------------------------------------------------------------------------------
 
 
-def test_a_search_for_nothing_is_refused_with_an_example() -> None:
-    with pytest.raises(UsageError, match="grizzly bear"):
-        list(wanted_classes(" \n"))
+def found(workspace: Workspace, *urls: str, label: str = "bear") -> None:
+    workspace.store.add_candidates({"url": url, "label": label, "provider": "x"} for url in urls)
 
 
-def test_a_zip_is_imported_by_a_job(workspace: Workspace, tmp_path: Path) -> None:
-    upload = tmp_path / "bears.zip"
-    with zipfile.ZipFile(upload, "w") as archive:
-        archive.write(picture(tmp_path / "1.png"), "grizzly/1.png")
-        archive.write(picture(tmp_path / "2.png"), "teddy/2.png")
-    job = finished(workspace, upload_job(workspace, [str(upload)], "", local=False))
-    assert (job.status, job.result["added"], job.result["classes"]) == ("done", 2, {"grizzly": 1, "teddy": 1})
-
-
-def test_loose_pictures_take_the_class_that_was_written_down(workspace: Workspace, tmp_path: Path) -> None:
-    files = [str(picture(tmp_path / "a" / "1.png")), str(picture(tmp_path / "b" / "1.png"))]
-    job = finished(workspace, upload_job(workspace, files, " Grizzly ", local=False))
-    assert (job.result["added"], job.result["classes"]) == (2, {"Grizzly": 2})
-
-
-@pytest.mark.parametrize(
-    ("names", "label", "words"),
-    [
-        ([], "", "Choose files first"),
-        (["1.png"], " ", "which class"),
-        (["a.zip", "b.zip"], "", "one zip or CSV"),
-        (["a.zip", "1.png"], "x", "one zip or CSV"),
-    ],
-)
-def test_an_upload_that_says_too_little_is_refused_in_words(
-    workspace: Workspace, tmp_path: Path, names: list[str], label: str, words: str
+def failed(
+    workspace: Workspace, url: str, reason: str, again: bool = False, label: str = "bear", code: str = "timeout"
 ) -> None:
-    files = [tmp_path / name for name in names]
-    for file in files:
-        file.write_bytes(b"x")
-    with pytest.raises(UsageError, match=words):
-        upload_job(workspace, [str(file) for file in files], label, local=True)
+    found(workspace, url, label=label)
+    row = {"url": url, "label": label, "status": "failed", "code": code, "reason": reason}
+    workspace.store.record_downloads([{**row, "sha256": None, "again": int(again)}])
 
 
-def test_a_stranger_cannot_read_the_hosts_files_through_a_table(workspace: Workspace, tmp_path: Path) -> None:
-    secret = picture(tmp_path / "host" / "secret.png")
-    table = tmp_path / "table.csv"
-    for head in ("path,label", '"PATH" ,label', "label, path"):
-        table.write_text(f"{head}\n{secret},x\n")
-        with pytest.raises(UsageError, match="files of a machine"):
-            upload_job(workspace, [str(table)], "", local=False)
+@pytest.mark.parametrize(
+    ("asked", "again", "words"),
+    [
+        (3, 0, "Download 3 pictures"),
+        (1, 0, "Download 1 picture"),
+        (3, 1, "Download 3 pictures"),
+        (12, 12, "Try 12 again"),
+    ],
+)
+def test_the_download_button_says_how_many_are_asked_for(asked: int, again: int, words: str) -> None:
+    assert button_text(asked, again) == words
 
 
-def test_a_table_with_paths_is_fine_on_ones_own_machine(workspace: Workspace, tmp_path: Path) -> None:
-    table = tmp_path / "table.csv"
-    table.write_text(f"path,label\n{picture(tmp_path / 'mine.png')},bear\n")
-    assert finished(workspace, upload_job(workspace, [str(table)], "", local=True)).result["added"] == 1
-
-
-def test_uploads_are_kept_for_a_day_and_old_ones_are_forgotten(tmp_path: Path, uploads: Path) -> None:
-    first = keep_uploads([picture(tmp_path / "a" / "1.png"), picture(tmp_path / "b" / "1.png")])
-    assert len(list(first.iterdir())) == 2 and first.name.startswith(UPLOADS)
-    os.utime(first, (time.time() - 90_000,) * 2)
-    second = keep_uploads([picture(tmp_path / "c.png")])
-    assert not first.exists() and second.exists()
-
-
-def test_two_collections_at_once_are_refused(workspace: Workspace, photographs: Path) -> None:
-    first = import_job(workspace, "starter")
-    with pytest.raises(UsageError, match="being collected already"):
-        import_job(workspace, str(photographs))
-    jobs.cancel(workspace, first.id)
-    jobs.wait_for(workspace, first.id, 60)
-
-
-def test_an_offline_search_fails_with_what_to_do_instead(workspace: Workspace) -> None:
-    job = finished(workspace, search_job(workspace, "grizzly", 10, "duckduckgo"))
-    assert job.status == "failed" and "cannot be reached" in job.note and "starter set" in job.note
+def test_how_many_are_tried_again_is_told_where_others_are_new() -> None:
+    assert "2 of them failed before" in tried_again(5, 2)
+    assert tried_again(5, 0) == tried_again(5, 5) == ""
 
 
 def test_there_must_be_something_to_download(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="Search for pictures first"):
-        download_job(workspace)
+        download_job(workspace, DownloadConfig())
+    found(workspace, "https://a.example/1.jpg")
+    mark(workspace, "bear", None, wanted=False)
+    with pytest.raises(UsageError, match="Every picture is unticked"):
+        download_job(workspace, DownloadConfig())
+
+
+def test_only_what_is_ticked_is_asked_for(workspace: Workspace) -> None:
+    found(workspace, "http://127.0.0.1:9/wanted.jpg", "http://127.0.0.1:9/not.jpg")
+    mark(workspace, "bear", ["http://127.0.0.1:9/not.jpg"], wanted=False)
+    job = finished(workspace, download_job(workspace, DownloadConfig(max_side=512, honour_noai=False)))
+    assert [result["url"] for result in job.result["results"]] == ["http://127.0.0.1:9/wanted.jpg"]
+    assert (job.config["max_side"], job.config["honour_noai"]) == (512, False)
+
+
+def test_outcomes_are_shown_with_their_sites_and_examples_as_text(workspace: Workspace) -> None:
+    url = f"https://site.example/{HOSTILE}.jpg"
+    failed(workspace, url, f"It took {HOSTILE} too long. {AGAIN}", again=True, label=HOSTILE)
+    html = outcomes_view(outcomes(workspace))
+    assert "<b>1</b>" in html and "The site took too long" in html and "1 tried again" in html
+    assert "site.example (1)" in html and "https://site.example/&lt;img" in html
+    assert "<img" not in html and AGAIN not in html
+
+
+def test_a_very_long_link_is_shortened(workspace: Workspace) -> None:
+    failed(workspace, "https://site.example/" + "x" * 5_000, "Too slow.")
+    assert len(outcomes_view(outcomes(workspace))) < 1_500
+
+
+def test_the_site_that_said_no_most_is_named_at_once(workspace: Workspace) -> None:
+    for number, site in enumerate(("a.example", "b.example", "b.example", "c.example")):
+        failed(workspace, f"https://{site}/{number}.jpg", "The site refuses (status 403).", code="http_error")
+    assert "<small>b.example (2), and 2 other sites</small></span></summary>" in outcomes_view(outcomes(workspace))
+
+
+def test_the_data_card_and_the_attributions_can_be_taken_along(
+    workspace: Workspace, photographs: Path, tmp_path: Path
+) -> None:
+    assert papers(workspace, tmp_path) is None
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    file = papers(workspace, tmp_path)
+    assert file and file.is_relative_to(tmp_path) and papers(workspace, tmp_path) == file
+    with zipfile.ZipFile(file) as archive:
+        assert archive.namelist() == [CARD, ATTRIBUTIONS] and b"pictures of" in archive.read(CARD)
+
+
+def test_without_downloads_there_is_nothing_to_tell(workspace: Workspace) -> None:
+    assert outcomes_view(outcomes(workspace)) == ""
+
+
+# --- links ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_link_into_the_own_network_is_not_followed(workspace: Workspace) -> None:

@@ -119,7 +119,18 @@ def test_the_epoch_table_looks_like_fast_ais() -> None:
             {"added": 2, "duplicates": 1, "failed": [{"path": "a.txt", "reason": "It is not a picture."}]},
             "2 pictures added, 1 were there already, 1 not taken (first: a.txt: It is not a picture.).",
         ),
-        ("search", {"candidates": [{}, {}]}, "2 pictures found. Look at them in Collect, then download."),
+        (
+            "search",
+            {
+                "candidates": [{"label": "bear"}, {"label": "bear"}],
+                "problems": [
+                    {"label": "bear", "kind": "nothing_found", "provider": "openverse", "reason": "None."},
+                    {"label": "bear", "kind": "blocked", "provider": "duckduckgo", "reason": "It refuses."},
+                    {"label": "wolf", "kind": "blocked", "provider": "duckduckgo", "reason": "It refuses."},
+                ],
+            },
+            "2 pictures found. Look at them in Collect, then download. bear: It refuses.",
+        ),
         ("download", {"downloaded": 1, "failed": 3}, "1 picture downloaded, 3 failed"),
         (
             "verify",

@@ -8,6 +8,7 @@ from pipeline import jobs
 from pipeline.errors import NotEnoughData
 from pipeline.importing import ImportConfig, import_images
 from pipeline.stage import run
+from pipeline.tabs.problems import problems_view
 from pipeline.tabs.verify import duplicates, restore, set_aside_choices, split_counts, splits, summary, verify_job
 from pipeline.verify import VerifyConfig, verified, verify
 from pipeline.workspace import Workspace
@@ -93,3 +94,13 @@ def test_verify_runs_as_a_job(workspace: Workspace, photographs: Path) -> None:
     run(import_images(workspace, ImportConfig(str(photographs))))
     job = jobs.wait_for(workspace, verify_job(workspace).id, 120)
     assert (job.status, job.result["checked"]) == ("done", 40)
+
+
+def test_doubtful_pictures_are_shown_by_kind_the_worst_first(workspace: Workspace, photographs: Path) -> None:
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    run(verify(workspace, VerifyConfig(workers=1)))
+    assert problems_view(workspace, {"dark": (), "grey": ()}) == ""
+    ids = tuple(workspace.store.images()["id"])
+    html = problems_view(workspace, {"dark": ids[:2], "blurred": ids})
+    assert html.index("<b>2</b> <span>Dark") < html.index("<b>40</b> <span>Blurred")
+    assert html.count("<img") == 2 + 24 and "and 16 more pictures" in html

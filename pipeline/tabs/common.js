@@ -1,4 +1,4 @@
-// Shared by the components of this folder. Data reaches the page by textContent and attributes, never as HTML.
+// Shared by all components. Data reaches the page by textContent and attributes, never as HTML.
 const make = (tag, className, text) => {
   const node = document.createElement(tag);
   if (className) node.className = className;

@@ -1,0 +1,39 @@
+"""Cells of CSV files that no spreadsheet runs as a formula, and their way back to what they said."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pandas as pd
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# What begins a formula, as it is and in the wide, small, raised and lowered forms that mean the same.
+SIGNS = "=＝﹦⁼₌+＋﹢⁺₊-－﹣⁻₋−@＠﹫"
+# What a spreadsheet may pass over before it: spaces, control characters, and marks that cannot be seen.
+UNSEEN = r"\s\x00-\x20\x7f\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+FORMULA = rf"(?=[\t\r\n]|[{UNSEEN}]*[{re.escape(SIGNS)}])"
+# Where the separator of lists is ';', a spreadsheet begins a new cell behind one.
+START = re.compile(rf"(^|;)('*){FORMULA}")
+DEFUSED_START = re.compile(rf"(^|;)'('*){FORMULA}")
+
+
+def defused(text: str) -> str:
+    """``text`` with a ``'`` before whatever a spreadsheet would take for the start of a formula; numbers stay."""
+    return text if _is_number(text) else START.sub(r"\1'\2", text)
+
+
+def restored(text: str) -> str:
+    """What :func:`defused` was given: ``restored(defused(text)) == text`` for every text."""
+    return text if _is_number(text) else DEFUSED_START.sub(r"\1\2", text)
+
+
+def _is_number(text: str) -> bool:
+    return NUMBER.fullmatch(text.lstrip("'")) is not None
+
+
+def write_cells(table: pd.DataFrame, path: Path, encoding: str = "utf-8") -> None:
+    """``table`` as a CSV file with every cell quoted and defused; what is missing is an empty cell."""
+    safe = table.map(lambda cell: "" if pd.isna(cell) else defused(str(cell)))
+    safe.to_csv(path, index=False, encoding=encoding, quoting=csv.QUOTE_ALL, lineterminator="\n")

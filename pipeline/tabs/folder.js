@@ -1,0 +1,78 @@
+// A folder of pictures, sent file by file with its folders' names; the class folders are what matters.
+const root = element.querySelector('.folder');
+const AT_ONCE = 4;
+const WANTED = /\.(jpe?g|jpe|jfif|png|gif|webp|bmp|tiff?|avif|mpo|heic|heif|csv|tsv|jsonl)$/i;
+let run = 0;
+
+const picker = make('input');
+picker.type = 'file';
+picker.multiple = true;
+picker.setAttribute('webkitdirectory', '');
+picker.hidden = true;
+picker.setAttribute('aria-hidden', 'true');
+const choose = make('button', 'act', 'Choose a folder');
+const stop = make('button', 'act', 'Stop');
+const forget = make('button', 'act', 'Forget it');
+const bar = make('progress');
+const words = make('span', 'told quiet');
+words.setAttribute('role', 'status');
+root.append(choose, stop, picker, bar, words, forget);
+
+const working = (is) => {
+  choose.hidden = is;
+  stop.hidden = !is;
+  bar.hidden = !is;
+  forget.hidden = is || !props.value;
+};
+const show = () => {
+  words.textContent = props.value || '';
+  working(false);
+};
+const send = async (files, mine) => {
+  const waiting = files.slice();
+  const here = [];
+  let lost = 0;
+  const hand = async () => {
+    for (let file = waiting.shift(); file && mine === run; file = waiting.shift()) {
+      try {
+        const { path } = await upload(file);
+        here.push([path, file.webkitRelativePath || file.name]);
+      } catch (error) {
+        lost += 1;
+      }
+      if (mine !== run) return;
+      bar.value = here.length + lost;
+      words.textContent = 'Sending ' + (here.length + lost) + ' of ' + files.length;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, hand));
+  return [here, lost];
+};
+picker.addEventListener('change', async () => {
+  const every = [...picker.files];
+  picker.value = '';
+  const hidden = (file) => (file.webkitRelativePath || file.name).split('/').some((part) => part.startsWith('.'));
+  const files = every.filter((file) => WANTED.test(file.name) && !hidden(file));
+  if (!files.length) {
+    words.textContent = every.length ? 'There are no pictures in this folder.' : 'This folder is empty.';
+    return;
+  }
+  run += 1;
+  const mine = run;
+  working(true);
+  bar.max = files.length;
+  bar.value = 0;
+  const [here, lost] = await send(files, mine);
+  if (mine !== run) return;
+  words.textContent = 'Putting them in order …';
+  trigger('sent', { files: here, lost });
+});
+choose.addEventListener('click', () => picker.click());
+stop.addEventListener('click', () => {
+  run += 1;
+  working(false);
+  words.textContent = 'Stopped. Nothing was taken.';
+});
+forget.addEventListener('click', () => trigger('forget', {}));
+watch('value', show);
+show();

@@ -1,0 +1,46 @@
+"""The links card of Collect: a list of links to pictures of one class, fetched at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import gradio as gr
+
+from pipeline import jobs
+from pipeline.download import DownloadConfig, download
+from pipeline.entries import clean_label
+from pipeline.errors import UsageError
+from pipeline.jobs import Job
+from pipeline.tabs.collecting import one_at_a_time
+from pipeline.tabs.shared import Shared
+from pipeline.tabs.uploads import keep_uploads
+from pipeline.workspace import Workspace
+
+
+def draw_links(shared: Shared) -> None:
+    """Draw the card and make it work."""
+    with gr.Column(elem_classes="w-card", min_width=320):
+        gr.HTML("<h4>A list of links</h4><p>Links to pictures, one a line, all of one class.</p>")
+        links = gr.Textbox(label="Links", lines=3, placeholder="https://…", elem_id="collect-links", max_lines=12)
+        label = gr.Textbox(label="Class they show", placeholder="grizzly", elem_id="collect-links-label")
+        follow = gr.Button("Download", elem_id="collect-links-download")
+    shared.job.launch(
+        follow.click,
+        lambda v: links_job(shared.open(v[shared.picker]), v[links] or "", v[label] or ""),
+        {shared.picker, links, label},
+    )
+
+
+def links_job(workspace: Workspace, lines: str, label: str) -> Job:
+    """Start fetching the pictures of a list of links, all of one class."""
+    links = lines.split()
+    if not links:
+        raise UsageError("Paste at least one link to a picture, one a line.")
+    one_at_a_time(workspace)
+    own = clean_label(label)
+    table = io.StringIO()
+    csv.writer(table).writerows([("url", "label"), *((link, own) for link in links)])
+    file = keep_uploads(()) / "links.csv"
+    file.write_text(table.getvalue(), encoding="utf-8")
+    return jobs.start(workspace, download, DownloadConfig(urls=str(file)))

@@ -1,0 +1,162 @@
+// What a search found, a class at a time: pictures from their own sites, to be ticked and unticked.
+const root = element.querySelector('.preview');
+const page = Math.random().toString(36).slice(2);
+const pending = new Map(); // url -> [wanted, number of the message that says so]
+let sent = 0;
+let drawn = '';
+
+const blank = (tile) => {
+  tile.querySelector('img')?.remove();
+  tile.prepend(make('span', 'blank', 'no preview'));
+};
+const tile = (row) => {
+  const button = make('button', 'tile');
+  button.dataset.url = row.url;
+  if (row.title) button.title = row.title;
+  const words = make('span', 'words');
+  words.append(make('span', '', row.host), make('span', '', row.licence));
+  button.append(make('span', 'tick', '✓'), words);
+  button.setAttribute('aria-label', [row.title || 'Picture', row.host, row.licence].filter(Boolean).join(', '));
+  if (!row.shown.startsWith('https://')) {
+    blank(button);
+    return button;
+  }
+  const image = make('img');
+  image.alt = '';
+  image.loading = 'lazy';
+  image.decoding = 'async';
+  image.referrerPolicy = 'no-referrer';
+  image.addEventListener('error', () => blank(button));
+  image.src = row.shown;
+  button.prepend(image);
+  return button;
+};
+const action = (words, name, possible = true) => {
+  const button = make('button', 'act', words);
+  button.dataset.do = name;
+  button.disabled = !possible;
+  return button;
+};
+
+const pictures = (view) => {
+  const box = make('div', view.blur ? 'pictures blurred' : 'pictures');
+  const bar = make('div', 'bar');
+  bar.append(action('Untick all', 'none'), action('Tick all', 'all'));
+  if (view.blur) bar.append(make('span', 'quiet', 'Safe search was off: point at a picture, or tap it, to see it.'));
+  const grid = make('div', 'grid');
+  grid.append(...view.rows.map(tile));
+  grid.querySelectorAll('.tile').forEach((button, i) => (button.tabIndex = i ? -1 : 0));
+  box.append(bar, grid);
+  if (view.pages > 1) {
+    const pages = make('div', 'bar pages');
+    const place = 'page ' + (view.page + 1) + ' of ' + view.pages;
+    const [back, on] = [action('Previous', 'back', view.page > 0), action('Next', 'on', view.page + 1 < view.pages)];
+    pages.append(back, make('span', 'quiet', place), on);
+    box.append(pages);
+  }
+  return box;
+};
+const group = (view, item) => {
+  const open = item.label === view.open;
+  const box = make('section', open ? 'open' : '');
+  const button = make('button', 'summary');
+  button.dataset.label = item.label;
+  button.setAttribute('aria-expanded', String(open));
+  button.append(make('b', 'name', item.label), make('span', 'count quiet'), make('span', 'quiet show', open ? 'Hide' : 'Show pictures'));
+  box.append(button);
+  if (open) box.append(pictures(view));
+  return box;
+};
+
+const counts = (view) => {
+  const boxes = root.querySelectorAll('.count');
+  view.classes.forEach((item, i) => {
+    const out = item.left_out ? ', ' + item.left_out + ' unticked' : '';
+    boxes[i].textContent = item.found + ' found' + out;
+  });
+};
+const marks = (view) => {
+  const wanted = new Map(view.rows.map((row) => [row.url, row.wanted]));
+  for (const button of root.querySelectorAll('.tile')) {
+    const url = button.dataset.url;
+    button.setAttribute('aria-pressed', String((pending.get(url) || [wanted.get(url)])[0]));
+  }
+};
+const focused = () => {
+  const button = root.contains(document.activeElement) && document.activeElement;
+  return button && { url: button.dataset.url, label: button.dataset.label, do: button.dataset.do };
+};
+const refocus = (had) => {
+  if (!had) return;
+  const [key, value] = Object.entries(had).find(([, value]) => value !== undefined) || [];
+  const button = [...root.querySelectorAll('button')].find((button) => key && button.dataset[key] === value);
+  (button && !button.disabled ? button : root.querySelector('[aria-expanded=true]'))?.focus({ preventScroll: true });
+};
+
+const draw = () => {
+  const view = props.value;
+  if (!view || !view.classes.length) {
+    root.replaceChildren();
+    drawn = '';
+    return;
+  }
+  if (view.answer.page === page) {
+    for (const [url, [, number]] of pending) if (number <= view.answer.number) pending.delete(url);
+  }
+  const what = JSON.stringify([
+    view.workspace, view.open, view.page, view.pages, view.blur, view.classes.map((item) => item.label),
+    view.rows.map((row) => [row.url, row.shown]),
+  ]);
+  if (what !== drawn) {
+    const had = focused();
+    if (JSON.parse(drawn || '[""]')[0] !== view.workspace) pending.clear();
+    root.replaceChildren(...view.classes.map((item) => group(view, item)));
+    drawn = what;
+    refocus(had);
+  }
+  counts(view);
+  marks(view);
+};
+
+const mark = (buttons, wanted, all) => {
+  sent += 1;
+  for (const button of buttons) {
+    pending.set(button.dataset.url, [wanted, sent]);
+    button.setAttribute('aria-pressed', String(wanted));
+  }
+  const { workspace, open } = props.value;
+  const urls = all ? [] : buttons.map((button) => button.dataset.url);
+  trigger('mark', { workspace, label: open, urls, all, wanted, page, number: sent });
+};
+const go = (label, number) => trigger('look', { workspace: props.value.workspace, label, page: number });
+
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (!button || button.disabled) return;
+  const view = props.value;
+  const tiles = [...root.querySelectorAll('.tile')];
+  if (button.dataset.label !== undefined) go(button.dataset.label === view.open ? '' : button.dataset.label, 0);
+  else if (view.blur && button.dataset.url && event.pointerType === 'touch' && !button.classList.contains('seen')) button.classList.add('seen');
+  else if (button.dataset.url) mark([button], button.getAttribute('aria-pressed') !== 'true', false);
+  else if (button.dataset.do === 'all' || button.dataset.do === 'none') mark(tiles, button.dataset.do === 'all', true);
+  else if (button.dataset.do) go(view.open, view.page + (button.dataset.do === 'on' ? 1 : -1));
+});
+element.addEventListener('keydown', (event) => {
+  const here = event.target.closest('.tile');
+  if (!here) return;
+  const tiles = [...root.querySelectorAll('.tile')];
+  const columns = tiles.filter((button) => button.offsetTop === tiles[0].offsetTop).length;
+  const at = tiles.indexOf(here);
+  const to = {
+    ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns,
+    Home: 0, End: tiles.length - 1,
+  }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  if (!tiles[to]) return;
+  here.tabIndex = -1;
+  tiles[to].tabIndex = 0;
+  tiles[to].focus();
+});
+watch('value', draw);
+draw();
