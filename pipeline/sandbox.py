@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -38,8 +40,42 @@ class Limits:
     memory_bytes: int = 2 << 30
 
 
+@dataclass
+class _Order(Generic[Item]):
+    """One item that is to be worked on; ``tried``: its process ended once already."""
+
+    item: Item
+    tried: bool = False
+
+
+class _Line(Generic[Item]):
+    """The orders that nobody works on; reads one item ahead, to know whether there are more."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = iter(items)
+        self._ready: deque[_Order[Item]] = deque()
+        self._read()
+
+    def __bool__(self) -> bool:
+        return bool(self._ready)
+
+    def _read(self) -> None:
+        self._ready.extend(_Order(item) for item in islice(self._items, 1))
+
+    def take(self) -> _Order[Item]:
+        """The first of them."""
+        order = self._ready.popleft()
+        if not self._ready:
+            self._read()
+        return order
+
+    def back(self, orders: Sequence[_Order[Item]]) -> None:
+        """Put orders first in the line again."""
+        self._ready.extendleft(reversed(orders))
+
+
 class _Worker(Generic[Item]):
-    """A process that answers one item at a time."""
+    """A process that answers items one after the other; ``orders`` are those it was given and has not answered."""
 
     def __init__(self, function: Callable[[Item], Any], limits: Limits) -> None:
         context = multiprocessing.get_context("spawn")
@@ -47,18 +83,22 @@ class _Worker(Generic[Item]):
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, function, limits), daemon=True)
         self.process.start()
         theirs.close()
-        self.item: Item | None = None
+        self.orders: deque[_Order[Item]] = deque()
         self.ready = False
         self.deadline = time.monotonic() + START_SECONDS
 
-    def give(self, item: Item, limits: Limits) -> bool:
-        """Whether it took the item; False where its process has ended since its last answer."""
-        self.deadline = time.monotonic() + limits.seconds
-        try:
-            self.connection.send(item)
-        except ConnectionError:
-            return False
-        self.item = item
+    def fill(self, line: _Line[Item], ahead: int, limits: Limits) -> bool:
+        """Give it orders until it has ``ahead``; False where its process has ended and there is nothing to wait for."""
+        while line and len(self.orders) < ahead:
+            order = line.take()
+            if not self.orders:
+                self.deadline = time.monotonic() + limits.seconds
+            try:
+                self.connection.send(order.item)
+            except ConnectionError:
+                line.back([order])
+                return bool(self.orders)
+            self.orders.append(order)
         return True
 
     def end(self) -> None:
@@ -73,42 +113,35 @@ def map_in_workers(
     lost: Callable[[Item, str], Answer],
     workers: int = 0,
     limits: Limits | None = None,
+    ahead: int = 1,
 ) -> Iterator[tuple[Item, Answer]]:
     """(item, function(item)) for every item, in the order of completion, computed in ``workers`` processes (0 = cores).
 
-    An item that kills its process, takes longer than the limit or makes the function raise is answered by
-    ``lost(item, why)``; the others go on. Raises PipelineError where no process can be started, or where the function
-    raises one or an OSError: a full disk is not the item's fault.
+    An item that takes longer than the limit, makes the function raise or ends its process (twice: once may be somebody
+    else's fault) is answered by ``lost(item, why)``; the others go on. A process has up to ``ahead`` items before it,
+    so that it need not wait for the next one; with more than one, items and answers are to be small (some kB). Raises
+    PipelineError where no process can be started, or where the function raises one or an OSError: a full disk is not
+    the item's fault.
     """
     limits = limits or Limits()
-    waiting = iter(items)
+    line = _Line(items)
     crew: list[_Worker[Item]] = []
-    upcoming = next(waiting, None)
     try:
-        while upcoming is not None or any(worker.item is not None for worker in crew):
-            while upcoming is not None and len(crew) < (workers or os.cpu_count() or 1):
+        while line or any(worker.orders for worker in crew):
+            while line and len(crew) < (workers or os.cpu_count() or 1):
                 crew.append(_Worker(function, limits))
                 if all(not worker.ready for worker in crew):
                     break  # see one process come up before starting the rest
             for worker in _heard_from(crew):
                 message, why = _receive(worker, limits)
-                gone = bool(why)
-                if gone and worker.item is None:
-                    raise PipelineError(
-                        f"The worker processes that open pictures cannot be started: {why}. In a script of your "
-                        'own, what starts them has to be under: if __name__ == "__main__":'
-                    )
-                if isinstance(message, _Raised):
-                    if message.everyone:
-                        raise PipelineError(message.what)
-                    why = f"it failed with {message.what}"
-                if worker.item is not None:
-                    item, worker.item = worker.item, None
-                    yield item, (lost(item, why) if why else message)
-                if not gone and upcoming is not None:
-                    gone = not worker.give(upcoming, limits)
-                    upcoming = upcoming if gone else next(waiting, None)
-                if gone:
+                if why:
+                    yield from _ended(worker, line, lost, why)
+                elif worker.orders:
+                    item = worker.orders.popleft().item
+                    worker.deadline = time.monotonic() + limits.seconds
+                    yield item, _accepted(item, message, lost)
+                worker.ready = worker.ready or not why
+                if why or not worker.fill(line, ahead, limits):
                     worker.end()
                     crew.remove(worker)
     finally:
@@ -116,9 +149,35 @@ def map_in_workers(
             worker.end()
 
 
+def _ended(
+    worker: _Worker[Item], line: _Line[Item], lost: Callable[[Item, str], Answer], why: str
+) -> Iterator[tuple[Item, Answer]]:
+    """What becomes of the orders of a process that ended or took too long: the first one is to blame, or was there."""
+    if not worker.orders:
+        raise PipelineError(
+            f"The worker processes that open pictures cannot be started: {why}. In a script of your own, what starts "
+            'them has to be under: if __name__ == "__main__":'
+        )
+    first = worker.orders.popleft()
+    line.back(list(worker.orders))
+    worker.orders.clear()
+    if first.tried or worker.process.is_alive():
+        yield first.item, lost(first.item, why)
+    else:
+        line.back([_Order(first.item, tried=True)])
+
+
+def _accepted(item: Item, message: Any, lost: Callable[[Item, str], Answer]) -> Any:
+    if not isinstance(message, _Raised):
+        return message
+    if message.everyone:
+        raise PipelineError(message.what)
+    return lost(item, f"it failed with {message.what}")
+
+
 def _heard_from(crew: list[_Worker[Item]]) -> list[_Worker[Item]]:
     """The workers that said something, died or ran out of time."""
-    busy = [worker for worker in crew if worker.item is not None or not worker.ready]
+    busy = [worker for worker in crew if worker.orders or not worker.ready]
     if not busy:
         return []
     patience = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
@@ -136,7 +195,6 @@ def _receive(worker: _Worker[Item], limits: Limits) -> tuple[Any, str]:
     except (EOFError, ConnectionError):
         worker.process.join()
         return None, f"its process ended (exit code {worker.process.exitcode})"
-    worker.ready = True
     return message, ""
 
 

@@ -44,6 +44,8 @@ def obey(order: str) -> str:
             return lambda: None  # type: ignore[return-value]
         case "pid":
             return str(os.getpid())
+        case "wait":
+            time.sleep(0.05)
         case "memory":
             return str(len(bytearray(200 << 20)))
     return f"did {order}"
@@ -72,7 +74,8 @@ def test_every_item_is_answered_once() -> None:
     assert left_running() == []
 
 
-def test_trouble_costs_one_item_only_whatever_it_is() -> None:
+@pytest.mark.parametrize("ahead", [1, 5])
+def test_trouble_costs_one_item_only_whatever_it_is(ahead: int) -> None:
     trouble = {
         "kill": "its process ended (exit code -9)",
         "exit": "its process ended (exit code 3)",
@@ -84,12 +87,23 @@ def test_trouble_costs_one_item_only_whatever_it_is() -> None:
     }
     orders = [order for word in trouble for order in (f"work before {word}", word)] + ["memory", "work at the end"]
     began = time.monotonic()
-    answers = dict(map_in_workers(obey, orders, lost, 2, LIMITS))
+    answers = dict(map_in_workers(obey, orders, lost, 2, LIMITS, ahead))
     assert time.monotonic() - began < 60
     assert set(answers) == set(orders)
     assert {word: answers[word] for word in trouble} == {word: f"lost {word}: {why}" for word, why in trouble.items()}
     assert answers["memory"] == str(200 << 20)
     assert all(answers[order] == f"did {order}" for order in orders if order.startswith("work"))
+    assert left_running() == []
+
+
+def test_a_process_killed_from_outside_costs_nothing() -> None:
+    orders = ["pid", *(f"wait {number}" for number in range(12))]
+    answers = map_in_workers(obey, orders, lost, 1, LIMITS, ahead=4)
+    first, worker = next(answers)
+    got = {first: "pid"} | dict([next(answers)])
+    os.kill(int(worker), signal.SIGKILL)
+    got |= dict(answers)
+    assert got == {"pid": "pid"} | {order: f"did {order}" for order in orders[1:]}
     assert left_running() == []
 
 
