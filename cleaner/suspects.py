@@ -28,7 +28,7 @@ def suspects(workspace: Workspace, run: Run) -> pd.DataFrame:
     back with DECIDED_BEFORE times its score. More columns: split, probability (of the label), suggested_probability,
     loss.
     """
-    journal = [decision for decision in workspace.store.decisions() if not decision.undone]
+    journal = [decision for decision in workspace.store.decisions() if decision.about_label]
     decided = {decision.image for decision in journal}
     seen = judged(workspace, run)
     rows = _scored(seen[seen["split"].isin(["train", "valid"])].reset_index(drop=True))

@@ -1,14 +1,13 @@
-"""Store rows -> batches: every picture decoded once into compact uint8 arrays, kept for the next training."""
+"""Store rows -> batches: the pixels that Verify put by, decoded now where it did not."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ from PIL import Image
 
 from pipeline.entries import SEVERAL
 from pipeline.errors import NotEnoughData, TrainingError
-from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
+from pipeline.pixel_cache import PixelCache, Pixels
+from pipeline.predict import Preprocessing, Unreadable, open_image
 from pipeline.stage import Progress, Stage
-from pipeline.workspace import Workspace, writing
+from pipeline.workspace import Workspace
 
-ROOM = 8 / 7
 MIN_TRAIN_PER_CLASS = 2
-Array = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class Dataset:
     rows: pd.DataFrame
     classes: tuple[str, ...]
     preprocessing: Preprocessing
-    exact: Array
-    squished: Array
+    exact: Pixels
+    squished: Pixels
     aspect: np.ndarray[Any, np.dtype[np.float32]]
 
     def positions(self, *splits: str) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -92,51 +90,51 @@ def _check_enough(rows: pd.DataFrame, classes: tuple[str, ...], train: Counter[s
 
 
 def load_dataset(workspace: Workspace, preprocessing: Preprocessing) -> Stage[Dataset]:
-    """Decode every usable picture, or take the arrays of the last training where nothing changed."""
+    """The pictures that can be trained on with their pixels from the training cache; what it lacks is decoded."""
     rows, classes = usable_rows(workspace)
-    key = hashlib.sha256(json.dumps([preprocessing.to_json(), list(rows["id"])]).encode()).hexdigest()[:16]
-    folder = workspace.cache / f"pixels-{key}"
-    if not folder.is_dir():
-        _drop_old(workspace.cache)
-        yield from _decode_all(workspace, rows, preprocessing, folder)
-    arrays = (np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("exact", "squished", "aspect"))
-    return Dataset(rows, classes, preprocessing, *arrays)
+    ids = [str(image) for image in rows["id"]]
+    cache = PixelCache.of(workspace.cache, preprocessing)
+    cache.drop_others()
+    cached = cache.rows(ids)
+    if missing := [number for number, image in enumerate(ids) if image not in cached.places]:
+        yield from _decode(workspace, rows.iloc[missing], cache)
+        cached = cache.rows(ids)
+    exact, squished, aspect = (cached.column(name, ids) for name in ("exact", "squished", "aspect"))
+    return Dataset(rows, classes, preprocessing, exact, squished, np.asarray(aspect))
 
 
-def _drop_old(cache: Path) -> None:
-    for folder in cache.glob("pixels-*"):
-        for file in folder.iterdir():
-            file.unlink(missing_ok=True)
-        folder.rmdir()
-
-
-def _decode_all(workspace: Workspace, rows: pd.DataFrame, preprocessing: Preprocessing, folder: Path) -> Stage[None]:
-    height, width = preprocessing.size
-    side = round(max(height, width) * ROOM)
+def _decode(workspace: Workspace, rows: pd.DataFrame, cache: PixelCache) -> Stage[None]:
     files = [workspace.image_file(str(file)) for file in rows["file"]]
-    with writing(folder, durable=False) as part, ThreadPoolExecutor(os.cpu_count()) as threads:
-        part.mkdir()
-        new = np.lib.format.open_memmap  # type: ignore[no-untyped-call, unused-ignore]
-        exact = new(part / "exact.npy", "w+", np.uint8, (len(files), height, width, 3))
-        squished = new(part / "squished.npy", "w+", np.uint8, (len(files), side, side, 3))
-        aspect = new(part / "aspect.npy", "w+", np.float32, (len(files),))
-        for done, decoded in enumerate(threads.map(lambda file: _decode(file, preprocessing, side), files)):
-            exact[done], squished[done], aspect[done] = decoded
-            yield Progress(done + 1, len(files), "Decoding pictures", {"phase": "decode"})
-        for array in (exact, squished, aspect):
-            array.flush()
-
-
-def _decode(file: Path, preprocessing: Preprocessing, side: int) -> tuple[Array, Array, float]:
+    pictures = zip(rows["id"], _opened(files), strict=True)
     try:
-        image = open_image(file)
+        for done, (image_id, image) in enumerate(pictures, 1):
+            cache.add(str(image_id), image)
+            yield Progress(done, len(files), "Decoding pictures", {"phase": "decode"})
+    finally:
+        cache.close()
+
+
+def _opened(files: Sequence[Path]) -> Iterator[Image.Image]:
+    """The pictures in order, decoded by threads, a few ahead."""
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as threads:
+        upcoming: deque[Future[Image.Image]] = deque()
+        left = iter(files)
+        while True:
+            upcoming.extend(threads.submit(_open, file) for file in islice(left, 2 * cores - len(upcoming)))
+            if not upcoming:
+                return
+            yield upcoming.popleft().result()
+
+
+def _open(file: Path) -> Image.Image:
+    try:
+        return open_image(file)
     except (OSError, Unreadable) as error:
         raise TrainingError(
             f"The picture {file} cannot be opened any more ({error}). Put the file back, or remove the picture: "
             f"python cli.py decide WORKSPACE --id {file.stem} --remove."
         ) from error
-    squished = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
-    return pixels(image, preprocessing), squished, image.width / image.height
 
 
 def batches(positions: np.ndarray[Any, np.dtype[np.int64]], size: int) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:

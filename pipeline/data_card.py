@@ -14,10 +14,11 @@ import pandas as pd
 
 from pipeline.addresses import host
 from pipeline.cells import write_cells
+from pipeline.database import now
 from pipeline.errors import WorkspaceError
 from pipeline.markdown import plain, table
 from pipeline.outcomes import outcomes
-from pipeline.store import SPLITS, now
+from pipeline.store import SPLITS
 from pipeline.workspace import Workspace, writing
 
 CARD = "data_card.md"

@@ -10,6 +10,7 @@
     ├── NetworkError         a service cannot be reached or refused
     │   └── BlockedAddress   the address rule forbids this URL
     ├── NotEnoughData        too few images or classes for the step
+    ├── TooManyBroken        so many images cannot be used that something else must be wrong
     ├── BackboneError        a backbone is unknown or its weights cannot be had
     ├── TrainingError        training cannot go on
     ├── RunError             no such run, or its files were changed
@@ -59,6 +60,10 @@ class BlockedAddress(NetworkError):
 
 class NotEnoughData(PipelineError):
     """There are too few images or classes for this step."""
+
+
+class TooManyBroken(PipelineError):
+    """So many images cannot be used that something else is probably wrong; it is up to the person to go on."""
 
 
 class BackboneError(PipelineError):

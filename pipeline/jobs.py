@@ -25,9 +25,9 @@ from typing import Any, get_type_hints
 
 import psutil
 
+from pipeline.database import now
 from pipeline.errors import Cancelled, JobError, PipelineError
 from pipeline.stage import Progress, Stage, run
-from pipeline.store import now
 from pipeline.workspace import Workspace, writing
 
 GRACE_SECONDS = 20.0

@@ -50,4 +50,10 @@ MIGRATIONS: Mapping[str, str] = {
         UPDATE sources SET licence = 'MIT' WHERE licence IS NULL AND provider IN ('starter', 'starter-messy')
     """,
     "0003_quality": "ALTER TABLE images ADD COLUMN quality TEXT",
+    "0004_given_splits_and_ignored_problems": """
+        ALTER TABLE sources ADD COLUMN given_split TEXT;
+        CREATE TABLE ignored (
+            kind TEXT NOT NULL, image_id TEXT NOT NULL REFERENCES images (id), at TEXT NOT NULL,
+            PRIMARY KEY (kind, image_id)) WITHOUT ROWID
+    """,
 }

@@ -80,3 +80,8 @@ class Decision:
     after: State
     at: str
     undone: bool = field(default=False)
+
+    @property
+    def about_label(self) -> bool:
+        """Whether it stands and says what the image shows; an image set aside or restored is not judged by that."""
+        return not self.undone and self.action not in ("set_aside", "restore")

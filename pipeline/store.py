@@ -1,24 +1,19 @@
-"""The SQLite store: images, labels, sources and the journal of decisions; named migrations."""
+"""The SQLite store: images, labels, sources, candidates and the journal of decisions."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from pipeline.database import Database, now
 from pipeline.errors import StaleDecision, StoreError
-from pipeline.migrations import MIGRATIONS
 from pipeline.records import Decision, NewImage, State, Verdict
 
-BUSY_SECONDS = 30.0
 SPLITS = ("train", "valid", "test")
 STATUSES = ("new", "ok", "set_aside", "removed")
 
@@ -42,9 +37,9 @@ WITHOUT_LABEL = """
 """
 ADD_SOURCE = """
     INSERT OR IGNORE INTO sources (image_id, provider, name, page_url, licence, claimed_label, at, query, title,
-                                   creator, licence_url, original_sha256, original_bytes)
+                                   creator, licence_url, original_sha256, original_bytes, given_split)
     VALUES (:id, :provider, :name, :page_url, :licence, :label, :at, :query, :title,
-            :creator, :licence_url, :original_sha256, :original_bytes)
+            :creator, :licence_url, :original_sha256, :original_bytes, :split)
 """
 CANDIDATE_COLUMNS = (
     "url", "label", "provider", "page_url", "licence", "query", "title", "width", "height", "thumbnail", "creator",
@@ -52,52 +47,8 @@ CANDIDATE_COLUMNS = (
 )  # fmt: skip
 
 
-class Store:
+class Store(Database):
     """One row per image, plus the journal. Every method is one transaction; processes and threads may share it."""
-
-    def __init__(self, database: Path) -> None:
-        self.database = database
-
-    # --- connections and migrations ---------------------------------------------------------------------------
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None)
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.database} cannot be opened: {error}.") from error
-        try:
-            connection.row_factory = sqlite3.Row
-            yield connection
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.database} refused: {error}.") from error
-        finally:
-            connection.close()  # an open transaction is rolled back
-
-    @contextmanager
-    def _transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._connection() as connection:
-            connection.executescript("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
-            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            yield connection
-            connection.execute("COMMIT")
-
-    def migrate(self) -> None:
-        """Bring the tables up to date; each named migration runs once, in order, all in one transaction."""
-        with self._connection() as db:
-            _use_wal(db)
-        with self._transaction() as db:
-            db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
-            done = {row["name"] for row in db.execute("SELECT name FROM migrations")}
-            if unknown := done - MIGRATIONS.keys():
-                raise StoreError(
-                    f"{self.database} was written by a newer Winnow ({min(unknown)}). Update Winnow to open it."
-                )
-            for name, script in MIGRATIONS.items():
-                if name not in done:
-                    for statement in script.split(";"):
-                        db.execute(statement)
-                    db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
 
     # --- images ------------------------------------------------------------------------------------------------
 
@@ -107,11 +58,19 @@ class Store:
         _name, _page, _licence). ``status`` keeps only one of new, ok, set_aside, removed.
         """
         query, values = (IMAGES_QUERY + " WHERE i.status = ?", [status]) if status else (IMAGES_QUERY, [])
-        return self._frame(query + " ORDER BY i.rowid", values)
+        return self.frame(query + " ORDER BY i.rowid", values)
+
+    def unchecked(self) -> list[tuple[str, str]]:
+        """(id, file) of the images that verify has to look at, oldest first: new ones, and those that an earlier
+        version checked without measuring them.
+        """
+        waiting = "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND quality IS NULL)"
+        with self.transaction(write=False) as db:
+            return [(row["id"], row["file"]) for row in db.execute(waiting + " ORDER BY rowid")]
 
     def image(self, image_id: str) -> Mapping[str, Any]:
         """The row of one image. Raises StoreError where there is none."""
-        rows = self._frame(IMAGES_QUERY + " WHERE i.id = ?", [image_id]).to_dict("records")
+        rows = self.frame(IMAGES_QUERY + " WHERE i.id = ?", [image_id]).to_dict("records")
         if not rows:
             raise StoreError(f"There is no image {image_id} in this workspace.")
         return {str(key): value for key, value in rows[0].items()}
@@ -123,7 +82,7 @@ class Store:
         image has none and nothing was decided about it.
         """
         rows = [{**asdict(image), "at": now()} for image in images]
-        with self._transaction() as db:
+        with self.transaction() as db:
             added = db.executemany(ADD_IMAGE, rows).rowcount
             _label_where_none(db, {row["id"]: row["label"] for row in reversed(rows) if row["label"]})
             db.executemany(ADD_SOURCE, rows)
@@ -131,20 +90,20 @@ class Store:
 
     def sources(self) -> pd.DataFrame:
         """Every place an image came from: image_id, provider, name (file or URL), page_url, licence, claimed_label,
-        at, query, title, creator, licence_url, original_sha256, original_bytes.
+        at, query, title, creator, licence_url, original_sha256, original_bytes, given_split.
         """
-        return self._frame("SELECT * FROM sources ORDER BY rowid")
+        return self.frame("SELECT * FROM sources ORDER BY rowid")
 
     def fingerprints(self) -> pd.DataFrame:
         """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes), tiny (3,072 bytes) of the images that decode.
 
         Removed ones too: they may come back, and then have to be where their duplicates are.
         """
-        return self._frame("SELECT id, pixels, phash, tiny FROM images WHERE pixels IS NOT NULL ORDER BY id")
+        return self.frame("SELECT id, pixels, phash, tiny FROM images WHERE pixels IS NOT NULL ORDER BY id")
 
     def record_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write what verify found. Only images still 'new' change status: a person's decision is never undone."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE images SET status = CASE status WHEN 'new' THEN :status ELSE status END, verdict = :verdict,"
                 " reason = :reason, width = :width, height = :height, format = :format, pixels = :pixels,"
@@ -154,7 +113,7 @@ class Store:
 
     def set_groups(self, groups: Mapping[str, str]) -> None:
         """Write the duplicate group of images (id -> group)."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE images SET duplicate_group = ? WHERE id = ?",
                 [(group, image) for image, group in groups.items()],
@@ -162,7 +121,7 @@ class Store:
 
     def set_splits(self, splits: Mapping[str, str]) -> None:
         """Write the split of images that have none (id -> split). A split that is written down never moves."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE images SET split = ? WHERE id = ? AND split IS NULL",
                 [(split, image) for image, split in splits.items()],
@@ -170,7 +129,7 @@ class Store:
 
     def set_given_splits(self, splits: Mapping[str, str]) -> None:
         """Write the split that the source of images asked for (id -> split), where none was asked for before."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE images SET given_split = ? WHERE id = ? AND given_split IS NULL",
                 [(split, image) for image, split in splits.items()],
@@ -186,25 +145,29 @@ class Store:
         ``expected`` is the state the person saw; if the image is in another by now, StaleDecision is raised and
         nothing changes.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             before = _state(db, image_id)
             if expected is not None and before != expected:
                 raise StaleDecision(
                     "This image was changed meanwhile (in another tab, or by somebody else): it is now "
                     f"{_in_words(before)}. Look again and decide anew."
                 )
-            after = change(before)
-            _write_state(db, image_id, after)
-            at = now()
-            cursor = db.execute(
-                "INSERT INTO decisions (image, action, before, after, at) VALUES (?, ?, ?, ?, ?)",
-                (image_id, action, before.to_json(), after.to_json(), at),
-            )
-            return Decision(int(cursor.lastrowid or 0), image_id, action, before, after, at)
+            return _journal(db, image_id, action, before, change(before))
+
+    def decide_all(self, image_ids: Iterable[str], action: str, change: Callable[[State], State]) -> list[Decision]:
+        """Change many images and journal each of them, all in one transaction.
+
+        Images that ``change`` leaves as they are, are not journalled. Raises StoreError for an unknown image, and then
+        nothing changes.
+        """
+        with self.transaction() as db:
+            states = {image_id: _state(db, image_id) for image_id in image_ids}
+            changed = ((image_id, before, change(before)) for image_id, before in states.items())
+            return [_journal(db, image_id, action, was, now_) for image_id, was, now_ in changed if was != now_]
 
     def undo(self, count: int = 1) -> list[Decision]:
         """Take back the last ``count`` decisions that are not undone yet, newest first; returns them."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             newest = "SELECT * FROM decisions WHERE undone = 0 ORDER BY id DESC LIMIT ?"
             rows = db.execute(newest, (max(count, 0),)).fetchall()  # SQLite takes a negative limit for none
             undone = [_decision(row) for row in rows]
@@ -215,20 +178,42 @@ class Store:
 
     def decisions(self) -> list[Decision]:
         """The whole journal, oldest first, undone ones included."""
-        with self._transaction(write=False) as db:
+        with self.transaction(write=False) as db:
             return [_decision(row) for row in db.execute("SELECT * FROM decisions ORDER BY id")]
 
     def state(self, image_id: str) -> State:
         """What a decision could change about an image, as it is now."""
-        with self._transaction(write=False) as db:
+        with self.transaction(write=False) as db:
             return _state(db, image_id)
+
+    # --- problems that a person finds to be none ----------------------------------------------------------------
+
+    def ignore(self, kind: str, image_ids: Iterable[str]) -> None:
+        """Note that these images have no problem of this ``kind``, whatever verify says."""
+        at = now()
+        with self.transaction() as db:
+            rows = [(kind, image_id, at) for image_id in image_ids]
+            db.executemany("INSERT OR IGNORE INTO ignored (kind, image_id, at) VALUES (?, ?, ?)", rows)
+
+    def notice(self, kind: str) -> None:
+        """Forget what was ignored of this ``kind``."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM ignored WHERE kind = ?", (kind,))
+
+    def ignored(self) -> dict[str, set[str]]:
+        """kind of problem -> the images for which it is ignored."""
+        found: dict[str, set[str]] = {}
+        with self.transaction(write=False) as db:
+            for row in db.execute("SELECT kind, image_id FROM ignored"):
+                found.setdefault(row["kind"], set()).add(row["image_id"])
+        return found
 
     # --- candidates --------------------------------------------------------------------------------------------
 
     def add_candidates(self, candidates: Iterable[Mapping[str, Any]]) -> int:
         """Put candidates (their columns: CANDIDATE_COLUMNS) on record; returns how many (url, label) pairs were new."""
         columns = CANDIDATE_COLUMNS
-        with self._transaction() as db:
+        with self.transaction() as db:
             before = db.total_changes
             db.executemany(
                 f"INSERT OR IGNORE INTO candidates ({', '.join(columns)}, added_at) VALUES ({'?, ' * len(columns)}?)",
@@ -241,11 +226,11 @@ class Store:
         it is to be asked for ``again``.
         """
         where, values = (" WHERE status = ?", [status]) if status else ("", [])
-        return self._frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
+        return self.frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
 
     def record_downloads(self, results: Sequence[Mapping[str, Any]]) -> None:
         """Write how the downloads of candidates ended: url, label, status, code, reason, sha256, again of each."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE candidates SET status = :status, code = :code, reason = :reason, sha256 = :sha256,"
                 " again = :again WHERE url = :url AND label = :label",
@@ -256,38 +241,14 @@ class Store:
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A small JSON value kept with the workspace (the seed of its splits, say)."""
-        with self._transaction(write=False) as db:
+        with self.transaction(write=False) as db:
             row = db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         return default if row is None else json.loads(row["value"])
 
     def set_fact(self, key: str, value: Any) -> None:
         """Write a small JSON value, in place of the one before."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
-
-    def _frame(self, query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
-        with self._transaction(write=False) as db:
-            cursor = db.execute(query, values)
-            columns = [column[0] for column in cursor.description]
-            return pd.DataFrame([tuple(row) for row in cursor], columns=columns, dtype=object)
-
-
-def now() -> str:
-    """The time in UTC, to the microsecond, as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Several processes read while one writes. SQLite itself does not wait when two ask for this at once."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def _label_where_none(db: sqlite3.Connection, labels: Mapping[str, str]) -> None:
@@ -311,6 +272,17 @@ def _write_state(db: sqlite3.Connection, image_id: str, state: State) -> None:
     db.execute("UPDATE images SET status = ?, reason = ? WHERE id = ?", (state.status, state.reason, image_id))
     db.execute("DELETE FROM labels WHERE image_id = ?", (image_id,))
     db.executemany("INSERT INTO labels VALUES (?, ?)", [(image_id, label) for label in state.labels])
+
+
+def _journal(db: sqlite3.Connection, image_id: str, action: str, before: State, after: State) -> Decision:
+    """Write the new state of an image, and that it was decided."""
+    _write_state(db, image_id, after)
+    at = now()
+    cursor = db.execute(
+        "INSERT INTO decisions (image, action, before, after, at) VALUES (?, ?, ?, ?, ?)",
+        (image_id, action, before.to_json(), after.to_json(), at),
+    )
+    return Decision(int(cursor.lastrowid or 0), image_id, action, before, after, at)
 
 
 def _decision(row: sqlite3.Row) -> Decision:

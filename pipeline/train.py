@@ -20,6 +20,7 @@ from timm.optim import create_optimizer_v2
 from pipeline import backbones
 from pipeline.augment import PRESETS, augment
 from pipeline.data import Dataset, batches, load_dataset
+from pipeline.database import now
 from pipeline.errors import TrainingError, UsageError
 from pipeline.evaluate import baseline_error_rate, error_rate, loss_and_error, outputs, predictions_table
 from pipeline.head import fit_head, out_of_fold
@@ -27,7 +28,6 @@ from pipeline.predict import Preprocessing, distances, forward, normalise
 from pipeline.runs import MANIFEST, PREDICTIONS, Run, new_run_id, write_model
 from pipeline.split import assign_splits
 from pipeline.stage import Progress, Stage, one_at_a_time
-from pipeline.store import now
 from pipeline.verify import verify
 from pipeline.workspace import Workspace, writing
 

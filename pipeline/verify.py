@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.duplicates import group_duplicates
 from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail, smaller
+from pipeline.pixel_cache import PixelCache
 from pipeline.quality import problems, quality
 from pipeline.records import Verdict
 from pipeline.sandbox import Limits, map_in_workers
@@ -19,6 +21,8 @@ from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
 
 BATCH_SECONDS = 1.0
+# Pictures that a worker process has before it.
+AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -77,31 +81,36 @@ def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Ve
 
 
 def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[int]:
-    images = workspace.store.images()
-    unmeasured = (images["status"] == "ok") & images["quality"].isna()  # checked by an earlier version
-    waiting = images[(images["status"] == "new") | unmeasured]
-    jobs = [
-        (str(row.id), workspace.image_file(str(row.file)), workspace.thumbnail(str(row.id)))
-        for row in waiting.itertuples()
-    ]
+    waiting = workspace.store.unchecked()
+    jobs = ((image, workspace.image_file(file), workspace.thumbnail(image)) for image, file in waiting)
+    examine_file = partial(_examine_file, cache=_cache(workspace, len(waiting)))
     limits = Limits(config.seconds, config.memory_mb << 20)
     batch: list[Verdict] = []
     written = time.monotonic()
-    yield Progress(0, len(jobs), "Checking pictures")
+    yield Progress(0, len(waiting), "Checking pictures")
     try:
-        for done, (_, verdict) in enumerate(map_in_workers(_examine_file, jobs, _lost, config.workers, limits), 1):
+        answers = map_in_workers(examine_file, jobs, _lost, config.workers, limits, AHEAD)
+        for done, (_, verdict) in enumerate(answers, 1):
             batch.append(verdict)
             if time.monotonic() - written > BATCH_SECONDS:
                 workspace.store.record_verdicts(batch)
                 batch, written = [], time.monotonic()
-            yield Progress(done, len(jobs), "Checking pictures")
+            yield Progress(done, len(waiting), "Checking pictures")
     finally:
         workspace.store.record_verdicts(batch)
-    return len(jobs)
+    return len(waiting)
 
 
-def _examine_file(job: tuple[str, Path, Path]) -> Verdict:
-    """Runs in a worker: one read, one decode; verdict, fingerprint, scores and thumbnail come from it."""
+def _cache(workspace: Workspace, pictures: int) -> PixelCache | None:
+    """The training cache, where there is room for so many more pictures."""
+    cache = PixelCache.in_use(workspace.cache)
+    return cache if cache.fits(pictures) else None
+
+
+def _examine_file(job: tuple[str, Path, Path], cache: PixelCache | None) -> Verdict:
+    """Runs in a worker: one read, one decode; verdict, thumbnail, fingerprint, scores and the row of the training cache
+    come from it.
+    """
     image_id, file, thumbnail = job
     try:
         data = file.read_bytes()
@@ -112,6 +121,8 @@ def _examine_file(job: tuple[str, Path, Path]) -> Verdict:
         return _verdict(image_id, checked)
     small = smaller(image)
     save_thumbnail(small, thumbnail)
+    if cache is not None:
+        cache.add(image_id, image)
     return _verdict(image_id, checked, fingerprint(image), quality(small).to_json())
 
 
@@ -141,7 +152,7 @@ def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Sta
     files = [str(file) for path in paths for file in _files(Path(path))]
     limits = Limits(config.seconds, config.memory_mb << 20)
     found: dict[str, Checked] = {}
-    for file, checked in map_in_workers(_check_file, dict.fromkeys(files), _lost_file, config.workers, limits):
+    for file, checked in map_in_workers(_check_file, dict.fromkeys(files), _lost_file, config.workers, limits, AHEAD):
         found[file] = checked
         yield Progress(len(found), len(files), "Checking files")
     return [(file, found[file]) for file in files]
@@ -206,7 +217,7 @@ def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[st
 
     What the sources called an image counts too (the same file in two class folders), until a person decided about it.
     """
-    decided = {decision.image for decision in workspace.store.decisions() if not decision.undone}
+    decided = {decision.image for decision in workspace.store.decisions() if decision.about_label}
     labels = zip(ok["id"], ok["label"], strict=True)
     claims: dict[str, set[str]] = {str(image): {str(label)} if label else set() for image, label in labels}
     for image, label in workspace.store.sources()[["image_id", "claimed_label"]].itertuples(index=False):

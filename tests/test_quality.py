@@ -91,7 +91,7 @@ def test_verify_tells_the_problems_and_measures_what_an_earlier_version_did_not(
     (dark,) = found.problems["dark"]
     by_id = {row["id"]: row for row in image_rows(workspace)}
     assert by_id[dark]["source"]["name"] == "03.png" and by_id[dark]["quality"]["dark_end"] < 0.25
-    with workspace.store._transaction() as db:
+    with workspace.store.transaction() as db:
         db.execute("UPDATE images SET quality = NULL")
     again = run(verify(workspace, VerifyConfig(workers=1)))
     assert again.problems == found.problems and again.new == 12

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from pipeline.database import now
 from pipeline.evaluate import error_rate
 from pipeline.images import save_thumbnail
 from pipeline.runs import MANIFEST, PREDICTIONS, Run
-from pipeline.store import NewImage, Verdict, now
+from pipeline.store import NewImage, Verdict
 from pipeline.train import TrainConfig
 from pipeline.workspace import Workspace, writing
 
