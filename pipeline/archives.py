@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
 from pipeline.entries import MAX_ENTRIES, File, Refused, shown
 from pipeline.errors import SourceError
@@ -17,6 +17,8 @@ from pipeline.errors import SourceError
 MAX_ARCHIVE_BYTES = 10 << 30
 MAX_RATIO = 200
 RATIO_FROM_BYTES = 10 << 20
+MAX_NAME_BYTES = 1 << 20
+NAMES_OF_TAR = (b"L", b"K", b"x", b"g", b"X")  # long names and links of GNU, headers of pax
 NOISE = ("__macosx", "thumbs.db", "desktop.ini")
 TarMode: TypeAlias = Literal["r:", "r:gz", "r:bz2", "r:xz"]
 
@@ -87,8 +89,17 @@ def _zip(source: Path) -> Iterator[File | Refused]:
             yield File(path, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
 
 
+class _Member(tarfile.TarInfo):
+    """A record of a tar archive. Those that hold long names are read whole into memory, however long they are."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.type in NAMES_OF_TAR and self.size > MAX_NAME_BYTES:
+            raise tarfile.ReadError(f"a name of {self.size:,} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
 def _tar(source: Path, mode: TarMode) -> Iterator[File | Refused]:
-    archive = tarfile.open(source, mode)  # noqa: SIM115 - entries are opened later, one by one
+    archive = tarfile.open(source, mode, tarinfo=_Member)  # noqa: SIM115 - entries are opened later, one by one
     members, size = [], 0
     try:
         for member in archive:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +62,18 @@ def write_card(workspace: Workspace, folder: Path | None = None) -> list[Path]:
             "The pictures are kept; free some space or look at the folder's permissions, then write it again."
         ) from error
     return [card, rows]
+
+
+@contextmanager
+def card_afterwards(workspace: Workspace) -> Iterator[None]:
+    """Write the card when the block has ended, also where it was stopped or failed; then its own error counts."""
+    try:
+        yield
+    except BaseException:
+        with suppress(WorkspaceError):
+            write_card(workspace)
+        raise
+    write_card(workspace)
 
 
 def attributions(workspace: Workspace, files: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.addresses import host
 from pipeline.arrivals import Arrival, Arrivals, Plan, arriving
 from pipeline.checkers import Kept
-from pipeline.data_card import write_card
+from pipeline.data_card import card_afterwards
 from pipeline.entries import Labelling, Link, Note, Refused
 from pipeline.errors import UsageError
 from pipeline.fetch import Client, Fetch, FetchLimits
@@ -93,9 +93,9 @@ def download(
 ) -> Stage[Downloaded]:
     """Fetch the candidates that are new, or that failed for a reason that may have passed, and store them as images.
 
-    What came before a cancel or a crash stays; another run asks only for what is missing. At the end the data card is
-    written anew. ``fetch`` is the network client: URL -> bytes, or ``NotFetched``. Raises SourceError for a file of
-    URLs that cannot be read.
+    What came before a cancel or a crash stays; another run asks only for what is missing. In the end, also at
+    a cancel, the data card is written anew. ``fetch`` is the network client: URL -> bytes, or ``NotFetched``. Raises
+    SourceError for a file of URLs that cannot be read.
     """
     config = config or DownloadConfig()
     workspace.sweep()
@@ -108,14 +108,14 @@ def download(
         return ledger.summary()
     arrivals: Arrivals = queue.SimpleQueue()
     plan = Plan(config.connections, max(config.per_host, OWN_CONNECTIONS), config.max_side)
-    try:
-        with arriving(arrivals, workspace, ledger.by_host(), fetch or _client(config), plan):
-            while ledger.open:
-                ledger.record(_next(arrivals))
-                yield ledger.progress()
-    finally:
-        ledger.record(_left(arrivals))
-    write_card(workspace)
+    with card_afterwards(workspace):
+        try:
+            with arriving(arrivals, workspace, ledger.by_host(), fetch or _client(config), plan):
+                while ledger.open:
+                    ledger.record(_next(arrivals))
+                    yield ledger.progress()
+        finally:
+            ledger.record(_left(arrivals))
     return ledger.summary()
 
 

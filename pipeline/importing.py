@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.data_card import write_card
+from pipeline.data_card import card_afterwards
 from pipeline.download import DownloadConfig, download
 from pipeline.entries import (
     MAX_IMAGE_BYTES,
@@ -107,8 +107,8 @@ def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyM
     """Copy the pictures of a source into the workspace. The source is never changed.
 
     What was copied before a cancel or a crash stays; importing again adds only what is missing, and gives labels to
-    images that had none. At the end the data card is written anew. ``ready_made`` says where the archives of
-    ready-made sets come from.
+    images that had none. In the end, also at a cancel, the data card is written anew. ``ready_made`` says where the
+    archives of ready-made sets come from.
     """
     if config.label is not None:
         clean_label(config.label)
@@ -129,11 +129,12 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     notes = tuple(note.text for note in found if isinstance(note, Note))
     if not files and not links and not failed:
         raise SourceError(" ".join((f"There are no pictures in {config.source}.", *notes)))
-    added, duplicates = yield from _copy_all(workspace, files, source, failed)
-    if links:
-        fetched, known = yield from _download(workspace, links, config.allow_hosts, failed)
-        added, duplicates = added + fetched, duplicates + known
-    write_card(workspace)
+    _check_room(workspace, files, source)
+    with card_afterwards(workspace):
+        added, duplicates = yield from _copy_all(workspace, files, source, failed)
+        if links:
+            fetched, known = yield from _download(workspace, links, config.allow_hosts, failed)
+            added, duplicates = added + fetched, duplicates + known
     return Imported(added, duplicates, tuple(failed), class_counts(workspace), notes)
 
 
@@ -196,6 +197,17 @@ def _refuse_own_folder(workspace: Workspace, path: Path) -> None:
     ):
         raise WorkspaceError(
             f"{path} contains the workspace itself (or is all of a disk). Choose the folder of your pictures."
+        )
+
+
+def _check_room(workspace: Workspace, files: list[Entry], source: _Source) -> None:
+    """Raises SourceError where the disk has no room for the pictures; an archive may take half of what is free."""
+    needed = sum(entry.size for entry in files if entry.size <= MAX_IMAGE_BYTES)
+    free = shutil.disk_usage(workspace.root).free
+    if needed > (free if source.path.is_dir() else free // 2):
+        raise SourceError(
+            f"The pictures of {source.path.name} need {needed / (1 << 20):,.0f} MiB, and the disk of the workspace has "
+            f"{free / (1 << 20):,.0f} MiB free. Free some space, or keep the workspace on another disk."
         )
 
 

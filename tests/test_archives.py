@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import stat
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -132,6 +134,21 @@ def test_a_tar_archive_that_breaks_off_gives_what_came_before_and_says_so(tmp_pa
     source.write_bytes(source.read_bytes()[: 512 * 2 * 20 + 512 + 100])
     assert len(placed(source)) >= 20
     assert "damaged from here on" in refused(source)["a.tar"]
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g"])
+def test_a_name_of_gigabytes_is_not_read_into_memory(tmp_path: Path, kind: bytes) -> None:
+    name = tarfile.TarInfo("long")
+    name.type, name.size = kind, 40 << 20
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("cat/1.jpg"))
+    source = tmp_path / "bomb.tar.gz"
+    with gzip.open(source, "wb") as packed:
+        packed.write((tmp_path / "a.tar").read_bytes()[:512] + name.tobuf(tarfile.GNU_FORMAT) + bytes(name.size))
+    tracemalloc.start()
+    assert "a name of 41,943,040 bytes" in refused(source)["bomb.tar.gz"]
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("flips", [1, 20])

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.data_card import CARD
 from pipeline.download import DownloadConfig, Downloaded, download, waiting
 from pipeline.errors import PipelineError, SourceError, UsageError
 from pipeline.responses import NotFetched
@@ -162,6 +163,7 @@ def test_a_cancel_keeps_what_came_and_stops_at_once(workspace: Workspace) -> Non
     stage.close()
     assert time.monotonic() - began < 5
     assert len(workspace.store.images()) == 1 and waiting(workspace) == 2
+    assert "1 picture of 1 class" in (workspace.root / CARD).read_text(encoding="utf-8")
     assert not [thread for thread in threading.enumerate() if thread.name == "winnow-download"]
     web = Web(never1=picture(3), never2=picture(4))
     assert run(download(workspace, fetch=web)).downloaded == 2

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from cleaner.decisions import remove
+from pipeline.data_card import CARD
 from pipeline.entries import MAX_IMAGE_BYTES
 from pipeline.errors import PipelineError, SourceError, WorkspaceError
 from pipeline.importing import ImportConfig, Imported, class_counts, import_images
@@ -295,6 +296,24 @@ def test_a_disk_that_cannot_be_written_stops_it_in_words_and_keeps_what_came_bef
     assert bring_in(workspace, source) == Imported(2, 1, (), {"cat": 3})
 
 
+@pytest.mark.parametrize(("packed", "free"), [(True, 150_000), (False, 90_000)], ids=["archive", "folder"])
+def test_a_disk_without_room_is_told_before_anything_is_copied(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool, free: int
+) -> None:
+    """A folder may take what is free, an archive half of it."""
+    folder = tmp_path / "pictures" / "cat"
+    folder.mkdir(parents=True)
+    (folder / "1.png").write_bytes(picture(1) + bytes(100_000))
+    source = Path(shutil.make_archive(str(tmp_path / "a"), "zip", folder.parent)) if packed else folder.parent
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free))
+    with pytest.raises(SourceError, match=r"need 0 MiB.*Free some space"):
+        bring_in(workspace, source)
+    whole(workspace)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3 * free))
+    assert bring_in(workspace, source).added == 1
+
+
 # --- stopped in the middle
 
 
@@ -308,6 +327,7 @@ def test_what_was_copied_before_a_cancel_stays(workspace: Workspace, tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         run(import_images(workspace, ImportConfig(str(source))), show)
     assert len(workspace.store.images()) == 100
+    assert "100 pictures of 1 class" in (workspace.root / CARD).read_text(encoding="utf-8")
     whole(workspace)
     assert bring_in(workspace, source) == Imported(100, 100, (), {"cat": 200})
     whole(workspace)
