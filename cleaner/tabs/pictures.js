@@ -22,12 +22,6 @@ const card = (row) => {
   button.append(image, words);
   return button;
 };
-const turn = (words, page, possible) => {
-  const button = make('button', 'act', words);
-  button.dataset.page = page;
-  button.disabled = !possible;
-  return button;
-};
 
 const draw = () => {
   const view = props.value;
@@ -41,24 +35,16 @@ const draw = () => {
   const grid = make('div', 'grid');
   grid.append(...view.rows.map(card));
   root.append(grid);
-  if (view.pages > 1) {
-    const pages = make('div', 'pages');
-    pages.append(
-      turn('Previous', view.page - 1, view.page > 0),
-      make('span', 'quiet', 'page ' + (view.page + 1) + ' of ' + view.pages),
-      turn('Next', view.page + 1, view.page + 1 < view.pages),
-    );
-    root.append(pages);
-  }
+  if (view.pages > 1) root.append(pager(view));
 };
 
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button || button.disabled) return;
   if (button.dataset.id) trigger('open', { id: button.dataset.id });
-  else if (button.dataset.page) {
-    const { actual, predicted } = props.value;
-    trigger('turn', { page: +button.dataset.page, actual, predicted });
+  else if (button.dataset.do) {
+    const { actual, predicted, page } = props.value;
+    trigger('turn', { page: page + (button.dataset.do === 'on' ? 1 : -1), actual, predicted });
   }
 });
 watch('value', draw);

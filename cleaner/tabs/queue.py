@@ -12,11 +12,12 @@ import pandas as pd
 
 from cleaner import decisions
 from cleaner.suspects import decided_since, suspects
-from cleaner.tabs.show import LATEST, find_run, large, thumbnail
+from cleaner.tabs.show import LATEST, find_run
 from pipeline.errors import PipelineError, RunError, StoreError
 from pipeline.records import State
 from pipeline.runs import Run
 from pipeline.tabs.show import count
+from pipeline.tabs.viewer import large, thumbnail
 from pipeline.workspace import Workspace
 
 ALL = ""

@@ -13,11 +13,12 @@ import pandas as pd
 
 from cleaner.review import confusion, error_rate, images_in_cell, judged, most_confused, per_class, top_losses
 from cleaner.tabs.component import component
-from cleaner.tabs.show import find_run, large, refreshed, run_list, thumbnail
+from cleaner.tabs.show import find_run, refreshed, run_list
 from pipeline.errors import RunError
 from pipeline.runs import Run
 from pipeline.tabs import show
 from pipeline.tabs.shared import Shared, Values, translate
+from pipeline.tabs.viewer import large, thumbnail, viewer
 from pipeline.workspace import Workspace
 
 View: TypeAlias = dict[str, Any]
@@ -142,10 +143,10 @@ def large_view(workspace: Workspace, run: Run, split: str, image_id: str) -> Vie
     row = found.iloc[0]
     picture, trouble = large(workspace, image_id, str(row["file"]))
     answers = sorted(((name, float(row[f"p:{name}"])) for name in run.classes), key=lambda answer: -answer[1])
-    about = {"actual": row["label"], "predicted": row["predicted"], "loss": float(row["loss"])}
+    title = f"actual {row['label']}, predicted {row['predicted']}, loss {float(row['loss']):.2f}"
     name = _names(workspace).get(image_id, "")
     files = {"large": picture, "trouble": trouble, "name": name, "nonce": uuid.uuid4().hex}
-    return {"id": image_id, **about, "answers": answers[:5], **files}
+    return {"id": image_id, "title": title, "answers": answers[:5], "facts": [], **files}
 
 
 def _share(value: float | None) -> str:
@@ -188,7 +189,7 @@ class _Widgets:
         self.images = component("pictures", "review-images")
         show.heading("Top losses: where the model was most surely wrong")
         self.losses = component("pictures", "review-top-losses")
-        self.viewer = component("viewer", "review-viewer")
+        self.viewer = viewer("review-viewer")
 
 
 def build(tab: gr.Tab, shared: Shared) -> None:

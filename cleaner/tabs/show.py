@@ -1,12 +1,10 @@
-"""What both tabs show alike: the list of runs, and the small and the large picture of an image."""
+"""What both tabs show alike: the list of runs."""
 
 from __future__ import annotations
 
 import gradio as gr
 
 from pipeline.errors import RunError
-from pipeline.images import large_picture
-from pipeline.predict import Unreadable
 from pipeline.runs import Run, list_runs, load_run
 from pipeline.tabs.choose_run import run_choices
 from pipeline.workspace import Workspace
@@ -33,17 +31,3 @@ def find_run(workspace: Workspace, chosen: str | None) -> Run:
     if len(runs) < 2:
         raise RunError("There is only one run so far. Train again, then compare the two.")
     return runs[1]
-
-
-def thumbnail(workspace: Workspace, image_id: str) -> str | None:
-    """The path of an image's thumbnail, or None where there is none."""
-    path = workspace.thumbnail(image_id)
-    return str(path) if path.exists() else None
-
-
-def large(workspace: Workspace, image_id: str, file: str) -> tuple[str | None, str]:
-    """The path of an image's large picture, made if need be; or None, and why there is none."""
-    try:
-        return str(large_picture(workspace, image_id, file)), ""
-    except (Unreadable, OSError) as error:
-        return None, f"This image cannot be shown: {error}"

@@ -19,3 +19,54 @@ const picture = (path, alt, className) => {
   if (path) image.src = address(path);
   return image;
 };
+const action = (words, name, possible = true) => {
+  const button = make('button', 'act', words);
+  button.dataset.do = name;
+  button.disabled = !possible;
+  return button;
+};
+// "Previous" (data-do="back") and "Next" ("on"), with the place between them.
+const pager = ({ page, pages }) => {
+  const box = make('div', 'pager');
+  const place = make('span', 'quiet', 'page ' + (page + 1).toLocaleString('en') + ' of ' + pages.toLocaleString('en'));
+  box.append(action('Previous', 'back', page > 0), place, action('Next', 'on', page + 1 < pages));
+  return box;
+};
+// Redraw and give the focus back to the button with the same data, or else to what `otherwise` selects.
+const keepFocus = (root, redraw, otherwise) => {
+  const had = root.contains(document.activeElement) ? Object.entries(document.activeElement.dataset) : null;
+  redraw();
+  if (!had) return;
+  const same = (button) => had.length && had.every(([key, value]) => button.dataset[key] === value);
+  const button = [...root.querySelectorAll('button')].find(same);
+  (button && !button.disabled ? button : root.querySelector(otherwise))?.focus({ preventScroll: true });
+};
+// Arrow keys, Home and End among buttons that lie in rows; one of them is in the order of Tab.
+const walk = (event, buttons) => {
+  const here = buttons.indexOf(event.target.closest('button'));
+  if (here < 0) return;
+  const place = (button) => {
+    const box = button.getBoundingClientRect();
+    return [box.left + box.width / 2, box.top + box.height / 2];
+  };
+  const [x, y] = place(buttons[here]);
+  const vertical = (way) => {
+    const beyond = buttons.filter((button) => way * (place(button)[1] - y) > 8);
+    const near = Math.min(...beyond.map((button) => way * (place(button)[1] - y)));
+    const row = beyond.filter((button) => way * (place(button)[1] - y) < near + 8);
+    const [best] = row.sort((a, b) => Math.abs(place(a)[0] - x) - Math.abs(place(b)[0] - x));
+    return best;
+  };
+  const to = {
+    ArrowLeft: () => buttons[here - 1], ArrowRight: () => buttons[here + 1],
+    ArrowUp: () => vertical(-1), ArrowDown: () => vertical(1),
+    Home: () => buttons[0], End: () => buttons[buttons.length - 1],
+  }[event.key];
+  if (!to) return;
+  event.preventDefault();
+  const target = to();
+  if (!target) return;
+  buttons[here].tabIndex = -1;
+  target.tabIndex = 0;
+  target.focus();
+};

@@ -31,12 +31,6 @@ const tile = (row) => {
   button.prepend(image);
   return button;
 };
-const action = (words, name, possible = true) => {
-  const button = make('button', 'act', words);
-  button.dataset.do = name;
-  button.disabled = !possible;
-  return button;
-};
 
 const pictures = (view) => {
   const box = make('div', view.blur ? 'pictures blurred' : 'pictures');
@@ -47,13 +41,7 @@ const pictures = (view) => {
   grid.append(...view.rows.map(tile));
   grid.querySelectorAll('.tile').forEach((button, i) => (button.tabIndex = i ? -1 : 0));
   box.append(bar, grid);
-  if (view.pages > 1) {
-    const pages = make('div', 'bar pages');
-    const place = 'page ' + (view.page + 1) + ' of ' + view.pages;
-    const [back, on] = [action('Previous', 'back', view.page > 0), action('Next', 'on', view.page + 1 < view.pages)];
-    pages.append(back, make('span', 'quiet', place), on);
-    box.append(pages);
-  }
+  if (view.pages > 1) box.append(pager(view));
   return box;
 };
 const group = (view, item) => {
@@ -82,17 +70,6 @@ const marks = (view) => {
     button.setAttribute('aria-pressed', String((pending.get(url) || [wanted.get(url)])[0]));
   }
 };
-const focused = () => {
-  const button = root.contains(document.activeElement) && document.activeElement;
-  return button && { url: button.dataset.url, label: button.dataset.label, do: button.dataset.do };
-};
-const refocus = (had) => {
-  if (!had) return;
-  const [key, value] = Object.entries(had).find(([, value]) => value !== undefined) || [];
-  const button = [...root.querySelectorAll('button')].find((button) => key && button.dataset[key] === value);
-  (button && !button.disabled ? button : root.querySelector('[aria-expanded=true]'))?.focus({ preventScroll: true });
-};
-
 const draw = () => {
   const view = props.value;
   if (!view || !view.classes.length) {
@@ -108,11 +85,9 @@ const draw = () => {
     view.rows.map((row) => [row.url, row.shown]),
   ]);
   if (what !== drawn) {
-    const had = focused();
     if (JSON.parse(drawn || '[""]')[0] !== view.workspace) pending.clear();
-    root.replaceChildren(...view.classes.map((item) => group(view, item)));
+    keepFocus(root, () => root.replaceChildren(...view.classes.map((item) => group(view, item))), '[aria-expanded=true]');
     drawn = what;
-    refocus(had);
   }
   counts(view);
   marks(view);
@@ -141,22 +116,6 @@ element.addEventListener('click', (event) => {
   else if (button.dataset.do === 'all' || button.dataset.do === 'none') mark(tiles, button.dataset.do === 'all', true);
   else if (button.dataset.do) go(view.open, view.page + (button.dataset.do === 'on' ? 1 : -1));
 });
-element.addEventListener('keydown', (event) => {
-  const here = event.target.closest('.tile');
-  if (!here) return;
-  const tiles = [...root.querySelectorAll('.tile')];
-  const columns = tiles.filter((button) => button.offsetTop === tiles[0].offsetTop).length;
-  const at = tiles.indexOf(here);
-  const to = {
-    ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns,
-    Home: 0, End: tiles.length - 1,
-  }[event.key];
-  if (to === undefined) return;
-  event.preventDefault();
-  if (!tiles[to]) return;
-  here.tabIndex = -1;
-  tiles[to].tabIndex = 0;
-  tiles[to].focus();
-});
+element.addEventListener('keydown', (event) => walk(event, [...root.querySelectorAll('.tile')]));
 watch('value', draw);
 draw();

@@ -358,7 +358,7 @@ def test_the_top_losses_come_worst_first_and_in_pages(page: Page, made: Made) ->
     expect(losses).to_have_count(12)
     expect(losses.first).to_contain_text("loss 3.51")
     page.locator("#review-top-losses button", has_text="Next").click()
-    expect(page.locator("#review-top-losses .pages")).to_contain_text("page 2 of 2")
+    expect(page.locator("#review-top-losses .pager")).to_contain_text("page 2 of 2")
     expect(losses).to_have_count(8)
 
 

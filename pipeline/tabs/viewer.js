@@ -1,4 +1,4 @@
-// One picture in large, with the run's answers; Escape, the button or a click beside it closes it.
+// One picture in large, with what is known about it; Escape, the button or a click beside it closes it.
 const root = element.querySelector('.viewer');
 const dialog = make('dialog');
 root.append(dialog);
@@ -14,6 +14,11 @@ const answers = (rows) => {
   }
   return box;
 };
+const facts = (rows) => {
+  const box = make('dl', 'facts');
+  for (const [name, value] of rows) box.append(make('dt', 'quiet', name), make('dd', '', value));
+  return box;
+};
 const draw = () => {
   const view = props.value;
   dialog.replaceChildren();
@@ -21,9 +26,8 @@ const draw = () => {
   const below = make('div', 'below');
   const close = make('button', 'act', 'Close');
   close.addEventListener('click', () => dialog.close());
-  const words = make('p', '', 'actual ' + view.actual + ', predicted ' + view.predicted + ', loss ' + view.loss.toFixed(2));
-  below.append(words, answers(view.answers), make('p', 'quiet', view.name), close);
-  if (view.large) dialog.append(picture(view.large, view.actual));
+  below.append(make('p', '', view.title), answers(view.answers), facts(view.facts), make('p', 'quiet', view.name), close);
+  if (view.large) dialog.append(picture(view.large, view.title));
   else dialog.append(make('p', 'empty', view.trouble));
   dialog.append(below);
   if (!dialog.open) dialog.showModal();

@@ -1,0 +1,32 @@
+"""The viewer: one picture in large over the page, with what is known about it; and the small picture that opens it."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from pipeline.images import large_picture
+from pipeline.predict import Unreadable
+from pipeline.tabs.component import component
+from pipeline.workspace import Workspace
+
+
+def viewer(elem_id: str) -> gr.HTML:
+    """The component, closed. Its value opens it: id (empty: stay closed), large or trouble (:func:`large`), title,
+    answers ((class, probability) pairs), facts ((name, value) pairs), name; and a nonce, as the same picture may be
+    opened twice.
+    """
+    return component("viewer", elem_id)
+
+
+def thumbnail(workspace: Workspace, image_id: str) -> str | None:
+    """The path of an image's thumbnail, or None where there is none."""
+    path = workspace.thumbnail(image_id)
+    return str(path) if path.exists() else None
+
+
+def large(workspace: Workspace, image_id: str, file: str) -> tuple[str | None, str]:
+    """The path of an image's large picture, made if need be; or None, and why there is none."""
+    try:
+        return str(large_picture(workspace, image_id, file)), ""
+    except (Unreadable, OSError) as error:
+        return None, f"This image cannot be shown: {error}"
