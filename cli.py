@@ -18,8 +18,8 @@ from types import FrameType
 from typing import Any
 
 from pipeline.arguments import parser
-from pipeline.errors import Cancelled, PipelineError, UsageError
-from pipeline.terminal import print_result, run_and_show
+from pipeline.errors import Cancelled, PipelineError, TooManyBroken, UsageError
+from pipeline.terminal import can_ask, confirmed, print_result, run_and_show
 from pipeline.workspace import Workspace
 
 Command = Callable[[argparse.Namespace], Any]
@@ -63,8 +63,16 @@ def _check(args: argparse.Namespace) -> Any:
 def _verify(args: argparse.Namespace) -> Any:
     from pipeline.verify import VerifyConfig, verify
 
-    config = VerifyConfig(valid=args.valid, test=args.test, seed=args.seed)
-    return run_and_show(verify(Workspace.open(args.workspace), config))
+    workspace = Workspace.open(args.workspace)
+    config = VerifyConfig(
+        valid=args.valid, test=args.test, seed=args.seed, accept_broken=args.accept_broken or not can_ask(args.json)
+    )
+    try:
+        return run_and_show(verify(workspace, config))
+    except TooManyBroken as doubt:
+        if not confirmed(str(doubt)):
+            raise
+        return run_and_show(verify(workspace, dataclasses.replace(config, accept_broken=True)))
 
 
 def _images(args: argparse.Namespace) -> Any:

@@ -51,6 +51,7 @@ def _collect_arguments(command: Add) -> None:
     added.add_argument("--valid", type=float, default=0.15, help="share of the valid split")
     added.add_argument("--test", type=float, default=0.15, help="share of the test split")
     added.add_argument("--seed", type=int, default=0, help="draws the splits")
+    added.add_argument("--accept-broken", action="store_true", help="do not ask where many pictures cannot be used")
     added = command("images", "the store's rows")
     added.add_argument("--status", choices=("new", "ok", "set_aside", "removed"), help="only these")
 

@@ -75,6 +75,19 @@ def leaks(images: pd.DataFrame) -> list[list[str]]:
     return [sorted(group["id"]) for _, group in usable.groupby("group", sort=True) if group["split"].nunique() > 1]
 
 
+def given_leaks(ok: pd.DataFrame, sources: pd.DataFrame) -> list[list[str]]:
+    """The duplicate groups whose sources asked for more than one split, as lists of image ids.
+
+    ``ok`` has the columns id and group, ``sources`` image_id and given_split.
+    """
+    asked = sources[["image_id", "given_split"]].dropna().merge(ok[["id", "group"]], left_on="image_id", right_on="id")
+    asked = asked.assign(group=asked["group"].fillna(asked["id"]))
+    splits = asked.groupby("group")["given_split"].nunique()
+    leaking = set(splits[splits > 1].index)
+    members = ok[ok["group"].fillna(ok["id"]).isin(leaking)]
+    return [sorted(group["id"]) for _, group in members.groupby(members["group"].fillna(members["id"]), sort=True)]
+
+
 def _counts(rows: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, Counter[str]]:
     """Duplicate groups per label and split, so far."""
     split = rows["split"].where(rows["split"].notna(), rows["id"].map(dict(chosen)))

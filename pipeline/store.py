@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.database import Database, now
@@ -95,11 +96,24 @@ class Store(Database):
         return self.frame("SELECT * FROM sources ORDER BY rowid")
 
     def fingerprints(self) -> pd.DataFrame:
-        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes), tiny (3,072 bytes) of the images that decode.
+        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes) of the images that decode.
 
         Removed ones too: they may come back, and then have to be where their duplicates are.
         """
-        return self.frame("SELECT id, pixels, phash, tiny FROM images WHERE pixels IS NOT NULL ORDER BY id")
+        return self.frame("SELECT id, pixels, phash FROM images WHERE pixels IS NOT NULL ORDER BY id")
+
+    def miniatures(self, image_ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """uint8 [N, 3072]: the 32 x 32 RGB miniatures of images that decode, in the order asked for."""
+        query = "SELECT images.tiny FROM json_each(?) JOIN images ON images.id = value ORDER BY key"
+        with self.transaction(write=False) as db:
+            tiny = [row["tiny"] for row in db.execute(query, (json.dumps(list(image_ids)),))]
+        return np.frombuffer(b"".join(tiny), dtype=np.uint8).reshape(len(image_ids), -1)
+
+    def groups(self) -> dict[str, str]:
+        """id -> duplicate group of the images that have one."""
+        with self.transaction(write=False) as db:
+            rows = db.execute("SELECT id, duplicate_group FROM images WHERE duplicate_group IS NOT NULL")
+            return {row["id"]: row["duplicate_group"] for row in rows}
 
     def record_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write what verify found. Only images still 'new' change status: a person's decision is never undone."""

@@ -35,6 +35,17 @@ def _table_row(epoch: dict[str, Any]) -> None:
     print(f"{epoch['epoch']:5} {numbers} {epoch['seconds']:6.1f}s", file=sys.stderr, flush=True)
 
 
+def can_ask(as_json: bool) -> bool:
+    """Whether there is somebody at the terminal to answer a question; a script that wants JSON is not asked."""
+    return not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirmed(what: str) -> bool:
+    """Whether the person says yes to going on."""
+    print(f"{what}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.duplicates import group_duplicates
+from pipeline.errors import TooManyBroken
+from pipeline.findings import Verified, verified
 from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail, smaller
 from pipeline.pixel_cache import PixelCache
-from pipeline.quality import problems, quality
+from pipeline.quality import quality
 from pipeline.records import Verdict
 from pipeline.sandbox import Limits, map_in_workers
-from pipeline.split import SplitConfig, assign_splits, leaks
+from pipeline.split import SplitConfig, assign_splits
 from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
 
 BATCH_SECONDS = 1.0
 # Pictures that a worker process has before it.
 AHEAD = 8
+# Where more than this share cannot be used (and not just one or two), verify stops and asks.
+MOST_BROKEN, ASK_FROM = 0.1, 3
+DOUBT = "verify_doubt"
+WHAT_NOW = "Put it right and check again, or go on all the same (--accept-broken on the command line)."
 
 
 @dataclass(frozen=True)
 class VerifyConfig:
     """``workers`` processes (0 = one a core); each picture may take ``seconds`` and ``memory_mb``; shares and seed of
-    the splits that are given at the end.
+    the splits that are given at the end. ``accept_broken``: go on where many pictures cannot be used;
+    ``cache``: fill the training cache, where there is room for it.
     """
 
     workers: int = 0
@@ -37,68 +43,64 @@ class VerifyConfig:
     valid: float = 0.15
     test: float = 0.15
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A picture with the kind of trouble and the reason in words; ``name`` is what its source called it."""
-
-    id: str
-    file: str
-    name: str
-    verdict: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Verified:
-    """The workspace after verify. ``checked`` = ``ok`` + set aside; ``new`` of them were checked this time.
-
-    ``duplicate_groups``: ids that are the same picture. ``label_conflicts``: groups that carry more than one label.
-    ``leaks``: groups in more than one split. ``suspects`` are kept, but a second decoder objects. ``problems``: the ids
-    of kept pictures with each kind of problem (keys of ``quality.KINDS``), the worst first.
-    """
-
-    checked: int
-    ok: int
-    new: int
-    set_aside: tuple[SetAside, ...] = ()
-    duplicate_groups: tuple[tuple[str, ...], ...] = ()
-    label_conflicts: tuple[tuple[str, ...], ...] = ()
-    leaks: tuple[tuple[str, ...], ...] = ()
-    suspects: tuple[SetAside, ...] = field(default=())
-    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    accept_broken: bool = False
+    cache: bool = True
 
 
 def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Verified]:
-    """Check every image that was not checked yet, then group duplicates and give splits."""
+    """Check every image that was not checked yet, then group duplicates and give splits.
+
+    Raises TooManyBroken where more than a tenth cannot be used and ``accept_broken`` does not say to go on: then the
+    good ones are on record and nothing was set aside.
+    """
     config = config or VerifyConfig()
-    new = yield from _check_new(workspace, config)
+    new, doubt = yield from _check_new(workspace, config)
+    workspace.store.set_fact(DOUBT, "")
     yield Progress(new, new, "Looking for duplicates")
     find_duplicates(workspace)
     assign_splits(workspace, SplitConfig(config.valid, config.test, config.seed))
-    return verified(workspace, new)
+    return verified(workspace, new, doubt)
 
 
-def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[int]:
+def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[tuple[int, str]]:
+    """(how many were checked, what to think of those that cannot be used)."""
     waiting = workspace.store.unchecked()
     jobs = ((image, workspace.image_file(file), workspace.thumbnail(image)) for image, file in waiting)
-    examine_file = partial(_examine_file, cache=_cache(workspace, len(waiting)))
+    examine_file = partial(_examine_file, cache=_cache(workspace, len(waiting)) if config.cache else None)
     limits = Limits(config.seconds, config.memory_mb << 20)
-    batch: list[Verdict] = []
+    good: list[Verdict] = []
+    broken: list[Verdict] = []
     written = time.monotonic()
     yield Progress(0, len(waiting), "Checking pictures")
     try:
         answers = map_in_workers(examine_file, jobs, _lost, config.workers, limits, AHEAD)
         for done, (_, verdict) in enumerate(answers, 1):
-            batch.append(verdict)
+            (good if verdict.status == "ok" else broken).append(verdict)
             if time.monotonic() - written > BATCH_SECONDS:
-                workspace.store.record_verdicts(batch)
-                batch, written = [], time.monotonic()
-            yield Progress(done, len(waiting), "Checking pictures")
+                workspace.store.record_verdicts(good)
+                good, written = [], time.monotonic()
+            yield Progress(done, len(waiting), "Checking pictures", {"broken": len(broken)})
     finally:
-        workspace.store.record_verdicts(batch)
-    return len(waiting)
+        workspace.store.record_verdicts(good)
+    doubt = _doubt(broken, len(waiting))
+    if doubt and not config.accept_broken:
+        workspace.store.set_fact(DOUBT, doubt)
+        raise TooManyBroken(f"{doubt} Nothing was set aside. {WHAT_NOW}")
+    workspace.store.record_verdicts(broken)
+    return len(waiting), doubt
+
+
+def _doubt(broken: Sequence[Verdict], checked: int) -> str:
+    """A sentence where so many pictures cannot be used that they have one cause rather than many."""
+    if len(broken) < ASK_FROM or len(broken) <= MOST_BROKEN * checked:
+        return ""
+    (reason, count), *others = Counter(verdict.reason for verdict in broken).most_common()
+    rest = f", {len(broken) - count:,} for other reasons" if others else ""
+    return (
+        f"{len(broken):,} of {checked:,} pictures cannot be used: {count:,} because “{reason.rstrip('.')}”{rest}. "
+        "So many at once often have one cause: the wrong folder, a download that was cut off, a kind of file that "
+        "cannot be read here."
+    )
 
 
 def _cache(workspace: Workspace, pictures: int) -> PixelCache | None:
@@ -178,51 +180,7 @@ def _lost_file(_path: str, why: str) -> Checked:
 
 def find_duplicates(workspace: Workspace) -> None:
     """Write the duplicate group of every image that decodes."""
-    images = workspace.store.images()
-    known = images[images["group"].notna()]
-    groups = group_duplicates(workspace.store.fingerprints(), dict(zip(known["id"], known["group"], strict=True)))
-    workspace.store.set_groups(groups)
-
-
-def verified(workspace: Workspace, new: int = 0) -> Verified:
-    """What verify has to say about the workspace as it is now."""
-    images = workspace.store.images()
-    set_aside, ok = images[images["status"] == "set_aside"], images[images["status"] == "ok"]
-    return Verified(
-        checked=len(ok) + len(set_aside),
-        ok=len(ok),
-        new=new,
-        set_aside=tuple(_set_aside(set_aside)),
-        duplicate_groups=tuple(_groups(ok)),
-        label_conflicts=tuple(label_conflicts(workspace, ok)),
-        leaks=tuple(tuple(group) for group in leaks(images)),
-        suspects=tuple(_set_aside(ok[ok["verdict"] == "suspect"])),
-        problems=problems(ok),
-    )
-
-
-def _set_aside(rows: pd.DataFrame) -> Iterator[SetAside]:
-    for row in rows.itertuples():
-        yield SetAside(str(row.id), str(row.file), str(row.source_name), str(row.verdict), str(row.reason))
-
-
-def _groups(ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
-    for _, group in ok.groupby("group", sort=False):
-        if len(group) > 1:
-            yield tuple(group["id"])
-
-
-def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
-    """The groups of the 'ok' images that carry more than one label.
-
-    What the sources called an image counts too (the same file in two class folders), until a person decided about it.
-    """
-    decided = {decision.image for decision in workspace.store.decisions() if decision.about_label}
-    labels = zip(ok["id"], ok["label"], strict=True)
-    claims: dict[str, set[str]] = {str(image): {str(label)} if label else set() for image, label in labels}
-    for image, label in workspace.store.sources()[["image_id", "claimed_label"]].itertuples(index=False):
-        if image in claims and image not in decided and label is not None:
-            claims[str(image)].add(str(label))
-    for _, group in ok.groupby("group", sort=False):
-        if len(set().union(*(claims[image] for image in group["id"]))) > 1:
-            yield tuple(group["id"])
+    store = workspace.store
+    known = store.groups()
+    groups = group_duplicates(store.fingerprints(), store.miniatures, known)
+    store.set_groups({image: group for image, group in groups.items() if known.get(image) != group})

@@ -120,7 +120,7 @@ def test_images_are_one_row_each_in_the_order_of_adding(store: Store) -> None:
 
 def test_an_empty_store_has_the_same_columns(workspace: Workspace) -> None:
     assert list(workspace.store.images().columns) == COLUMNS
-    assert list(workspace.store.fingerprints().columns) == ["id", "pixels", "phash", "tiny"]
+    assert list(workspace.store.fingerprints().columns) == ["id", "pixels", "phash"]
 
 
 def test_an_image_that_is_known_only_gets_the_new_source(store: Store) -> None:

@@ -17,12 +17,14 @@ import pytest
 from PIL import Image
 
 from cleaner.decisions import keep, relabel, remove, restore
+from pipeline.errors import TooManyBroken
+from pipeline.findings import Verified, verified
 from pipeline.importing import ImportConfig, import_images
 from pipeline.quality import KINDS
 from pipeline.stage import Progress, run
 from pipeline.starter_set import BROKEN, write_messy
 from pipeline.store import NewImage
-from pipeline.verify import Verified, VerifyConfig, verified, verify
+from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -292,6 +294,37 @@ def test_a_picture_that_ties_two_splits_is_reported_as_a_leak(workspace: Workspa
     result = check(workspace)
     assert [set(leak) for leak in result.leaks] == [set(ids)]
     assert [workspace.store.image(image)["split"] for image in ids] == ["train", "test"]
+
+
+# --- many that cannot be used
+
+
+def broken_and_good(workspace: Workspace, broken: int, good: int) -> tuple[list[str], list[str]]:
+    pages = [put(workspace, f"{n}.jpg", b"<!doctype html><html>%d" % n) for n in range(broken)]
+    colours = [f"#{3 * n:02x}8040" for n in range(good)]
+    return pages, [put(workspace, f"{n}.png", picture(colour, (64 + n, 48))) for n, colour in enumerate(colours)]
+
+
+def test_where_more_than_a_tenth_cannot_be_used_it_stops_and_asks(workspace: Workspace) -> None:
+    pages, good = broken_and_good(workspace, 4, 20)
+    with pytest.raises(TooManyBroken, match=r"4 of 24 pictures cannot be used: 4 because “It is a web page") as asked:
+        check(workspace)
+    assert "Nothing was set aside" in str(asked.value) and "--accept-broken" in str(asked.value)
+    rows = workspace.store.images().set_index("id")["status"]
+    assert set(rows[pages]) == {"new"} and set(rows[good]) == {"ok"}
+    assert workspace.store.fact("verify_doubt").startswith("4 of 24 pictures")
+    result = run(verify(workspace, VerifyConfig(workers=1, accept_broken=True)))
+    assert {aside.id for aside in result.set_aside} == set(pages) and result.new == 4
+    assert result.doubt.startswith("4 of 4 pictures")
+    assert workspace.store.fact("verify_doubt") == ""
+    assert check(workspace).doubt == ""
+
+
+@pytest.mark.parametrize(("broken", "good"), [(2, 3), (3, 27)])
+def test_a_few_broken_ones_are_set_aside_without_a_question(workspace: Workspace, broken: int, good: int) -> None:
+    broken_and_good(workspace, broken, good)
+    result = check(workspace)
+    assert len(result.set_aside) == broken and result.doubt == ""
 
 
 # --- stopped in the middle
