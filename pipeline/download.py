@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pipeline.addresses import host
 from pipeline.arrivals import Arrival, Arrivals, Plan, arriving
 from pipeline.checkers import Kept
@@ -129,14 +131,16 @@ def _client(config: DownloadConfig) -> Client:
     return Client(limits, config.allow_hosts, honour_noai=config.honour_noai)
 
 
-def waiting(workspace: Workspace) -> int:
+def waiting(workspace: Workspace, honour_noai: bool = True) -> int:
     """How many candidates the next download would ask for."""
-    return sum(_is_open(row) for row in workspace.store.candidates().to_dict("records"))
+    return int(_open(workspace.store.candidates(), honour_noai).sum())
 
 
-def _is_open(row: Mapping[Any, Any], honour_noai: bool = True) -> bool:
-    unasked = row["status"] == "new" or (row["code"] == "noai" and not honour_noai)
-    return unasked or (row["status"] == "failed" and bool(row["again"]))
+def _open(candidates: pd.DataFrame, honour_noai: bool) -> pd.Series[bool]:
+    """Which candidates are still to be asked for."""
+    status = candidates["status"]
+    unasked = (status == "new") | ((candidates["code"] == "noai") & (not honour_noai))
+    return unasked | ((status == "failed") & candidates["again"].astype(bool))
 
 
 def _next(arrivals: Arrivals) -> list[Arrival]:
@@ -190,7 +194,7 @@ class _Ledger:
         ended = []
         for row in self._candidates(config):
             source = here.get(row["url"])
-            if not _is_open(row, config.honour_noai):
+            if not row["open"]:
                 self._repeat(row, bool(config.urls or config.only))
             elif source is not None:
                 status = "stored" if source["claimed_label"] == row["label"] else "duplicate"
@@ -207,8 +211,9 @@ class _Ledger:
             self.workspace.store.add_candidates(rows)
             wanted = {(link.url, link.label) for link in listed}
             self.splits = {link.url: link.split for link in listed if link.split}
-        known = self.workspace.store.candidates().to_dict("records")
-        named = [{str(key): value for key, value in row.items()} for row in known]
+        known = self.workspace.store.candidates()
+        rows_known = known.assign(open=_open(known, config.honour_noai)).to_dict("records")
+        named = [{str(key): value for key, value in row.items()} for row in rows_known]
         return [row for row in named if wanted is None or (row["url"], row["label"]) in wanted]
 
     def _repeat(self, row: Mapping[str, Any], asked_for: bool) -> None:

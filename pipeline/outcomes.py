@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+import pandas as pd
 
 from pipeline.addresses import host
 from pipeline.responses import AGAIN
@@ -66,41 +67,37 @@ class Outcome:
 
 def outcomes(workspace: Workspace) -> list[Outcome]:
     """Every way in which candidates of a workspace ended, the most frequent first; those still waiting left out."""
-    groups: defaultdict[tuple[str, str], list[Mapping[Any, Any]]] = defaultdict(list)
-    for row in workspace.store.candidates().to_dict("records"):
-        if row["status"] != "new":
-            groups[row["status"], row["code"] or ""].append(row)
-    found = [_outcome(status, code, rows) for (status, code), rows in groups.items()]
+    every = workspace.store.candidates()
+    ended = every[every["status"] != "new"]
+    groups = ended.groupby([ended["status"], ended["code"].fillna("")])
+    found = [_outcome(str(status), str(code), rows) for (status, code), rows in groups]
     return sorted(found, key=lambda outcome: (-outcome.number, outcome.status, outcome.code))
 
 
-def _outcome(status: str, code: str, rows: list[Mapping[Any, Any]]) -> Outcome:
+def _outcome(status: str, code: str, rows: pd.DataFrame) -> Outcome:
     title, meaning = _words(status, code, rows)
-    hosts = Counter(host(row["url"]) or "no site" for row in rows)
-    reasons = Counter(_reason(row) for row in rows)
+    hosts = Counter(host(url) or "no site" for url in rows["url"])
+    said = rows["reason"].fillna("").str.removesuffix(AGAIN).str.strip()
+    reasons = Counter(said)
     return Outcome(
         status,
         code,
         title,
         meaning,
         len(rows),
-        sum(status == "failed" and bool(row["again"]) for row in rows),
+        int(rows["again"].astype(bool).sum()) if status == "failed" else 0,
         tuple(hosts.most_common(MOST)),
         max(len(hosts) - MOST, 0),
         tuple(reasons.most_common(MOST)),
-        tuple((row["url"], _reason(row)) for row in rows[:MOST]),
+        tuple(zip(rows["url"].head(MOST), said, strict=False)),
     )
 
 
-def _words(status: str, code: str, rows: Iterable[Mapping[Any, Any]]) -> tuple[str, str]:
+def _words(status: str, code: str, rows: pd.DataFrame) -> tuple[str, str]:
     if status == "stored":
         return STORED
     if status == "duplicate":
         return DUPLICATE
-    if status == "skipped" and all(row["reason"] == UNTICKED for row in rows):
+    if status == "skipped" and (rows["reason"] == UNTICKED).all():
         return LEFT_OUT
     return WORDS.get(code, OTHER)
-
-
-def _reason(row: Mapping[Any, Any]) -> str:
-    return str(row["reason"] or "").removesuffix(AGAIN).strip()

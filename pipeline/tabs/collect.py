@@ -42,9 +42,10 @@ class _View:
 
     def fill(self, workspace: Workspace, looking: Looking) -> list[Any]:
         at_work = collecting(workspace)
-        first = gr.Button(variant="primary" if workspace.store.images().empty else "secondary")
+        nothing = workspace.store.images().empty
+        first = gr.Button(variant="primary" if nothing else "secondary")
         pictures = (newest if at_work else sample)(workspace)
-        zipped = papers(workspace, Path(self.card.GRADIO_CACHE))
+        zipped = None if nothing else papers(workspace, Path(self.card.GRADIO_CACHE), anew=not at_work)
         card = gr.DownloadButton(value=str(zipped) if zipped else None, visible=zipped is not None)
         return [overview(workspace), pictures, card, first, *self.found.fill(workspace, looking)]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline.data_card import ATTRIBUTIONS, CARD
+from pipeline.data_card import ATTRIBUTIONS, CARD, write_card
+from pipeline.errors import WorkspaceError
 from pipeline.importing import class_counts
 from pipeline.outcomes import Outcome
 from pipeline.tabs.show import bars, count, empty, escape, facts, picture
@@ -77,11 +79,15 @@ def outcomes_view(found: Sequence[Outcome]) -> str:
     return "".join(_outcome(outcome) for outcome in found)
 
 
-def papers(workspace: Workspace, cache: Path) -> Path | None:
-    """The data card and the attributions as a zip file below ``cache``, made again where they are newer; None where
-    nothing was collected yet.
+def papers(workspace: Workspace, cache: Path, anew: bool = True) -> Path | None:
+    """The data card and the attributions as a zip file below ``cache``; None where they were not written yet.
+
+    ``anew``: they are written again first where the store has changed since.
     """
     files = [workspace.root / name for name in (CARD, ATTRIBUTIONS)]
+    if anew and _changed(workspace.database) > min(map(_changed, files)):
+        with suppress(WorkspaceError):  # the disk refuses: those there are have to do
+            write_card(workspace)
     if not all(file.is_file() for file in files):
         return None
     folder = cache / hashlib.sha256(str(workspace.root).encode()).hexdigest()[:16]
@@ -91,6 +97,10 @@ def papers(workspace: Workspace, cache: Path) -> Path | None:
             for file in files:
                 archive.write(file, file.name)
     return target
+
+
+def _changed(file: Path) -> float:
+    return max((one.stat().st_mtime for one in (file, Path(f"{file}-wal")) if one.is_file()), default=0.0)
 
 
 def _outcome(outcome: Outcome) -> str:
@@ -106,7 +116,7 @@ def _outcome(outcome: Outcome) -> str:
 
 def _worst_site(outcome: Outcome) -> str:
     """Which site did it most, for endings that are somebody's doing."""
-    if outcome.status != "failed" or not outcome.hosts:
+    if outcome.status not in ("failed", "skipped") or not outcome.hosts:
         return ""
     (name, number), *others = outcome.hosts
     more = f", and {count(len(others) + outcome.more_hosts, 'other site')}" if others else ""

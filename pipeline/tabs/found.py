@@ -11,9 +11,9 @@ from pipeline import jobs
 from pipeline.download import DownloadConfig, download, waiting
 from pipeline.errors import UsageError
 from pipeline.jobs import Job
-from pipeline.outcomes import outcomes
+from pipeline.outcomes import LEFT_OUT, outcomes
 from pipeline.tabs.collected import outcomes_view
-from pipeline.tabs.collecting import one_at_a_time
+from pipeline.tabs.collecting import collecting, one_at_a_time
 from pipeline.tabs.component import component
 from pipeline.tabs.job_panel import QUIET
 from pipeline.tabs.preview import Looking, View, candidates_view, mark
@@ -23,11 +23,12 @@ from pipeline.ticks import previewed
 from pipeline.workspace import Workspace
 
 SIDES = [("keep them as they are", 0), *((f"{side} pixels", side) for side in (2048, 1024, 512, 400))]
-NOTE = (
-    "<p class='w-hint'>Nothing is stored before you press Download. Click a picture that shows something else to leave "
-    "it out. Showing pictures makes your browser fetch them from their own sites. Their makers own them: look at the "
-    "licence before you publish anything.</p>"
+PREVIEWED = (
+    "<h3>Found on the web, not downloaded yet</h3><p class='w-hint'>Nothing is stored before you press Download. Click "
+    "a picture that shows something else to leave it out. Showing pictures makes your browser fetch them from their own "
+    "sites. Their makers own them: look at the licence before you publish anything.</p>"
 )
+MISSED = "<h3>Not downloaded</h3><p class='w-hint'>How these ended is told below, and what can be done about it.</p>"
 KEEP_OPEN = """
 const open = new Set();
 element.addEventListener('toggle', (event) => {
@@ -41,18 +42,23 @@ watch('value', () => element.querySelectorAll('details').forEach((box) => (box.o
 def download_job(workspace: Workspace, config: DownloadConfig) -> Job:
     """Start fetching what is ticked. Raises UsageError where there is nothing to fetch."""
     one_at_a_time(workspace)
-    if not waiting(workspace):
-        left_out = len(previewed(workspace))
-        raise UsageError(
-            "Every picture is unticked. Tick those you want, then download."
-            if left_out
-            else "There is nothing to download yet. Search for pictures first."
-        )
+    if not waiting(workspace, config.honour_noai):
+        raise UsageError(_why_nothing(workspace))
     return jobs.start(workspace, download, config)
+
+
+def _why_nothing(workspace: Workspace) -> str:
+    if len(previewed(workspace)):
+        return "Every picture is unticked. Tick those you want, then download."
+    if waiting(workspace, honour_noai=False):
+        return "What is left is of sites that ask not to be used for training. More options says how to take it still."
+    return "There is nothing to download yet. Search for pictures first."
 
 
 def button_text(asked: int, again: int) -> str:
     """What the download button says: how many pictures it asks for, ``again`` of which failed before."""
+    if not asked:
+        return "Download"
     if asked and asked == again:
         return f"Try {asked:,} again"
     return f"Download {count(asked, 'picture')}"
@@ -68,6 +74,7 @@ class FoundPart:
     """The widgets of this part of the tab; ``looking`` is what a page has open in the preview."""
 
     box: gr.Column
+    about: gr.HTML
     preview: gr.HTML
     looking: gr.State
     side: gr.Dropdown
@@ -80,21 +87,23 @@ class FoundPart:
     @property
     def outputs(self) -> list[Any]:
         """What :meth:`fill` fills."""
-        return [self.box, self.preview, self.fetch, self.again, self.ended_box, self.ended]
+        return [self.box, self.about, self.preview, self.fetch, self.again, self.ended_box, self.ended]
 
     def fill(self, workspace: Workspace, looking: Looking, answer: View | None = None) -> list[Any]:
         """The part as it is now; ``answer`` says which message of a page was done."""
         view = candidates_view(workspace, looking, answer) if answer else candidates_view(workspace, looking)
-        found = outcomes(workspace)
-        asked = waiting(workspace)
-        again = sum(outcome.again for outcome in found)
+        every = outcomes(workspace)
+        ended = [outcome for outcome in every if outcome.title != LEFT_OUT[0]]  # the preview shows those
+        asked, possible = waiting(workspace), waiting(workspace, honour_noai=False)
+        again = sum(outcome.again for outcome in every)
         return [
-            gr.Column(visible=bool(asked or view["classes"])),
+            gr.Column(visible=bool(possible or view["classes"])),
+            PREVIEWED if view["classes"] else MISSED,
             view,
-            gr.Button(button_text(asked, again), interactive=asked > 0),
+            gr.Button(button_text(asked, again), interactive=possible > 0 and not collecting(workspace)),
             tried_again(asked, again),
-            gr.Column(visible=bool(found)),
-            outcomes_view(found),
+            gr.Column(visible=bool(ended)),
+            outcomes_view(ended),
         ]
 
     def wire(self, shared: Shared) -> None:
@@ -132,8 +141,7 @@ def _whole(number: object) -> int:
 def draw_found() -> FoundPart:
     """Draw the part; it is hidden while there is nothing to show in it."""
     with gr.Column(visible=False, elem_id="collect-found") as box:
-        heading("Found on the web, not downloaded yet")
-        gr.HTML(NOTE)
+        about = gr.HTML(elem_classes="w-heading")
         preview = component("preview", "collect-preview")
         with gr.Accordion("More options", open=False, elem_id="collect-download-options"):
             side = gr.Dropdown(
@@ -148,4 +156,4 @@ def draw_found() -> FoundPart:
     with gr.Column(visible=False, elem_id="collect-outcomes") as ended_box:
         heading("How the downloads ended")
         ended = gr.HTML(elem_id="collect-ended", js_on_load=KEEP_OPEN)
-    return FoundPart(box, preview, gr.State(Looking()), side, honour, again, fetch, ended_box, ended)
+    return FoundPart(box, about, preview, gr.State(Looking()), side, honour, again, fetch, ended_box, ended)

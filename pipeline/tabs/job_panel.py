@@ -179,7 +179,8 @@ class JobPanel:
         stop = gr.Button(
             "Stopping…" if job.cancelling else "Cancel", visible=job.active, interactive=not job.cancelling
         )
-        again = gr.Button(visible=job.status in ("interrupted", "cancelled", "failed"))
+        words = "Try again" if job.status == "failed" else "Resume"
+        again = gr.Button(words, visible=job.status in ("interrupted", "cancelled", "failed"))
         return [body(job, self._history(job)), stop, again]
 
     def _history(self, job: Job) -> History:

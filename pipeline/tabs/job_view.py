@@ -28,6 +28,7 @@ PHASES = {
 }
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 190, 44, 24, 10
 POINTS = 240
+REASONS, FILES = 12, 50
 
 
 @dataclass
@@ -95,7 +96,7 @@ def _ending(job: Job, history: History) -> str:
                 "interrupted: its process is gone (was the machine restarted?). Resume goes on from what is finished."
             )
         case _:
-            return f"it failed. {job.note}"
+            return "it failed."
 
 
 def _left(job: Job, history: History) -> str:
@@ -109,7 +110,10 @@ def body(job: Job, history: History) -> str:
     """The HTML below the headline: bar, note, curve, epochs."""
     parts = [_bar(job), f'<p class="w-note">{escape(" · ".join(_notes(job, history)))}</p>'] if job.active else []
     if not job.active:
-        parts.append(f'<p class="w-ending w-{escape(job.status)}">{escape(_ending(job, history))}</p>')
+        words = job.note if job.status == "failed" else _ending(job, history)
+        parts.append(f'<p class="w-ending w-{escape(job.status)}">{escape(words)}</p>')
+    if job.stage == "import_images" and job.result:
+        parts.append(_not_taken(job.result.get("failed", ())))
     parts.append(f'<div class="w-plots">{curve(history.losses, history.valid)}{epoch_table(history.epochs)}</div>')
     return f'<div class="w-job" data-status="{escape(job.status)}">{"".join(parts)}</div>'
 
@@ -132,6 +136,27 @@ def _notes(job: Job, history: History) -> list[str]:
         f"{speed:.0f} images/s" if isinstance(speed, (int, float)) and speed > 0 else "",
     ]
     return [part for part in parts if part]
+
+
+def _not_taken(failed: Sequence[Mapping[str, Any]]) -> str:
+    """What an import did not take: a line a reason with its number, that opens to the files."""
+    files: dict[str, list[str]] = {}
+    for one in failed:
+        files.setdefault(str(one["reason"]), []).append(str(one["path"]))
+    reasons = sorted(files.items(), key=lambda item: -len(item[1]))
+    lines = [_reason(reason, paths) for reason, paths in reasons[:REASONS]]
+    if more := sum(len(paths) for _, paths in reasons[REASONS:]):
+        lines.append(f'<p class="w-note">and {count(more, "other")} for other reasons</p>')
+    return "".join(lines)
+
+
+def _reason(reason: str, paths: Sequence[str]) -> str:
+    rows = "".join(f"<li><code>{escape(path)}</code></li>" for path in paths[:FILES])
+    more = f"<li>and {count(len(paths) - FILES, 'other')}</li>" if len(paths) > FILES else ""
+    return (
+        f'<details class="w-outcome w-failed"><summary><b>{len(paths):,}</b> <span>{escape(reason)}</span></summary>'
+        f"<ul>{rows}{more}</ul></details>"
+    )
 
 
 # --- curve and table -----------------------------------------------------------------------------------------------

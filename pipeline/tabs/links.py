@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import gradio as gr
 
 from pipeline import jobs
+from pipeline.candidates import link
 from pipeline.download import DownloadConfig, download
 from pipeline.entries import clean_label
 from pipeline.errors import UsageError
@@ -34,9 +36,13 @@ def draw_links(shared: Shared) -> None:
 
 def links_job(workspace: Workspace, lines: str, label: str) -> Job:
     """Start fetching the pictures of a list of links, all of one class."""
-    links = lines.split()
+    links = [text.strip() for text in re.split(r"[\r\n]|\s+(?=https?://)", lines) if text.strip()]
     if not links:
         raise UsageError("Paste at least one link to a picture, one a line.")
+    for wrong in (text for text in links if link(text) is None):
+        raise UsageError(f"'{wrong[:60]}' is no link to a picture: they begin with http:// or https://, one a line.")
+    if not label.strip():
+        raise UsageError("Say which class these pictures show, in the box below the links.")
     one_at_a_time(workspace)
     own = clean_label(label)
     table = io.StringIO()

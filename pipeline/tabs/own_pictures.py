@@ -117,12 +117,14 @@ class _Own:
     path: gr.Textbox | None
     label: gr.Textbox
     regex: gr.Textbox
+    separator: gr.Textbox
     take: gr.Button
 
     def job(self, workspace: Workspace, values: Values, local: bool) -> Job:
         """Import from the one place the person chose. Raises UsageError where that is none, or more than one."""
         label, regex = self._text(values, self.label), self._text(values, self.regex)
-        told = ImportConfig("", label, label_regex=regex, local=local)
+        separator = str(values[self.separator] or "") or None
+        told = ImportConfig("", label, label_regex=regex, label_separator=separator, local=local)
         sent: KeptFolder | None = values[self.sent]
         path = self._text(values, self.path)
         if sum(map(bool, (values[self.files], sent, path))) > 1:
@@ -146,12 +148,15 @@ def draw_own(shared: Shared) -> None:
         )
         folder = component("folder", "collect-folder")
         files = gr.File(
-            file_count="multiple", file_types=FILE_TYPES, height=120,
+            file_count="multiple", file_types=FILE_TYPES, height=140,
             show_label=False, elem_id="collect-files", elem_classes="w-upload",
         )  # fmt: skip
         path = None
         if shared.local:
-            path = gr.Textbox(label="Or a folder on this machine", placeholder="/home/me/bears", elem_id="collect-path")
+            path = gr.Textbox(
+                label="Or a folder, zip or CSV file on this machine", placeholder="/home/me/bears",
+                elem_id="collect-path",
+            )  # fmt: skip
         label = gr.Textbox(
             label="Class of these pictures", placeholder="only for loose pictures", elem_id="collect-label"
         )
@@ -161,8 +166,13 @@ def draw_own(shared: Shared) -> None:
                 elem_id="collect-regex",
                 info="What the first brackets match is the class: great_pyrenees_173.jpg is 'great_pyrenees'.",
             )  # fmt: skip
+            separator = gr.Textbox(
+                label="Between several classes of one picture, in a CSV file", placeholder=";", max_length=5,
+                elem_id="collect-separator",
+                info="Left empty, only a column 'labels' holds several: 'dog;person' or 'dog person'.",
+            )  # fmt: skip
         take = gr.Button("Import", elem_id="collect-import")
-    _wire(shared, _Own(files, folder, gr.State(None), path, label, regex, take))
+    _wire(shared, _Own(files, folder, gr.State(None), path, label, regex, separator, take))
 
 
 def _wire(shared: Shared, own: _Own) -> None:
@@ -174,7 +184,7 @@ def _wire(shared: Shared, own: _Own) -> None:
     kept = [own.sent, own.folder]
     own.folder.sent(keep, None, kept, **QUIET)
     own.folder.forget(lambda: (None, ""), None, kept, **QUIET)
-    inputs = {shared.picker, own.files, own.sent, own.label, own.regex}
+    inputs = {shared.picker, own.files, own.sent, own.label, own.regex, own.separator}
     started = shared.job.launch(
         own.take.click,
         lambda values: own.job(shared.open(values[shared.picker]), values, shared.local),

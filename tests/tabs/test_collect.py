@@ -2,22 +2,25 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import pytest
 from PIL import Image
 
+from cleaner.decisions import remove
 from pipeline import jobs
 from pipeline.data_card import ATTRIBUTIONS, CARD
 from pipeline.download import DownloadConfig
-from pipeline.errors import SourceError, UsageError
+from pipeline.errors import UsageError
 from pipeline.importing import ImportConfig, import_images
 from pipeline.outcomes import outcomes
 from pipeline.responses import AGAIN
 from pipeline.stage import run
 from pipeline.tabs.collected import newest, outcomes_view, overview, papers, sample
-from pipeline.tabs.found import button_text, download_job, tried_again
+from pipeline.tabs.found import MISSED, PREVIEWED, button_text, download_job, draw_found, tried_again
 from pipeline.tabs.links import links_job
-from pipeline.tabs.preview import mark
+from pipeline.tabs.preview import Looking, mark
 from pipeline.workspace import Workspace
 
 HOSTILE = "<img src=x onerror=alert(1)>${alert(2)}"
@@ -163,12 +166,25 @@ def test_the_site_that_said_no_most_is_named_at_once(workspace: Workspace) -> No
 def test_the_data_card_and_the_attributions_can_be_taken_along(
     workspace: Workspace, photographs: Path, tmp_path: Path
 ) -> None:
-    assert papers(workspace, tmp_path) is None
+    assert papers(workspace, tmp_path, anew=False) is None
     run(import_images(workspace, ImportConfig(str(photographs))))
     file = papers(workspace, tmp_path)
     assert file and file.is_relative_to(tmp_path) and papers(workspace, tmp_path) == file
     with zipfile.ZipFile(file) as archive:
-        assert archive.namelist() == [CARD, ATTRIBUTIONS] and b"pictures of" in archive.read(CARD)
+        assert archive.namelist() == [CARD, ATTRIBUTIONS] and b"40 pictures of" in archive.read(CARD)
+
+
+def test_the_data_card_that_is_taken_along_knows_what_was_removed_since(
+    workspace: Workspace, photographs: Path, tmp_path: Path
+) -> None:
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    written = papers(workspace, tmp_path)
+    remove(workspace, workspace.store.images()["id"][0])
+    assert papers(workspace, tmp_path, anew=False) == written
+    file = papers(workspace, tmp_path)
+    assert file
+    with zipfile.ZipFile(file) as archive:
+        assert b"39 pictures of" in archive.read(CARD)
 
 
 def test_without_downloads_there_is_nothing_to_tell(workspace: Workspace) -> None:
@@ -185,10 +201,60 @@ def test_a_link_into_the_own_network_is_not_followed(workspace: Workspace) -> No
 
 
 @pytest.mark.parametrize(
-    ("lines", "label", "error"), [("", "bear", UsageError), ("https://pictures.example/1.jpg", "  ", SourceError)]
+    ("lines", "label", "words"),
+    [
+        (" ", "bear", "at least one link"),
+        ("https://pictures.example/1.jpg", "  ", "Say which class"),
+        ("https://pictures.example/1.jpg\npictures.example/2.jpg", "bear", "'pictures.example/2.jpg' is no link"),
+    ],
 )
-def test_a_list_of_links_needs_links_and_a_class(
-    workspace: Workspace, lines: str, label: str, error: type[Exception]
-) -> None:
-    with pytest.raises(error):
+def test_a_list_of_links_needs_links_and_a_class(workspace: Workspace, lines: str, label: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         links_job(workspace, lines, label)
+    assert not jobs.list_jobs(workspace)
+
+
+def test_links_stand_one_a_line_or_side_by_side_and_may_have_spaces(workspace: Workspace) -> None:
+    lines = "http://127.0.0.1:9/a b.jpg\r\n\n http://127.0.0.1:9/c.jpg  http://127.0.0.1:9/d.jpg"
+    job = finished(workspace, links_job(workspace, lines, "bear"))
+    assert [result["url"].rpartition("/")[2] for result in job.result["results"]] == ["a b.jpg", "c.jpg", "d.jpg"]
+
+
+def filled_part(workspace: Workspace) -> dict[str, Any]:
+    """What the part of the tab about the web shows: its boxes, its title and its button."""
+    part = draw_found()
+    box, about, _, fetch, _, ended_box, _ = part.fill(workspace, Looking())
+    return {"box": box.visible, "about": about, "fetch": (fetch.value, fetch.interactive), "ended": ended_box.visible}
+
+
+def test_pictures_that_only_failed_are_not_announced_as_found(workspace: Workspace) -> None:
+    with gr.Blocks():
+        assert filled_part(workspace)["box"] is False
+        failed(workspace, "https://a.example/1.jpg", f"It took too long. {AGAIN}", again=True)
+        shown = filled_part(workspace)
+        assert (shown["about"], shown["fetch"], shown["ended"]) == (MISSED, ("Try 1 again", True), True)
+        found(workspace, "https://a.example/2.jpg")
+        assert filled_part(workspace)["about"] == PREVIEWED
+
+
+def test_unticked_pictures_alone_are_no_end_of_a_download(workspace: Workspace) -> None:
+    found(workspace, "https://a.example/1.jpg")
+    mark(workspace, "bear", None, wanted=False)
+    with gr.Blocks():
+        assert filled_part(workspace) == {
+            "box": True, "about": PREVIEWED, "fetch": ("Download", False), "ended": False
+        }  # fmt: skip
+
+
+def test_what_a_site_does_not_want_trained_on_can_still_be_asked_for_in_the_tab(workspace: Workspace) -> None:
+    found(workspace, "http://127.0.0.1:9/1.jpg")
+    row = {"url": "http://127.0.0.1:9/1.jpg", "label": "bear", "status": "skipped", "code": "noai", "reason": "No."}
+    workspace.store.record_downloads([{**row, "sha256": None, "again": 0}])
+    with gr.Blocks():
+        shown = filled_part(workspace)
+    assert shown["box"] and shown["fetch"] == ("Download", True)
+    assert "127.0.0.1 (1)" in outcomes_view(outcomes(workspace)).split("</summary>")[0]
+    with pytest.raises(UsageError, match="More options"):
+        download_job(workspace, DownloadConfig())
+    job = finished(workspace, download_job(workspace, DownloadConfig(honour_noai=False)))
+    assert [result["code"] for result in job.result["results"]] == ["blocked_address"]

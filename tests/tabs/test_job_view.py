@@ -62,7 +62,7 @@ def test_the_stages_own_estimate_is_preferred() -> None:
         ({"status": "queued"}, "Training · waiting for its turn"),
         ({"cancelling": True, "done": 1, "total": 2}, "Training · stopping…"),
         ({"status": "cancelled"}, "Training: stopped, as you asked. What was finished is kept."),
-        ({"status": "failed", "note": "The disk is full."}, "Training: it failed. The disk is full."),
+        ({"status": "failed", "note": "The disk is full."}, "Training: it failed."),
         ({"stage": "count_sheep"}, "Count sheep · starting…"),
     ],
 )
@@ -72,6 +72,15 @@ def test_every_state_of_a_job_has_words(changes: dict[str, Any], words: str) -> 
 
 def test_an_interrupted_job_says_that_it_can_go_on() -> None:
     assert "Resume" in headline(job(status="interrupted"), History())
+
+
+def test_what_an_import_did_not_take_is_listed_by_reason() -> None:
+    failed = [{"path": f"{number}.txt", "reason": "No picture."} for number in range(60)]
+    failed += [{"path": f"<b>{number}", "reason": f"Reason {number}."} for number in range(20)]
+    html = body(job(stage="import_images", status="done", result={"added": 0, "failed": failed}), History())
+    assert "<b>60</b> <span>No picture.</span>" in html and "<code>49.txt</code>" in html
+    assert "and 10 others" in html and "and 9 others for other reasons" in html
+    assert "&lt;b&gt;0" in html and "<b>0" not in html
 
 
 def test_what_a_job_reports_is_escaped() -> None:
