@@ -17,6 +17,7 @@ from pipeline.records import Decision, NewImage, State, Verdict
 
 SPLITS = ("train", "valid", "test")
 STATUSES = ("new", "ok", "set_aside", "removed")
+MINIATURE_BYTES = 32 * 32 * 3
 
 IMAGES_QUERY = """
     SELECT i.id, i.file, (SELECT group_concat(label, '|') FROM labels WHERE image_id = i.id) AS label,
@@ -107,7 +108,7 @@ class Store(Database):
         query = "SELECT images.tiny FROM json_each(?) JOIN images ON images.id = value ORDER BY key"
         with self.transaction(write=False) as db:
             tiny = [row["tiny"] for row in db.execute(query, (json.dumps(list(image_ids)),))]
-        return np.frombuffer(b"".join(tiny), dtype=np.uint8).reshape(len(image_ids), -1)
+        return np.frombuffer(b"".join(tiny), dtype=np.uint8).reshape(len(image_ids), MINIATURE_BYTES)
 
     def groups(self) -> dict[str, str]:
         """id -> duplicate group of the images that have one."""

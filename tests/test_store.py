@@ -437,3 +437,42 @@ def test_a_store_survives_the_kill_loop(store: Store, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(store.decisions()) >= 150
+
+
+# --- many at once, and problems that are none
+
+
+def test_many_images_are_decided_on_in_one_transaction_or_none_of_them(store: Store) -> None:
+    def aside(state: State) -> State:
+        return State(state.labels, "set_aside") if state.labels else state
+
+    with pytest.raises(StoreError, match="no image zz"):
+        store.decide_all(["aa", "zz"], "set_aside", aside)
+    assert store.decisions() == [] and list(store.images()["status"]) == ["new"] * 3
+    done = store.decide_all(["aa", "bb", "cc"], "set_aside", aside)
+    assert [decision.image for decision in done] == ["aa", "bb"] and store.decisions() == done
+    assert not any(decision.about_label for decision in done)
+    store.undo(2)
+    assert list(store.images()["status"]) == ["new"] * 3
+
+
+def test_what_is_ignored_is_so_once_for_each_kind_until_it_is_noticed_again(store: Store) -> None:
+    store.ignore("dark", ["aa", "bb"])
+    store.ignore("dark", ["bb"])
+    store.ignore("grey", ["aa"])
+    assert store.ignored() == {"dark": {"aa", "bb"}, "grey": {"aa"}}
+    store.notice("dark")
+    assert store.ignored() == {"grey": {"aa"}}
+    with pytest.raises(StoreError):
+        store.ignore("dark", ["unknown"])
+
+
+def test_miniatures_come_in_the_order_asked_for_and_groups_of_those_that_have_one(store: Store) -> None:
+    names = ("aa", "bb", "cc")
+    store.record_verdicts(
+        [Verdict(name, "ok", "ok", "", tiny=bytes([number]) * 3_072) for number, name in enumerate(names)]
+    )
+    assert store.miniatures(["cc", "aa", "cc"])[:, 0].tolist() == [2, 0, 2]
+    assert store.miniatures([]).shape[0] == 0
+    store.set_groups({"aa": "bb", "bb": "bb"})
+    assert store.groups() == {"aa": "bb", "bb": "bb"}
