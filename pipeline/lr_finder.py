@@ -13,7 +13,9 @@ from pipeline import backbones
 from pipeline.data import batches
 from pipeline.errors import TrainingError, UsageError
 from pipeline.stage import Progress, Stage, one_at_a_time
-from pipeline.train import TrainConfig, Training, new_optimizer, prepare, step, train_mode, training_lock
+from pipeline.train import prepare, training_lock
+from pipeline.train_config import TrainConfig
+from pipeline.training import Training, new_optimizer, step, train_mode
 from pipeline.workspace import Workspace
 
 SMOOTHING = 0.9

@@ -15,7 +15,8 @@ from pipeline.importing import ImportConfig, import_images
 from pipeline.predict import Classifier
 from pipeline.runs import Run, list_runs, load_run
 from pipeline.stage import Progress, run
-from pipeline.train import TrainConfig, new_optimizer, prepare, step, train, train_mode, training_lock
+from pipeline.train import TrainConfig, prepare, train, training_lock
+from pipeline.training import new_optimizer, step, train_mode
 from pipeline.workspace import Workspace
 
 SMALL = {"image_size": 64, "batch_size": 8}
