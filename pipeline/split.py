@@ -72,7 +72,9 @@ def new_splits(images: pd.DataFrame, config: SplitConfig) -> dict[str, str]:
 def leaks(images: pd.DataFrame) -> list[list[str]]:
     """The duplicate groups that reach into more than one split, as lists of image ids."""
     usable = images[(images["status"] == "ok") & images["split"].notna() & images["group"].notna()]
-    return [sorted(group["id"]) for _, group in usable.groupby("group", sort=True) if group["split"].nunique() > 1]
+    splits = usable.groupby("group")["split"].nunique()
+    reaching = usable[usable["group"].isin(splits[splits > 1].index)]
+    return [sorted(group["id"]) for _, group in reaching.groupby("group", sort=True)]
 
 
 def given_leaks(ok: pd.DataFrame, sources: pd.DataFrame) -> list[list[str]]:
