@@ -11,20 +11,27 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.Image import Transpose
 
 if TYPE_CHECKING:
     import torch
 
 MAX_PIXELS = 50_000_000
+LIMIT = f"{MAX_PIXELS // 1_000_000} megapixels"
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "MPO")
+HEIF = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+NO_HEIF = "It is a HEIC picture. To read it here: pip install pillow-heif. Or save it as JPEG or PNG."
 ORIENTATION_TAG = 0x0112
 Picture: TypeAlias = "Image.Image | bytes | str | Path"
 
@@ -42,13 +49,14 @@ class Unreadable(ValueError):
 
 def open_image(source: Picture) -> Image.Image:
     """The canonical RGB image: upright, first frame, alpha over white, 16 bits scaled to 8. Raises Unreadable."""
-    if isinstance(source, Image.Image):
-        return to_rgb(source)
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    opened = open_header(data)
+    if not isinstance(source, Image.Image):
+        source = open_header(source if isinstance(source, bytes) else Path(source).read_bytes())
+    if source.info.get("compression") == "jpeg" and not isinstance(getattr(source, "tag_v2", {}).get(284, 1), int):
+        # A TIFF whose colours are stored apart (says Pillow before 13) or together (says libtiff): read beyond its end.
+        raise Unreadable("corrupt", "Its header contradicts itself about how its colours are stored.")
     try:
-        opened.load()
-        return to_rgb(opened)
+        source.load()
+        return to_rgb(source)
     except Exception as error:  # Pillow's decoders raise nearly every built-in exception
         raise Unreadable(*_decoding_trouble(error)) from error
 
@@ -58,46 +66,37 @@ def open_header(data: bytes) -> Image.Image:
     if not data:
         raise Unreadable("empty", "The file is empty.")
     try:
-        opened = Image.open(io.BytesIO(data), formats=FORMATS)
+        opened = Image.open(io.BytesIO(data), formats=_formats(data))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Unreadable("too_large", f"It claims to be larger than {MAX_PIXELS // 1_000_000} megapixels.") from error
+        raise Unreadable("too_large", f"It claims to be larger than {LIMIT}.") from error
     except Exception as error:
         raise Unreadable(*_header_trouble(data)) from error
     if opened.width * opened.height > MAX_PIXELS:
-        raise Unreadable(
-            "too_large",
-            f"It claims to be {opened.width} x {opened.height} pixels; "
-            f"the limit is {MAX_PIXELS // 1_000_000} megapixels.",
-        )
+        claim = f"{opened.width} x {opened.height} pixels"
+        raise Unreadable("too_large", f"It claims to be {claim}; the limit is {LIMIT}.")
     return opened
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """``image`` as RGB, upright, without metadata."""
+def to_rgb(image: Image.Image, orientation: int | None = None) -> Image.Image:
+    """A copy of ``image`` as RGB, upright, without metadata; ``orientation``: EXIF's number, if not in the image."""
     if getattr(image, "is_animated", False):
         image.seek(0)
-    orientation = exif_orientation(image)
+    orientation = orientation or exif_orientation(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _to_eight_bits(image)
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, rgba)
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image.convert("RGBA"))
     rgb = image.convert("RGB")
     method = _TRANSPOSE.get(orientation)
-    rgb = rgb.transpose(method) if method is not None else rgb.copy()
+    rgb = rgb if method is None else rgb.transpose(method)
     rgb.info.clear()
     return rgb
 
 
-_TRANSPOSE: Mapping[int, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TRANSPOSE: Mapping[int, Transpose] = {
+    **{2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM},
+    **{5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90},
 }
 
 
@@ -121,16 +120,24 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
+def _formats(data: bytes) -> tuple[str, ...]:
+    """The formats to try: HEIF where the bytes say so and a reader for it is installed."""
+    heif = data[4:12] in HEIF and b"avif" not in data[16:64]
+    for reader in filter(find_spec, ("pillow_heif", "pi_heif") if heif else ()):
+        import_module(reader).register_heif_opener()
+        return ("HEIF",)
+    return FORMATS
+
+
 def _header_trouble(data: bytes) -> tuple[str, str]:
-    start = data[:512].lstrip().lower()
+    if data[4:12] in HEIF and _formats(data) == FORMATS:
+        return "unsupported", NO_HEIF
     starts = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-    if data.startswith(starts) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis"):
+    if data.startswith(starts) or data[8:12] == b"WEBP" or data[4:12] in (*HEIF, b"ftypavif", b"ftypavis"):
         return "corrupt", "It begins like a picture, but its header is damaged or cut off."
-    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+    if re.search(rb"(?i)<html|<!doctype html", data[:512]):
         return "not_an_image", "It is a web page, not a picture."
-    if start.startswith((b"%pdf", b"%!ps", b"8bps", b"<svg", b"<?xml")) or data[4:8] == b"ftyp":
-        return "unsupported", "This kind of file cannot be read here; save it as JPEG or PNG."
-    return "not_an_image", "It is not a picture in a format that can be read here."
+    return "not_an_image", "It is not a picture in a format that can be read here; save it as JPEG or PNG."
 
 
 def _decoding_trouble(error: Exception) -> tuple[str, str]:
@@ -284,9 +291,8 @@ class Classifier:
 
 
 def describe(classifier: Classifier, paths: Sequence[str], tta: bool = False) -> Iterator[dict[str, Any]]:
-    """One {path, label, probability, probabilities, unfamiliar, reason} per file, in order.
-
-    A file that cannot be used has a reason in words and None for the rest.
+    """One {path, label, probability, probabilities, unfamiliar, reason} per file, in order; only a path and a reason
+    in words, and None for the rest, for a file that cannot be used.
     """
     for path in paths:
         try:
@@ -336,8 +342,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: python predict.py MODEL_FOLDER IMAGE...\n")
         return 2
     classifier = Classifier.load(arguments[0])
-    for row in describe(classifier, arguments[1:]):
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+    sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in describe(classifier, arguments[1:]))
     return 0
 
 

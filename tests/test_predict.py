@@ -127,7 +127,7 @@ def png_that_claims(width: int, height: int) -> bytes:
         (b"", "empty", "empty"),
         (b"<!DOCTYPE html><html></html>", "not_an_image", "web page"),
         (b"a letter to a friend", "not_an_image", "not a picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported", "save it as JPEG or PNG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_an_image", "not a picture in a format"),
         (b"\xff\xd8\xff" + b"\0" * 50, "corrupt", "damaged"),
         (saved(noise(0), "JPEG")[:1000], "truncated", "ends before"),
         (saved(noise(0))[:-200], "truncated", "ends before"),
@@ -139,6 +139,41 @@ def test_what_cannot_be_used_says_why(data: bytes, verdict: str, reason: str) ->
     with pytest.raises(Unreadable, match=reason) as caught:
         open_image(data)
     assert caught.value.verdict == verdict
+
+
+def heic() -> bytes:
+    """A grey and green HEIC picture of 64 x 40, as an encoder made it."""
+    return (Path(__file__).parent / "data" / "grey_and_green.heic").read_bytes()
+
+
+def test_a_heic_picture_without_a_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for reader in ("pillow_heif", "pi_heif"):
+        monkeypatch.setitem(sys.modules, reader, None)  # as if it were not installed
+    with pytest.raises(Unreadable, match=r"HEIC picture.*pip install.*save it as JPEG or PNG") as caught:
+        open_image(heic())
+    assert caught.value.verdict == "unsupported"
+
+
+def test_a_heic_picture_is_read_where_a_reader_is_installed() -> None:
+    pytest.importorskip("pi_heif")
+    image = open_image(heic())
+    assert (image.mode, image.size, image.info) == ("RGB", (64, 40), {})
+    assert max(abs(a - b) for a, b in zip(image.getpixel((8, 8)), (128, 128, 128), strict=True)) < 12
+    assert max(abs(a - b) for a, b in zip(image.getpixel((56, 32)), (0, 160, 0), strict=True)) < 12
+
+
+def jpeg_in_tiff(**tags: object) -> bytes:
+    return saved(noise(1), "TIFF", compression="jpeg", **tags)
+
+
+def test_a_tiff_that_is_read_beyond_its_tiles_is_refused() -> None:
+    good = jpeg_in_tiff()
+    assert open_image(good).size == noise(1).size
+    planar = good.index(struct.pack("<HHII", 284, 3, 1, 1))
+    damaged = good[: planar + 2] + struct.pack("<H", 1) + good[planar + 4 :]  # the same 1, as a byte, not as a number
+    with pytest.raises(Unreadable, match="contradicts itself") as caught:
+        open_image(damaged)
+    assert caught.value.verdict == "corrupt"
 
 
 # --- pixels --------------------------------------------------------------------------------------------------------
