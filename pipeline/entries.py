@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeAlias
@@ -18,6 +18,7 @@ MAX_ENTRIES = 200_000
 MAX_LABEL_CHARACTERS = 255
 MAX_MATCHING_SECONDS = 10.0
 SEVERAL = "|"
+SEPARATORS = (";", "|", ",")
 PICTURE_SUFFIXES = frozenset(
     f".{name}"
     for name in (
@@ -193,6 +194,28 @@ def clean_labels(text: str, separator: str | None) -> str:
     parts = text.split(separator if separator.strip() else None)
     labels = {clean_label(part) for part in parts if part.strip()}
     return SEVERAL.join(sorted(labels)) or clean_label("")
+
+
+@dataclass(frozen=True)
+class Several:
+    """How the cells of a column name several labels: with ``separator`` between them. A cell without it holds one
+    label, unless each of its words is in ``words``, the labels of one word that the column has.
+    """
+
+    separator: str
+    words: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> Several:
+        """The first of SEPARATORS that any cell has; white space where none has one."""
+        sign = next((sign for sign in SEPARATORS if any(sign in cell for cell in cells)), " ")
+        labels = {label.strip() for cell in cells for label in cell.split(sign)} if sign != " " else ()
+        return cls(sign, frozenset(label for label in labels if len(label.split()) == 1))
+
+    def labels(self, text: str) -> str:
+        """The labels of one cell, as :func:`clean_labels` joins them."""
+        is_list = self.separator not in text and self.words.issuperset(text.split())
+        return clean_labels(text, " " if is_list else self.separator)
 
 
 def opener(path: Path) -> Callable[[], IO[bytes]]:

@@ -30,7 +30,7 @@ from pipeline.entries import (
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.records import NewImage
-from pipeline.sources import entries
+from pipeline.sources import TABLE_SUFFIXES, entries
 from pipeline.stage import Progress, Stage
 from pipeline.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
 from pipeline.workspace import Workspace
@@ -38,6 +38,8 @@ from pipeline.workspace import Workspace
 BATCH = 64
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PACKED = "It is an archive. Archives in archives or folders are left packed: import it by itself."
+TABLE = "It is a table. Import it by itself, or call it labels.csv and leave it beside the pictures."
+NO_PICTURE = "It is not a picture, by its name and by its content."
 MAGIC = (
     (re.compile(rb"\xff\xd8\xff"), "jpg"), (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
     (re.compile(rb"GIF8[79]a"), "gif"),
@@ -248,7 +250,8 @@ def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Ref
         return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
     if extension is None and suffix not in PICTURE_SUFFIXES:
         packed = suffix in ARCHIVES or data.startswith(b"PK\3\4")
-        return Refused(entry.name, PACKED if packed else "It is not a picture, by its name and by its content.")
+        kind = PACKED if packed else TABLE if suffix in TABLE_SUFFIXES else NO_PICTURE
+        return Refused(entry.name, kind)
     image_id, name = workspace.keep(data, extension or suffix[1:])
     return NewImage(
         image_id,

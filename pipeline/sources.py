@@ -28,6 +28,7 @@ from pipeline.listings import CLASSES, is_listing, read_class_names, read_listin
 from pipeline.tables import Row, read_table
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
+WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 def entries(source: Path, how: Labelling | None = None, local: bool = True) -> Iterator[Found]:
@@ -50,6 +51,8 @@ def entries(source: Path, how: Labelling | None = None, local: bool = True) -> I
         if how.pattern is not None:
             raise UsageError("A regular expression finds labels in file names; a table has a column for them.")
         return read_table(source, how, ("path", "url") if local else ("url",))
+    if source.suffix.lower() in WORKBOOKS:
+        raise SourceError(f"{source.name} is a workbook. Save its sheet as 'CSV UTF-8' and import that file.")
     if (files := archived(source)) is not None:
         return _placed(files, how)
     raise SourceError(f"{source.name} is neither a folder, nor a .zip, .tar or .csv file that can be read.")

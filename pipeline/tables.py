@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from pipeline.entries import (
     Link,
     Note,
     Refused,
+    Several,
     clean_label,
     clean_labels,
     opener,
@@ -37,7 +38,7 @@ DELIMITERS = (",", ";", "\t")
 # In the order of preference. The second line's words also mean other things: they count where there is no URL column.
 ROLES = {
     "path": ("path", "file", "file_name", "filename", "fname", "image", "filepath", "file_path", "image_path"),
-    "name": ("name", "image_name"),
+    "name": ("name", "image_name", "image_id", "id"),
     "url": ("url", "link", "image_url"),
     "label": ("label", "class", "category"),
     "labels": ("labels", "tags"),
@@ -77,11 +78,14 @@ class Table:
 
     def rows(self, how: Labelling) -> Iterator[Row | Refused]:
         """What the rows say, or why one says nothing. Raises SourceError where there are too many."""
-        for count, (line, cells) in enumerate(self.records, 1):
-            if count > MAX_ENTRIES:
-                raise SourceError(f"{self.name} has more than {MAX_ENTRIES:,} rows. Import it in parts.")
+        records = list(islice(self.records, MAX_ENTRIES + 1))
+        if len(records) > MAX_ENTRIES:
+            raise SourceError(f"{self.name} has more than {MAX_ENTRIES:,} rows. Import it in parts.")
+        cells_of = (cells.get("labels", "") for _, cells in records if not isinstance(cells, str))
+        several = Several(how.separator) if how.separator else Several.of(list(cells_of))
+        for line, cells in records:
             try:
-                yield _row(line, cells, how)
+                yield _row(line, cells, how, several)
             except SourceError as error:
                 yield Refused(f"line {line}", str(error))
 
@@ -284,19 +288,19 @@ def _check_columns(table: Table, how: Labelling, need: Sequence[str]) -> None:
         raise SourceError(f"{table.name} has no column 'split' to take the split from.")
 
 
-def _row(line: int, cells: Cells | str, how: Labelling) -> Row:
+def _row(line: int, cells: Cells | str, how: Labelling, several: Several) -> Row:
     if isinstance(cells, str):
         raise SourceError(cells)
-    return Row(line, cells.get("path", ""), cells.get("url", ""), _label(cells, how), _split(cells))
+    return Row(line, cells.get("path", ""), cells.get("url", ""), _label(cells, how, several), _split(cells))
 
 
-def _label(cells: Cells, how: Labelling) -> str | None:
+def _label(cells: Cells, how: Labelling, several: Several) -> str | None:
     if how.label is not None:
         return clean_label(how.label)
     if text := cells.get("label"):
         return clean_labels(text, how.separator)
     if text := cells.get("labels"):
-        return clean_labels(text, how.separator or next((sign for sign in (";", "|") if sign in text), " "))
+        return several.labels(text)
     return None
 
 

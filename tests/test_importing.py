@@ -221,11 +221,13 @@ def test_files_that_are_no_pictures_by_name_or_content_are_listed(workspace: Wor
         ("empty.jpg", b""),
         ("run.exe", b"MZ"),
         ("inner.zip", b"PK\5\6"),
+        ("train.csv", b"a,b"),
         ("inner.dat", b"PK\3\4"),
     ):
         (source / "cat" / name).write_bytes(data)
     result = bring_in(workspace, source)
     reasons = {bad.path: bad.reason for bad in result.failed}
+    assert "call it labels.csv" in reasons.pop("cat/train.csv")
     assert set(reasons) == {"cat/notes.txt", "cat/run.exe", "cat/inner.zip", "cat/inner.dat"}
     for name, reason in reasons.items():
         assert ("import it by itself" if "inner" in name else "It is not a picture, by its name and") in reason

@@ -138,7 +138,7 @@ def test_a_list_of_classes_that_says_nothing_costs_nothing(tmp_path: Path, conte
     assert len(found(source)) == 3
 
 
-@pytest.mark.parametrize("content", ["", "hello", "file_name,text\n1.jpg,A cat.\n", "id,label\n1,cat\n"])
+@pytest.mark.parametrize("content", ["", "hello", "file_name,text\n1.jpg,A cat.\n", "number,label\n1,cat\n"])
 def test_a_table_that_says_nothing_is_told_and_costs_nothing(tmp_path: Path, content: str) -> None:
     source = made(tmp_path, "zip", ("cat/1.jpg", "dog/2.jpg"), {"metadata.csv": content})
     assert placed(source) == {"cat/1.jpg": ("cat", None), "dog/2.jpg": ("dog", None)}

@@ -172,6 +172,12 @@ def test_a_file_of_another_kind_is_explained(tmp_path: Path) -> None:
             found(tmp_path / name)
 
 
+def test_a_workbook_is_not_taken_for_an_archive(tmp_path: Path) -> None:
+    zipped(tmp_path / "list.xlsx", "xl/workbook.xml")
+    with pytest.raises(SourceError, match="Save its sheet as 'CSV UTF-8'"):
+        found(tmp_path / "list.xlsx")
+
+
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.sources.MAX_ENTRIES", 10)
     with pytest.raises(SourceError, match=r"more than 10 files"):

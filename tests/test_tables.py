@@ -193,6 +193,14 @@ def test_columns_have_many_names(tmp_path: Path, column: str, label: str) -> Non
     assert names_files(source)
 
 
+@pytest.mark.parametrize("column", ["id", "image_id"])
+def test_an_id_is_a_file_where_nothing_else_names_one(tmp_path: Path, column: str) -> None:
+    lay(tmp_path, "1.jpg")
+    assert placed(table(tmp_path / "t.csv", [column, "label"], ["1.jpg", "cat"])) == {"1.jpg": ("cat", None)}
+    both = table(tmp_path / "u.csv", [column, "path", "label"], ["7", "1.jpg", "cat"])
+    assert placed(both) == {"1.jpg": ("cat", None)}
+
+
 def test_a_name_beside_a_url_is_no_file(tmp_path: Path) -> None:
     source = table(tmp_path / "t.csv", ["name", "link", "category"], ["A cat", URL, "cat"])
     assert found(source) == [Link(URL, "cat", None)]
@@ -233,6 +241,16 @@ def test_a_table_of_fast_ai_says_what_is_valid(tmp_path: Path) -> None:
 def test_several_labels_are_kept(tmp_path: Path, header: str, cell: str, separator: str | None, label: str) -> None:
     source = table(tmp_path / "t.csv", ["url", header], [URL, cell], delimiter="\t")
     assert found(source, separator=separator) == [Link(URL, label, None)]
+
+
+@pytest.mark.parametrize("sign", [";", "|", ","])
+def test_one_cell_tells_what_separates_the_labels_of_all(tmp_path: Path, sign: str) -> None:
+    """Two words that are classes by themselves are two, all the same."""
+    cells = (f"dog{sign} cat", "polar bear", "seal", "cat dog")
+    rows = [[f"{URL}?{number}", cell] for number, cell in enumerate(cells)]
+    source = table(tmp_path / "t.csv", ["url", "labels"], *rows, delimiter="\t")
+    labels = ["cat|dog", "polar bear", "seal", "cat|dog"]
+    assert [one.label for one in found(source) if isinstance(one, Link)] == labels
 
 
 def test_a_separator_of_nothing_is_wrong_usage() -> None:

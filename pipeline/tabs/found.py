@@ -25,8 +25,8 @@ from pipeline.workspace import Workspace
 SIDES = [("keep them as they are", 0), *((f"{side} pixels", side) for side in (2048, 1024, 512, 400))]
 PREVIEWED = (
     "<h3>Found on the web, not downloaded yet</h3><p class='w-hint'>Nothing is stored before you press Download. Click "
-    "a picture that shows something else to leave it out. Showing pictures makes your browser fetch them from their own "
-    "sites. Their makers own them: look at the licence before you publish anything.</p>"
+    "a picture that shows something else to leave it out. Showing pictures makes your browser fetch them from their "
+    "own sites. Their makers own them: look at the licence before you publish anything.</p>"
 )
 MISSED = "<h3>Not downloaded</h3><p class='w-hint'>How these ended is told below, and what can be done about it.</p>"
 KEEP_OPEN = """

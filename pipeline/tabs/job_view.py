@@ -249,8 +249,8 @@ def _imported(result: Mapping[str, Any]) -> str:
         parts.append(f"{result['duplicates']:,} were there already")
     if result.get("failed"):
         first = result["failed"][0]
-        parts.append(f"{len(result['failed']):,} not taken (first: {first['path']}: {first['reason']})")
-    return " ".join([", ".join(parts).rstrip(".") + ".", *result.get("notes", ())])
+        parts.append(f"{len(result['failed']):,} not taken (first: {first['path']}: {first['reason'].rstrip('.')})")
+    return " ".join([", ".join(parts) + ".", *result.get("notes", ())])
 
 
 def _found(result: Mapping[str, Any]) -> str:

@@ -126,7 +126,7 @@ def test_the_epoch_table_looks_like_fast_ais() -> None:
         (
             "import_images",
             {"added": 2, "duplicates": 1, "failed": [{"path": "a.txt", "reason": "It is not a picture."}]},
-            "2 pictures added, 1 were there already, 1 not taken (first: a.txt: It is not a picture.).",
+            "2 pictures added, 1 were there already, 1 not taken (first: a.txt: It is not a picture).",
         ),
         (
             "search",
