@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import cli
+from tests.site import Site, reply
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -110,6 +111,34 @@ def test_the_whole_tour_runs_and_every_document_has_the_promised_keys(
     assert sum(predicted[0]["probabilities"].values()) == pytest.approx(1)
     assert {"label", "probability", "unfamiliar"} <= predicted[0].keys()
     assert terminal("jobs", ws) == {"jobs": []}
+
+
+def test_a_download_says_of_every_url_how_it_ended(
+    terminal: Terminal, site: Site, photographs: Path, tmp_path: Path
+) -> None:
+    picture = next((photographs / "pear").iterdir()).read_bytes()
+    site.pages = {"/1.jpg": reply(picture), "/2.jpg": reply(picture), "/3.jpg": reply(b"<html>")}
+    site.pages["/4.jpg"] = reply(picture, "X-Robots-Tag: noai")
+    urls, ws = tmp_path / "urls.csv", tmp_path / "ws"
+    rows = [("url", "label"), *((f"http://{site.host}/{number}.jpg", "pear") for number in range(1, 6))]
+    urls.write_text("\n".join(map(",".join, [*rows, ("http://127.0.0.1:9/6.jpg", "pear")])))
+    done = terminal("download", ws, "--urls", urls, "--allow-host", site.host)
+    assert (done["downloaded"], done["failed"]) == (1, 3)
+    assert all({"url", "status", "code", "reason", "sha256"} <= row.keys() for row in done["results"])
+    ended = {row["url"].rpartition("/")[2]: (row["status"], row["code"]) for row in done["results"]}
+    assert sorted([ended.pop("1.jpg"), ended.pop("2.jpg")]) == [("duplicate", None), ("stored", None)]
+    assert ended == {
+        "3.jpg": ("failed", "not_image"),
+        "4.jpg": ("skipped", "noai"),
+        "5.jpg": ("failed", "http_error"),
+        "6.jpg": ("failed", "blocked_address"),
+    }
+    again = terminal("download", ws, "--urls", urls, "--allow-host", site.host)
+    assert again["downloaded"] == 0 and len(again["results"]) == 6
+    assert {path: len(hits) for path, hits in site.hits.items()} == dict.fromkeys(site.hits, 1)
+    terminal("download", ws, "--allow-host", "all", code=2)
+    terminal("download", ws, "--urls", tmp_path / "nothing.csv", code=1)
+    assert "nothing.csv" in terminal.err and terminal.err.strip().count("\n") == 0
 
 
 def test_check_tells_the_verdict_of_files_without_a_workspace(

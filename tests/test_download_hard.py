@@ -17,8 +17,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline.download import DownloadConfig, download
-from pipeline.stage import run
 from pipeline.workspace import Workspace
 from tests.site import Answer, Site, reply
 
@@ -32,9 +30,7 @@ READ_BY_THIS_PILLOW = {"/corpus/img_01371.tif"}
 @pytest.mark.slow
 @pytest.mark.skipif(not HOSTILE_SERVER.is_file(), reason=f"there is no {HOSTILE_SERVER.name} beside the repository")
 @pytest.mark.parametrize("more", [(), ("--corpus", str(CORPUS / "truth_dev.csv"))], ids=["server", "corpus"])
-def test_the_hostile_server_is_survived_without_touching_its_canary(
-    workspace: Workspace, tmp_path: Path, more: tuple[str, ...]
-) -> None:
+def test_the_hostile_server_is_survived_without_touching_its_canary(tmp_path: Path, more: tuple[str, ...]) -> None:
     command = [sys.executable, str(HOSTILE_SERVER), "--seconds", "300", "--no-external", *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as server:
         assert server.stdout
@@ -44,8 +40,18 @@ def test_the_hostile_server_is_survived_without_touching_its_canary(
             file = tmp_path / "urls.csv"
             with file.open("w", newline="") as lines:
                 csv.writer(lines).writerows([("url", "label"), *((entry["url"], "thing") for entry in entries)])
-            config = DownloadConfig(urls=str(file), allow_hosts=(base.removeprefix("http://"),))
-            results = {result.url: result for result in run(download(workspace, config)).results}
+            asked = [
+                "download",
+                str(tmp_path / "ws"),
+                "--urls",
+                str(file),
+                "--allow-host",
+                base.removeprefix("http://"),
+            ]
+            done = subprocess.run(
+                [sys.executable, "cli.py", *asked, "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+            )
+            results = {result["url"]: result for result in json.loads(done.stdout)["results"]}
             (tmp_path / "results.json").write_text(json.dumps(_for_the_grader(entries, results)))
             grading = [sys.executable, str(HOSTILE_SERVER), "--grade", str(tmp_path / "results.json"), "--url", base]
             graded = subprocess.run(grading, capture_output=True, text=True, check=False).stdout
@@ -61,10 +67,10 @@ def _for_the_grader(entries: list[dict[str, Any]], results: dict[str, Any]) -> d
     ended = {entry["id"]: results[entry["url"]] for entry in entries}
     return {
         name: {
-            "status": words[result.status],
-            "reason": result.code,
-            "sha256": result.sha256,
-            "duplicate_of": "another" if result.status == "duplicate" else None,
+            "status": words[result["status"]],
+            "reason": result["code"],
+            "sha256": result["sha256"],
+            "duplicate_of": "another" if result["status"] == "duplicate" else None,
         }
         for name, result in ended.items()
     }
