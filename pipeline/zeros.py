@@ -46,7 +46,8 @@ def _jpeg_scans(data: bytes) -> Iterator[tuple[int, int, int]]:
 
     In a sequential JPEG the shortest code, all zeros, of a table of AC coefficients says mostly "one coefficient of
     size 1": 63 of them in a row, in block after block, are no picture. Where it says "end of block", they are a flat
-    area. A progressive JPEG counts such blocks instead of listing them.
+    area. A progressive JPEG counts such blocks instead of listing them; only its scans of means (``first`` is 0) may be
+    that flat.
     """
     frame, most = 0, 0
     shortest: dict[int, int] = {}
@@ -56,11 +57,11 @@ def _jpeg_scans(data: bytes) -> Iterator[tuple[int, int, int]]:
         elif kind == HUFFMAN_TABLES:
             shortest |= dict(_shortest_codes(data[start:end]))
         elif kind == JPEG_SCAN and end - start >= 6:
-            table, first, history = 0x10 | data[start + 2] & 15, data[end - 3], data[end - 1] >> 4
+            table, first = 0x10 | data[start + 2] & 15, data[end - 3]
             meant = frame in BASELINE and shortest.get(table, 0) & 15 == 0
             most = 0 if meant or not frame else SHORT
             if frame == PROGRESSIVE:
-                most = MIDDLE if first and not history else 0
+                most = MIDDLE if first else 0
         elif kind == CODED and most:
             yield start, end, most
 
