@@ -33,7 +33,7 @@ BROKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
         "by_hand": ("Set aside by hand", "out of use until they are taken back"),
     }
 )
-LOOK, SAME, ASIDE = ("set_aside", "ignore"), ("keep_best", "ignore"), ("restore",)
+LOOK, SAME, ASIDE = ("set_aside", "ignore"), ("keep_best", "set_aside", "ignore"), ("restore",)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 from pipeline import backbones
+from pipeline.checkpoints import Checkpoints
 from pipeline.data import load_dataset
 from pipeline.errors import UsageError
-from pipeline.fine_tune import fit_all_layers, fit_the_head
+from pipeline.fine_tune import fit_all_layers, fit_the_head, restore, state_of
 from pipeline.predict import Preprocessing
 from pipeline.runs import Run
 from pipeline.split import assign_splits
-from pipeline.stage import Stage, one_at_a_time
+from pipeline.stage import Stage, one_at_a_time, run
 from pipeline.train_config import TrainConfig
 from pipeline.training import Training
 from pipeline.verify import verify
@@ -43,10 +44,34 @@ def training_lock() -> Path:
 
 def _train(workspace: Workspace, config: TrainConfig) -> Stage[Run]:
     training = yield from prepare(workspace, config)
-    yield from fit_the_head(training)
-    yield from fit_all_layers(training)
+    checkpoints = Checkpoints.of(workspace, config, training.dataset)
+    try:
+        yield from _fine_tune(training, checkpoints)
+    except (GeneratorExit, KeyboardInterrupt):
+        if training.best[1]:
+            _keep_the_best(workspace, training)
+        raise
     training.model.load_state_dict(training.best[1])
-    return (yield from write_run(workspace, training))
+    finished = yield from write_run(workspace, training)
+    checkpoints.remove()
+    return finished
+
+
+def _fine_tune(training: Training, checkpoints: Checkpoints) -> Stage[None]:
+    checkpoints.make_room()
+    if state := checkpoints.load():
+        restore(training, state)
+    else:
+        yield from fit_the_head(training)
+        checkpoints.save({"epoch": 0, **state_of(training), "loop": None})
+    yield from fit_all_layers(training, checkpoints)
+
+
+def _keep_the_best(workspace: Workspace, training: Training) -> None:
+    """Somebody stopped it: the best model so far becomes a run, as quickly as may be. The checkpoint stays."""
+    training.notes.append(f"Stopped after epoch {training.epochs[-1]['epoch']} of {training.config.epochs}.")
+    training.model.load_state_dict(training.best[1])
+    run(write_run(workspace, training, complete=False))
 
 
 def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:

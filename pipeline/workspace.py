@@ -106,6 +106,11 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def checkpoints(self) -> Path:
+        """Trainings that were broken off; one folder each."""
+        return self.root / "checkpoints"
+
+    @property
     def jobs(self) -> Path:
         """One folder a job."""
         return self.root / "jobs"

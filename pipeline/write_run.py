@@ -20,19 +20,26 @@ from pipeline.training import Training, progress
 from pipeline.workspace import Workspace, writing
 
 FALSE_ALARMS = 0.05
+FAMILIAR_WHEN_STOPPED = 50
 
 
-def write_run(workspace: Workspace, training: Training) -> Stage[Run]:
-    """Ask the best model about every picture, and write the run: whole or not at all."""
+def write_run(workspace: Workspace, training: Training, complete: bool = True) -> Stage[Run]:
+    """Ask the best model about every picture, and write the run: whole or not at all.
+
+    Where the training was stopped (not ``complete``), what is familiar is learnt from some of the train split only.
+    """
     dataset = training.dataset
     held_out, train = dataset.positions("valid", "test"), dataset.positions("train")
     features, logits = yield from _answers(training, held_out, "Testing")
+    if not complete:
+        train = _some_of_each_class(training, train)
     seen, _ = yield from _answers(training, train, "Learning what is familiar")
     own = predictions_table(dataset, held_out, logits.softmax(dim=1).numpy(), out_of_fold=False)
-    predictions = pd.concat([*training.out_of_fold, own], ignore_index=True)
+    folds = (predictions_table(dataset, *fold, out_of_fold=True) for fold in training.out_of_fold)
+    predictions = pd.concat([*folds, own], ignore_index=True)
     centroids = torch.stack([seen[training.targets[train] == c].mean(dim=0) for c in range(len(dataset.classes))])
     threshold = float(torch.quantile(distances(features, centroids), 1 - FALSE_ALARMS))
-    record = _record(training, predictions)
+    record = _record(training, predictions, complete)
     folder = workspace.runs / record["id"]
     with writing(folder) as part:
         part.mkdir()
@@ -41,6 +48,12 @@ def write_run(workspace: Workspace, training: Training) -> Stage[Run]:
         with writing(part / MANIFEST) as manifest:
             manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
     return Run(folder, record)
+
+
+def _some_of_each_class(training: Training, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    numbers = pd.Series(training.targets[positions].numpy())
+    some: np.ndarray[Any, Any] = positions[(numbers.groupby(numbers).cumcount() < FAMILIAR_WHEN_STOPPED).to_numpy()]
+    return some
 
 
 def _answers(
@@ -65,7 +78,7 @@ def _info(training: Training, run_id: str, threshold: float) -> dict[str, Any]:
     }
 
 
-def _record(training: Training, predictions: pd.DataFrame) -> dict[str, Any]:
+def _record(training: Training, predictions: pd.DataFrame, complete: bool) -> dict[str, Any]:
     dataset = training.dataset
 
     def on(split: str) -> dict[str, Any]:
@@ -83,5 +96,7 @@ def _record(training: Training, predictions: pd.DataFrame) -> dict[str, Any]:
         "valid": on("valid"),
         "test": on("test"),
         "device": training.device,
-        "seconds": round(time.monotonic() - training.started, 1),
+        "seconds": round(training.seconds, 1),
+        "complete": complete,
+        "notes": training.notes,
     }

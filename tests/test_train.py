@@ -88,17 +88,6 @@ def test_progress_tells_what_a_curve_needs(fruit: Workspace) -> None:
     assert [epoch["epoch"] for epoch in epochs] == [0, 1]
 
 
-@pytest.mark.slow
-def test_stopping_in_the_middle_leaves_no_run_and_nothing_half_written(fruit: Workspace) -> None:
-    before = {path.name for path in fruit.runs.iterdir()}
-    stage = train(fruit, TrainConfig(epochs=50, **SMALL))
-    for progress in stage:
-        if progress.metrics.get("phase") == "all":
-            break
-    stage.close()
-    assert {path.name for path in fruit.runs.iterdir()} == before
-
-
 def test_batch_norm_keeps_the_statistics_of_the_pretrained_body() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4), torch.nn.Dropout())
     train_mode(model)

@@ -1,36 +1,38 @@
-"""Verify: every picture is opened once; what is broken is set aside, what is there twice is grouped."""
+"""Verify: every picture is opened once; what is wrong is shown as cards, and acted on there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 import pandas as pd
 
 from pipeline import jobs
-from pipeline.errors import NotEnoughData, UsageError
+from pipeline.errors import NotEnoughData, PipelineError, UsageError
+from pipeline.findings import Verified, verified
 from pipeline.jobs import Job
-from pipeline.records import State
 from pipeline.store import SPLITS
-from pipeline.tabs.job_panel import running
-from pipeline.tabs.problems import problems_view
+from pipeline.tabs.cards_view import Done, Looking, View, act, cards_view, large_view, notice, take_back
+from pipeline.tabs.component import component
+from pipeline.tabs.job_panel import QUIET, running
 from pipeline.tabs.shared import Shared, Values, translate
-from pipeline.tabs.show import count, empty, escape, facts, guide, heading, picture, pictures_html, table
-from pipeline.verify import SetAside, Verified, VerifyConfig, verified, verify
+from pipeline.tabs.show import count, empty, escape, facts, guide, heading, table
+from pipeline.tabs.viewer import viewer
+from pipeline.verify import DOUBT, VerifyConfig, verify
 from pipeline.workspace import Workspace
 
-GROUPS_A_PAGE = 20
-SHOWN_SET_ASIDE = 200
+SHOWN_CLASSES = 200
+IMAGE_IDS = 100_000
 
 
-def verify_job(workspace: Workspace) -> Job:
+def verify_job(workspace: Workspace, accept_broken: bool = False) -> Job:
     """Start checking. Raises NotEnoughData where there is nothing to check, UsageError where it is at work already."""
     if workspace.store.images().empty:
         raise NotEnoughData("There are no pictures to check yet. Go to Collect and bring some in first.")
     if running(workspace, "verify"):
         raise UsageError("The pictures are being checked already; see above.")
-    return jobs.start(workspace, verify, VerifyConfig())
+    return jobs.start(workspace, verify, VerifyConfig(accept_broken=accept_broken))
 
 
 def summary(workspace: Workspace, found: Verified) -> str:
@@ -40,171 +42,195 @@ def summary(workspace: Workspace, found: Verified) -> str:
     if images.empty:
         return empty("No pictures yet", "Go to Collect and bring some in first.")
     if not found.checked:
-        return empty(f"{count(new, 'picture')} not checked yet", "Press the button above; it takes seconds.")
+        hint = "They wait for your answer below." if doubt(workspace) else "Press the button above; it takes seconds."
+        return empty(f"{count(new, 'picture')} not checked yet", hint)
     numbers: list[tuple[str, object]] = [
         ("checked", f"{found.checked:,}"),
         ("fine", f"{found.ok:,}"),
         ("set aside", f"{len(found.set_aside):,}"),
         ("duplicate groups", f"{len(found.duplicate_groups):,}"),
     ]
-    words = [_new(new), _doubts(found), _conflicts(found), _leaks(found)]
+    words = [_new(new, bool(doubt(workspace))), _what_now(found)]
     return facts(numbers) + "".join(f'<p class="w-hint">{escape(line)}</p>' for line in words if line)
 
 
-def _new(new: int) -> str:
-    return f"{count(new, 'picture')} came in since and should be checked too." if new else ""
-
-
-def _doubts(found: Verified) -> str:
-    if not found.suspects:
+def _new(new: int, asked: bool) -> str:
+    if not new:
         return ""
-    return f"{count(len(found.suspects), 'picture')} can be shown, but the file is damaged somewhere. They are kept."
+    if asked:
+        return f"{count(new, 'picture waits', 'pictures wait')} for your answer below."
+    return f"{count(new, 'picture')} came in since and should be checked too."
 
 
-def _conflicts(found: Verified) -> str:
-    if not found.label_conflicts:
-        return ""
-    number = count(len(found.label_conflicts), "picture is", "pictures are")
-    return f"{number} there under two classes. Clean lets you decide which one is right."
+def _what_now(found: Verified) -> str:
+    doubtful = (found.suspects, found.label_conflicts, found.leaks, found.given_leaks, found.duplicate_groups)
+    if any(doubtful) or any(found.problems.values()):
+        return "Nothing below has to be done before you train: what cannot be used is out of use already."
+    if found.set_aside:
+        return "What cannot be used is out of use already. All the others are fine."
+    return "Nothing is wrong with any of them. On to Train."
 
 
-def _leaks(found: Verified) -> str:
-    if not found.leaks:
-        return ""
+def doubt(workspace: Workspace) -> str:
+    """The question that waits for an answer: why something else may be wrong with very many pictures; else empty."""
+    return str(workspace.store.fact(DOUBT) or "")
+
+
+def question(sentence: str) -> str:
+    """The doubt, and the two ways on, as HTML."""
     return (
-        f"{count(len(found.leaks), 'duplicate group')} reach from the pictures to learn from into those to test with, "
-        "which makes results look too good. Remove the extra copies in Clean."
+        f"<h4>Is something else wrong?</h4><p>{escape(sentence)}</p>"
+        "<p><b>If there is one cause</b>, put it right (import from the right place, or download again), then press "
+        "<b>Check the pictures</b> once more. <b>If these files are simply broken</b>, go on: they are set aside "
+        "with their reasons, none is deleted, and they can be taken back.</p>"
     )
 
 
-def splits(workspace: Workspace) -> str:
-    """How many usable pictures of each class are in train, valid and test, as HTML; empty before verify."""
+def splits(workspace: Workspace, found: Verified | None = None) -> str:
+    """How many usable pictures of each class are in train, valid and test, and what ``found`` says of the class, as
+    HTML; empty before verify. Of very many classes those with a problem come first, and the rest is counted.
+    """
     counts = split_counts(workspace)
     if counts.empty:
         return ""
-    rows = [(label, *(f"{row[name]:,}" for name in (*SPLITS, "all"))) for label, row in counts.iterrows()]
-    return table(("class", *SPLITS, "all"), rows, numbers=range(1, 5))
+    notes = {problem.label: problem.reason for problem in found.class_problems} if found else {}
+    order = [str(label) for label in counts.index]
+    if len(order) > SHOWN_CLASSES:
+        order.sort(key=lambda label: label not in notes)
+    headers = ("class", *SPLITS, "all", "") if notes else ("class", *SPLITS, "all")
+    rows = [
+        (label, *(f"{counts.at[label, name]:,}" for name in headers[1:5]), *([notes.get(label, "")] if notes else []))
+        for label in order[:SHOWN_CLASSES]
+    ]
+    more = (
+        f"and {count(len(order) - SHOWN_CLASSES, 'more class', 'more classes')}" if len(order) > SHOWN_CLASSES else ""
+    )
+    return table(headers, rows, numbers=range(1, 5), caption=more)
 
 
 def split_counts(workspace: Workspace) -> pd.DataFrame:
-    """Usable pictures per class (index, sorted) and split (columns train, valid, test, all)."""
+    """Usable pictures per class (index, sorted) and split (columns train, valid, test, all); a picture with several
+    labels counts for each.
+    """
     images = workspace.store.images("ok")
     placed = images[images["split"].notna() & images["label"].notna()]
     if placed.empty:
         return pd.DataFrame(columns=[*SPLITS, "all"])
-    counts = pd.crosstab(placed["label"], placed["split"]).reindex(columns=list(SPLITS), fill_value=0)
+    one_each = placed.assign(label=placed["label"].str.split("|")).explode("label")
+    counts = pd.crosstab(one_each["label"], one_each["split"]).reindex(columns=list(SPLITS), fill_value=0)
     return counts.assign(all=counts.sum(axis=1)).sort_index()
-
-
-def set_aside_choices(found: Verified) -> list[tuple[str, str]]:
-    """(what to show, image id) of the pictures that were set aside, for a list with check boxes."""
-    return [(f"{_short(item)} — {item.reason}", item.id) for item in found.set_aside[:SHOWN_SET_ASIDE]]
-
-
-def _short(item: SetAside) -> str:
-    return item.name if len(item.name) <= 60 else f"…{item.name[-58:]}"
-
-
-def restore(workspace: Workspace, image_ids: Sequence[str]) -> int:
-    """Take pictures back in: they count as new and are checked again next time. Returns how many."""
-    for image_id in image_ids:
-        before = workspace.store.state(image_id)
-        if before.status == "set_aside":
-            workspace.store.decide(image_id, "restore", lambda state: State(state.labels, "new"), expected=before)
-    return len(image_ids)
-
-
-def duplicates(workspace: Workspace, found: Verified, limit: int = GROUPS_A_PAGE) -> str:
-    """The first ``limit`` duplicate groups as rows of thumbnails, those with two classes first, as HTML."""
-    rows = {str(row["id"]): row for row in workspace.store.images("ok").to_dict("records")}
-    disputed = set(found.label_conflicts)
-    ordered = sorted(found.duplicate_groups, key=lambda group: (group not in disputed, -len(group)))
-    lone = [group for group in found.label_conflicts if group not in set(found.duplicate_groups)]
-    shown = (lone + ordered)[:limit]
-    groups = (_group(workspace, [rows[image] for image in group], group in disputed) for group in shown)
-    return f'<div class="w-groups">{"".join(groups)}</div>'
-
-
-def _group(workspace: Workspace, rows: Sequence[Mapping[Any, Any]], disputed: bool) -> str:
-    shown = "".join(
-        f"<figure>{picture(workspace.thumbnail(str(row['id'])), str(row['label']))}"
-        f"<figcaption>{escape(row['label'])} <small>{escape(row['split'])}</small></figcaption></figure>"
-        for row in rows[:12]
-    )
-    more = f"<p class=w-hint>and {len(rows) - 12:,} more</p>" if len(rows) > 12 else ""
-    note = '<p class="w-warn">under two classes</p>' if disputed else ""
-    return f'<div class="w-group">{note}<div class="w-tiles w-small">{shown}</div>{more}</div>'
 
 
 # --- the tab -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Widgets:
+    """Everything on the tab; ``looking`` is what a page has open, ``done`` what its last action did."""
+
+    check: gr.Button
+    result: gr.HTML
+    asking: gr.Column
+    question: gr.HTML
+    go_on: gr.Button
+    cards: gr.HTML
+    viewer: gr.HTML
+    divided: gr.Column
+    shares: gr.HTML
+    looking: gr.State
+    done: gr.State
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What :func:`_view` fills."""
+        return [self.check, self.result, self.asking, self.question, self.cards, self.divided, self.shares]
+
+
 def build(tab: gr.Tab, shared: Shared) -> None:
     """Draw the tab, then wire it."""
-    guide("Open every picture once, set the broken ones aside, and find the ones that are there twice.")
+    guide("Open every picture once, set the broken ones aside, and see what else may be wrong.")
     check = gr.Button("Check the pictures", variant="primary", elem_id="verify-run")
     result = gr.HTML(elem_id="verify-summary")
-    with gr.Column(visible=False) as broken:
-        heading("Set aside")
-        chosen = gr.CheckboxGroup([], show_label=False, elem_id="verify-set-aside", elem_classes="w-list")
-        back = gr.Button("Take the ticked ones back in", elem_id="verify-restore")
-    with gr.Column(visible=False) as twice:
-        heading("There more than once")
-        groups = pictures_html("verify-duplicates")
-        limit = gr.State(GROUPS_A_PAGE)
-        more = gr.Button("Show more", elem_id="verify-more", visible=False)
-    with gr.Column(visible=False) as doubtful:
-        heading("Worth a look")
-        gr.HTML("<p>These are kept. Look whether they show what they should; Clean removes what does not.</p>")
-        looks = pictures_html("verify-problems")
+    with gr.Column(visible=False, elem_classes="w-card", elem_id="verify-asking") as asking:
+        asked = gr.HTML(elem_id="verify-question")
+        go_on = gr.Button("Set them aside and go on", elem_id="verify-go-on")
+    cards = component("cards", "verify-cards")
+    large = viewer("verify-viewer")
     with gr.Column(visible=False) as divided:
-        heading("How they are divided")
+        heading("The classes, and how they are divided")
         gr.HTML(
             "<p>A model learns from <b>train</b>, is steered by <b>valid</b>, and is judged by <b>test</b>. "
             "A picture never moves from one to another.</p>"
         )
         shares = gr.HTML(elem_id="verify-splits")
-    outputs = [result, check, broken, chosen, twice, groups, more, doubtful, looks, divided, shares]
+    states = gr.State(Looking()), gr.State(None)
+    _wire(tab, shared, _Widgets(check, result, asking, asked, go_on, cards, large, divided, shares, *states))
+
+
+def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+    def view(name: str, looking: Looking) -> list[Any]:
+        return _view(shared.open(name), looking)
 
     @translate
-    def view(name: str, shown: int) -> list[Any]:
-        return _view(shared.open(name), shown)
+    def look(event: gr.EventData) -> list[Any]:
+        told = event._data
+        looking = Looking(str(told["kind"]), _whole(told["page"]))
+        return [looking, cards_view(shared.open(str(told["workspace"])), looking)]
 
     @translate
-    def take_back(name: str, ids: list[str], shown: int) -> list[Any]:
-        workspace = shared.open(name)
-        if not ids:
-            raise UsageError("Tick the pictures you want back first.")
-        gr.Info(f"{count(restore(workspace, ids), 'picture')} taken back. Check the pictures again.", title="Restored")
-        return _view(workspace, shown)
+    def do(values: Values, event: gr.EventData) -> list[Any]:
+        told = event._data
+        workspace = shared.open(str(told["workspace"]))
+        done = _done(workspace, told, values[w.done])
+        answer = {"page": str(told["page"]), "number": _whole(told["number"])}
+        looking = Looking(str(told["kind"]), _whole(told["at"]))
+        return [looking, done, *_view(workspace, looking, done, answer)]
 
-    def enlarge(name: str, shown: int) -> list[Any]:
-        return [shown + GROUPS_A_PAGE, *view(name, shown + GROUPS_A_PAGE)]
+    @translate
+    def enlarge(event: gr.EventData) -> View:
+        told = event._data
+        return large_view(shared.open(str(told["workspace"])), str(told["kind"]), str(told["id"]))
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    shared.job.launch(check.click, lambda values: _start(shared, values), {shared.picker})
-    back.click(take_back, [shared.picker, chosen, limit], outputs, **quiet)
-    more.click(enlarge, [shared.picker, limit], [limit, *outputs], **quiet)
-    shared.watch(tab, view, outputs, limit)
+    in_turn: dict[str, Any] = {**QUIET, "concurrency_id": "verify-cards", "concurrency_limit": 1}
+    w.cards.look(look, None, [w.looking, w.cards], trigger_mode="multiple", **in_turn)
+    w.cards.act(do, {w.done}, [w.looking, w.done, *w.outputs], trigger_mode="multiple", **in_turn)
+    w.cards.enlarge(enlarge, None, w.viewer, **QUIET)
+    for button, accept in ((w.check, False), (w.go_on, True)):
+        shared.job.launch(button.click, _start(shared, accept), {shared.picker})
+    shared.watch(tab, view, w.outputs, w.looking)
 
 
-def _start(shared: Shared, values: Values) -> Job:
-    return verify_job(shared.open(values[shared.picker]))
+def _start(shared: Shared, accept_broken: bool) -> Any:
+    return lambda values: verify_job(shared.open(values[shared.picker]), accept_broken)
 
 
-def _view(workspace: Workspace, limit: int) -> list[Any]:
-    found = verified(workspace)
-    groups, shares = len(found.duplicate_groups), splits(workspace)
+def _done(workspace: Workspace, told: View, before: Done | None) -> Done:
+    """Do what the page asks; what stands against it is told in its place among the cards."""
+    kind, action = str(told["kind"]), str(told["action"])
+    ids = None if told["all"] else [str(image) for image in told["ids"][:IMAGE_IDS]]
+    try:
+        if action == "undo":
+            return take_back(workspace, before or Done(""))
+        if action == "notice":
+            return notice(workspace, kind)
+        return act(workspace, kind, action, ids, str(told["seen"]))
+    except PipelineError as error:
+        return Done(str(error), warning=True)
+
+
+def _whole(number: object) -> int:
+    return number if isinstance(number, int) else 0
+
+
+def _view(workspace: Workspace, looking: Looking, done: Done | None = None, answer: View | None = None) -> list[Any]:
+    found, asked = verified(workspace), doubt(workspace)
+    shares = splits(workspace, found)
     return [
-        summary(workspace, found),
         _check_button(workspace),
-        gr.Column(visible=bool(found.set_aside)),
-        gr.CheckboxGroup(set_aside_choices(found), value=[]),
-        gr.Column(visible=bool(groups or found.label_conflicts)),
-        duplicates(workspace, found, limit),
-        gr.Button(f"Show more ({groups - limit:,} left)", visible=groups > limit),
-        gr.Column(visible=any(found.problems.values())),
-        problems_view(workspace, found.problems),
+        summary(workspace, found),
+        gr.Column(visible=bool(asked)),
+        question(asked),
+        cards_view(workspace, looking, found, done, answer),
         gr.Column(visible=bool(shares)),
         shares,
     ]

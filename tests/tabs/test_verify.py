@@ -6,24 +6,32 @@ import pytest
 
 from pipeline import jobs
 from pipeline.errors import NotEnoughData
+from pipeline.findings import verified
 from pipeline.importing import ImportConfig, import_images
 from pipeline.stage import run
-from pipeline.tabs.problems import problems_view
-from pipeline.tabs.verify import duplicates, restore, set_aside_choices, split_counts, splits, summary, verify_job
-from pipeline.verify import VerifyConfig, verified, verify
+from pipeline.tabs.verify import doubt, question, split_counts, splits, summary, verify_job
+from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace
+from tests.test_verify import put
 
 
 @pytest.fixture
-def checked(workspace: Workspace, photographs: Path, tmp_path: Path) -> Workspace:
-    """40 photographs, one of them also under another class, and a broken file with a hostile name."""
+def checked(workspace: Workspace, photographs: Path) -> Workspace:
+    """40 photographs, one of them also under another class, and a broken file."""
     run(import_images(workspace, ImportConfig(str(photographs))))
     first = sorted((photographs / "apple").iterdir())[0]
-    (tmp_path / "more" / "pear").mkdir(parents=True)
-    (tmp_path / "more" / "pear" / "twin.jpg").write_bytes(first.read_bytes() + b"\0")
-    (tmp_path / "more" / "pear" / "<img src=x onerror=alert(1)>.jpg").write_bytes(b"\xff\xd8\xffbroken")
-    run(import_images(workspace, ImportConfig(str(tmp_path / "more"))))
+    put(workspace, "twin.jpg", first.read_bytes() + b"\0", "pear")
+    put(workspace, "broken.jpg", b"\xff\xd8\xffbroken", "pear")
     run(verify(workspace, VerifyConfig(workers=1)))
+    return workspace
+
+
+@pytest.fixture
+def mostly_broken(workspace: Workspace, photographs: Path) -> Workspace:
+    """40 photographs and 30 web pages."""
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    for number in range(30):
+        put(workspace, f"{number}.jpg", f"<html>Not found: {number}".encode())
     return workspace
 
 
@@ -38,11 +46,18 @@ def test_unchecked_pictures_are_announced(workspace: Workspace, photographs: Pat
     assert "40 pictures not checked yet" in summary(workspace, verified(workspace))
 
 
-def test_the_summary_tells_what_was_found(checked: Workspace) -> None:
+def test_the_summary_tells_what_was_found_and_that_one_may_go_on(checked: Workspace) -> None:
     html = summary(checked, verified(checked))
-    assert "1 picture is there under two classes" in html
     assert '42</span><span class="w-fact-name">checked' in html
     assert '1</span><span class="w-fact-name">set aside' in html
+    assert "Nothing below has to be done before you train" in html
+
+
+def test_where_nothing_is_wrong_the_summary_says_so(workspace: Workspace, photographs: Path) -> None:
+    for file in sorted(photographs.rglob("*.jpg"))[:3]:
+        put(workspace, file.name, file.read_bytes())
+    run(verify(workspace, VerifyConfig(workers=1)))
+    assert "Nothing is wrong with any of them" in summary(workspace, verified(workspace))
 
 
 def test_the_same_is_seen_again_after_a_reload(checked: Workspace) -> None:
@@ -50,33 +65,27 @@ def test_the_same_is_seen_again_after_a_reload(checked: Workspace) -> None:
     assert summary(again, verified(again)) == summary(checked, verified(checked))
 
 
-def test_a_disputed_duplicate_group_is_shown_with_both_classes(checked: Workspace) -> None:
-    html = duplicates(checked, verified(checked))
-    assert "under two classes" in html and html.count("<img") == 2
-    assert "apple" in html and "pear" in html
-    assert str(checked.thumbnails) in html
+def test_verify_runs_as_a_job(workspace: Workspace, photographs: Path) -> None:
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    job = jobs.wait_for(workspace, verify_job(workspace).id, 120)
+    assert (job.status, job.result["checked"]) == ("done", 40)
 
 
-def test_the_reason_is_shown_beside_each_picture_that_was_set_aside(checked: Workspace) -> None:
-    ((shown, image_id),) = set_aside_choices(verified(checked))
-    assert "onerror" in shown and "—" in shown
-    assert checked.store.image(image_id)["status"] == "set_aside"
+def test_a_question_is_asked_where_much_is_broken_and_it_can_be_gone_on(mostly_broken: Workspace) -> None:
+    assert doubt(mostly_broken) == ""
+    assert jobs.wait_for(mostly_broken, verify_job(mostly_broken).id, 120).status == "failed"
+    assert doubt(mostly_broken).startswith("30 of 70 pictures cannot be used")
+    assert "30 pictures wait for your answer below" in summary(mostly_broken, verified(mostly_broken))
+    job = jobs.wait_for(mostly_broken, verify_job(mostly_broken, accept_broken=True).id, 120)
+    assert (job.status, doubt(mostly_broken)) == ("done", "")
+    assert len(mostly_broken.store.images("set_aside")) == 30
 
 
-def test_a_restored_picture_is_new_again_and_the_journal_knows(checked: Workspace) -> None:
-    ((_, image_id),) = set_aside_choices(verified(checked))
-    assert restore(checked, [image_id]) == 1
-    assert checked.store.image(image_id)["status"] == "new"
-    assert [decision.action for decision in checked.store.decisions()] == ["restore"]
-    assert "1 picture came in since" in summary(checked, verified(checked))
-    checked.store.undo()
-    assert checked.store.image(image_id)["status"] == "set_aside"
+def test_a_question_shows_foreign_words_as_text() -> None:
+    assert "<img" not in question("Because “<img src=x onerror=alert(1)>”.")
 
 
-def test_restoring_what_is_in_use_changes_nothing(checked: Workspace) -> None:
-    image_id = str(checked.store.images("ok")["id"].iloc[0])
-    restore(checked, [image_id])
-    assert checked.store.image(image_id)["status"] == "ok" and checked.store.decisions() == []
+# --- the classes ------------------------------------------------------------------------------------------------------
 
 
 def test_splits_are_counted_per_class(checked: Workspace) -> None:
@@ -90,17 +99,13 @@ def test_there_are_no_splits_before_verify(workspace: Workspace) -> None:
     assert splits(workspace) == ""
 
 
-def test_verify_runs_as_a_job(workspace: Workspace, photographs: Path) -> None:
-    run(import_images(workspace, ImportConfig(str(photographs))))
-    job = jobs.wait_for(workspace, verify_job(workspace).id, 120)
-    assert (job.status, job.result["checked"]) == ("done", 40)
+def test_what_is_wrong_with_a_class_stands_beside_it(checked: Workspace) -> None:
+    html = splits(checked, verified(checked))
+    assert html.count("With fewer than 15 pictures") == 5
+    assert "With fewer than" not in splits(checked)
 
 
-def test_doubtful_pictures_are_shown_by_kind_the_worst_first(workspace: Workspace, photographs: Path) -> None:
-    run(import_images(workspace, ImportConfig(str(photographs))))
-    run(verify(workspace, VerifyConfig(workers=1)))
-    assert problems_view(workspace, {"dark": (), "grey": ()}) == ""
-    ids = tuple(workspace.store.images()["id"])
-    html = problems_view(workspace, {"dark": ids[:2], "blurred": ids})
-    assert html.index("<b>2</b> <span>Dark") < html.index("<b>40</b> <span>Blurred")
-    assert html.count("<img") == 2 + 24 and "and 16 more pictures" in html
+def test_of_very_many_classes_the_rest_is_counted(checked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.tabs.verify.SHOWN_CLASSES", 3)
+    html = splits(checked, verified(checked))
+    assert html.count("<tr>") == 1 + 3 and "and 2 more classes" in html

@@ -1,0 +1,229 @@
+// What Verify found, a card a kind of problem; the open one shows a page of its pictures, to be ticked and acted on.
+// What is sent names pictures by id; "all" goes with the seal of the card as it was seen.
+const root = element.querySelector('.cards');
+const page = Math.random().toString(36).slice(2);
+const WAIT = 30000;
+const ticks = new Map(); // id -> the first of its group, of the card that is open, on whatever page
+let sent = 0;
+let busy = 0;
+let drawn = '';
+let last = ''; // where a range of ticks begins
+
+const number = (count) => count.toLocaleString('en');
+const card = () => props.value.cards.find((item) => item.kind === props.value.open);
+const picks = () => [...root.querySelectorAll('.pick')];
+const several = (count, one) => number(count) + ' ' + one + (count === 1 ? '' : 's');
+
+// --- pictures --------------------------------------------------------------------------------------------------------
+
+const pick = (row, group) => {
+  const button = make('button', 'pick');
+  button.dataset.id = row.id;
+  button.dataset.group = group;
+  button.tabIndex = -1;
+  button.setAttribute('aria-label', [row.name, ...row.words, row.best ? 'best copy' : ''].filter(Boolean).join(', '));
+  button.title = row.name + '\n' + row.words.join('\n');
+  const words = make('span', 'words');
+  words.append(...row.words.map((word) => make('span', '', word)));
+  if (row.thumbnail) {
+    const image = picture(row.thumbnail, '');
+    image.loading = 'lazy';
+    button.append(image);
+  } else words.prepend(make('b', '', row.name));
+  button.append(make('span', 'tick', '✓'), words);
+  return button;
+};
+const tile = (row, group) => {
+  const box = make('div', row.thumbnail ? 'tile' : 'tile row');
+  box.append(pick(row, group));
+  if (row.best) box.append(make('span', 'best', 'best copy'));
+  if (row.thumbnail) {
+    const look = make('button', 'look');
+    look.dataset.look = row.id;
+    look.tabIndex = -1; // by keys, Enter opens the picture
+    look.title = 'Look at it in large (Enter)';
+    look.setAttribute('aria-label', 'Look at ' + row.name + ' in large');
+    look.append(make('span', 'lens'));
+    box.append(look);
+  }
+  return box;
+};
+const pictures = (view, item) => {
+  if (!item.grouped) {
+    const tiles = view.groups.map((group) => tile(group.pictures[0], group.pictures[0].id));
+    const box = make('div', view.groups.every((group) => group.pictures[0].thumbnail) ? 'grid' : 'rows');
+    box.append(...tiles);
+    return box;
+  }
+  const box = make('div', 'groups');
+  for (const group of view.groups) {
+    const inner = make('div', 'group grid');
+    inner.append(...group.pictures.map((row) => tile(row, group.pictures[0].id)));
+    if (group.more) inner.append(make('span', 'quiet more', 'and ' + number(group.more) + ' more'));
+    inner.style.setProperty('--tiles', group.pictures.length + (group.more ? 1 : 0));
+    box.append(inner);
+  }
+  return box;
+};
+
+// --- cards -----------------------------------------------------------------------------------------------------------
+
+const body = (view, item) => {
+  const box = make('div', 'pictures');
+  if (view.groups.length) {
+    const bar = make('div', 'bar');
+    bar.append(action('Tick this page', 'tick'), action('Untick all', 'untick'));
+    bar.append(make('span', 'quiet hint', 'Click a picture to tick it; the lens, or Enter, shows it in large.'));
+    box.append(bar, pictures(view, item));
+    const [first] = box.querySelectorAll('.pick');
+    first.tabIndex = 0;
+  }
+  if (view.pages > 1) box.append(pager(view));
+  box.append(make('div', 'acts'));
+  return box;
+};
+const countOf = (item) => {
+  const left = item.grouped ? several(item.groups, 'group') : number(item.groups);
+  if (!item.ignored) return left;
+  return (item.groups ? left + ', ' : '') + number(item.ignored) + ' ignored';
+};
+const section = (view, item) => {
+  const open = item.kind === view.open;
+  const box = make('section', open ? 'open' : '');
+  const button = make('button', 'summary');
+  button.dataset.kind = item.kind;
+  button.setAttribute('aria-expanded', String(open));
+  const words = make('span', 'about');
+  words.append(make('b', '', item.title), make('span', 'quiet', item.meaning));
+  button.append(make('span', item.groups ? 'count' : 'count quiet', countOf(item)), words, make('span', 'quiet show', open ? 'Hide' : 'Show'));
+  box.append(button);
+  if (open) box.append(body(view, item));
+  return box;
+};
+
+// --- what can be done ------------------------------------------------------------------------------------------------
+
+const WORDS = {
+  set_aside: (all, count) => 'Set aside ' + (all ? 'all ' : '') + number(count.pictures),
+  restore: (all, count) => 'Take back ' + (all ? 'all ' : '') + number(count.pictures),
+  keep_best: (all, count) =>
+    count.groups === 1 ? 'Keep only the best copy' : 'Keep the best of each of ' + number(count.groups) + ' groups',
+  ignore: (all, count, item) =>
+    'No problem: ignore ' + (all ? 'all ' : '') + (item.grouped ? several(count.groups, 'group') : number(count.groups)),
+};
+const acts = () => {
+  const box = root.querySelector('.acts');
+  if (!box) return;
+  const item = card();
+  const chosen = { pictures: ticks.size, groups: new Set(ticks.values()).size };
+  const all = !ticks.size;
+  const count = all ? item : chosen;
+  // To set aside every copy of every group is hardly ever meant: that takes ticks.
+  const names = item.actions.filter((name) => !(name === 'set_aside' && item.grouped && all));
+  const buttons = item.groups ? names.map((name) => action(WORDS[name](all, count, item), name, !busy)) : [];
+  if (names[0] !== 'ignore') buttons[0]?.classList.add('first');
+  if (names.length < item.actions.length && item.groups) buttons.push(make('span', 'quiet', 'Tick copies to set just those aside.'));
+  if (item.ignored) buttons.push(action('Show ' + number(item.ignored) + ' ignored again', 'notice', !busy));
+  const parts = [make('div', 'buttons')];
+  parts[0].append(...buttons);
+  if (props.value.done) parts.unshift(told(props.value.done));
+  keepFocus(box, () => box.replaceChildren(...parts), '.act');
+  const untick = root.querySelector('[data-do=untick]');
+  if (untick) untick.disabled = all;
+};
+const told = (done) => {
+  const box = make('div', done.warning ? 'told warning' : 'told');
+  box.setAttribute('role', 'status');
+  box.append(make('span', '', done.words));
+  if (done.undo) box.append(action('Undo', 'undo', !busy));
+  return box;
+};
+const marks = () => {
+  for (const button of picks()) button.setAttribute('aria-pressed', String(ticks.has(button.dataset.id)));
+  acts();
+};
+
+// --- drawing ---------------------------------------------------------------------------------------------------------
+
+const whole = (view) => {
+  const parts = [];
+  if (view.done && !view.open) parts.push(told(view.done));
+  for (const [aside, words] of [[false, 'Worth a look'], [true, 'Set aside, out of use']]) {
+    const items = view.cards.filter((item) => item.aside === aside);
+    if (items.length) parts.push(make('h3', '', words), ...items.map((item) => section(view, item)));
+  }
+  root.replaceChildren(...parts);
+};
+const draw = () => {
+  const view = props.value;
+  if (!view) return;
+  if (view.answer.page === page && view.answer.number >= busy) {
+    if (busy) ticks.clear();
+    busy = 0;
+  }
+  const { answer, ...what } = view;
+  const [before, now] = [drawn ? JSON.parse(drawn) : {}, JSON.stringify(what)];
+  if (before.workspace !== view.workspace || before.open !== view.open) ticks.clear();
+  if (now !== drawn) {
+    keepFocus(root, () => whole(view), '[aria-expanded=true]');
+    drawn = now;
+    if (view.done && !view.open) root.scrollIntoView({ block: 'nearest' });
+    else if (before.open === view.open && before.page !== view.page) root.querySelector('.open')?.scrollIntoView({ block: 'start' });
+  }
+  marks();
+};
+
+// --- what a person does ----------------------------------------------------------------------------------------------
+
+const go = (kind, to) => trigger('look', { workspace: props.value.workspace, kind, page: to });
+const enlarge = (id) => trigger('enlarge', { workspace: props.value.workspace, kind: props.value.open, id });
+const ask = (name) => {
+  busy = ++sent;
+  const { workspace, open, seen, page: at } = props.value;
+  trigger('act', { workspace, kind: open, action: name, ids: [...ticks.keys()], all: !ticks.size, seen, at, page, number: sent });
+  acts();
+  setTimeout((asked) => {
+    if (busy === asked) busy = 0;
+    acts();
+  }, WAIT, sent);
+};
+const tick = (buttons, wanted) => {
+  for (const { dataset } of buttons) wanted ? ticks.set(dataset.id, dataset.group) : ticks.delete(dataset.id);
+  marks();
+};
+const pressed = (button, event) => {
+  const wanted = button.getAttribute('aria-pressed') !== 'true';
+  const every = picks();
+  const [from, to] = [every.findIndex((other) => other.dataset.id === last), every.indexOf(button)];
+  const range = event.shiftKey && from >= 0;
+  tick(range ? every.slice(Math.min(from, to), Math.max(from, to) + 1) : [button], range || wanted);
+  last = button.dataset.id;
+  for (const other of every) other.tabIndex = other === button ? 0 : -1;
+};
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (!button || button.disabled) return;
+  const { kind, id, look, do: name } = button.dataset;
+  if (kind) go(kind === props.value.open ? '' : kind, 0);
+  else if (look) enlarge(look);
+  else if (id) pressed(button, event);
+  else if (name === 'tick') tick(picks(), true);
+  else if (name === 'untick') {
+    ticks.clear();
+    marks();
+  } else if (name === 'back' || name === 'on') go(props.value.open, props.value.page + (name === 'on' ? 1 : -1));
+  else if (name) ask(name);
+});
+element.addEventListener('dblclick', (event) => {
+  const button = event.target.closest('.pick');
+  if (button?.querySelector('img')) enlarge(button.dataset.id);
+});
+element.addEventListener('keydown', (event) => {
+  const button = event.target.closest('.pick');
+  if (!button) return;
+  if (event.key !== 'Enter') return walk(event, picks());
+  event.preventDefault();
+  if (button.querySelector('img')) enlarge(button.dataset.id);
+});
+watch('value', draw);
+draw();
