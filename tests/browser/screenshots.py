@@ -39,7 +39,7 @@ def collect(page: Page) -> None:
 
 
 def verified(page: Page) -> None:
-    expect(page.locator("#verify-duplicates img").first).to_be_visible(timeout=WAIT)
+    expect(page.locator("#verify-summary").first).to_be_visible(timeout=WAIT)
 
 
 def trained(page: Page) -> None:

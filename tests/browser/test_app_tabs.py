@@ -176,7 +176,8 @@ def test_hostile_class_and_file_names_stay_text(serve: Serve, page: Page, worksp
         tab(page, name)
         page.wait_for_timeout(400)
     tab(page, "Verify")
-    expect(page.locator("#verify-set-aside")).to_contain_text("onerror")
+    page.locator("button.summary[data-kind^=broken]").first.click()
+    expect(page.locator(".pictures").first).to_contain_text("onerror")
     assert page.evaluate("window.harmed") is None and page.locator("img[src='x']").count() == 0
 
 
@@ -290,10 +291,10 @@ def test_a_picture_that_was_set_aside_can_be_taken_back(
     run(verify(workspace, VerifyConfig(workers=1)))
     opened(page, serve(workspace.root))
     tab(page, "Verify")
-    page.locator("#verify-set-aside").get_by_label("broken.jpg").check()
-    page.locator("#verify-restore").click()
+    page.locator("button.summary[data-kind^=broken]").first.click()
+    page.locator("button.pick").first.click()
+    page.locator(".acts button", has_text="Take back").first.click()
     expect(page.locator("#verify-summary")).to_contain_text("1 picture came in since", timeout=SOON)
-    expect(page.locator("#verify-set-aside")).to_be_hidden()
 
 
 def test_the_command_line_follows_the_options(serve: Serve, page: Page, workspace: Workspace) -> None:
