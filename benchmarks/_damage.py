@@ -53,11 +53,12 @@ def flipped_bits(count: int) -> Maker:
 
 
 def cut_and_saved_again(data: bytes, _chance: random.Random) -> bytes:
-    """Half of a file, opened by a program that does not mind and saved as a new, whole JPEG: grey at the bottom."""
+    """Half of a JPEG, opened by a program that does not mind and saved as a new, whole one: grey at the bottom."""
+    start = data.index(b"\xff\xda")  # the first scan: its header has to be whole
     lenient = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        with Image.open(io.BytesIO(data[: len(data) // 2])) as half:
+        with Image.open(io.BytesIO(data[: (start + len(data)) // 2])) as half:
             half.load()
             return encoded(half.convert("RGB"), "JPEG", quality=90)
     finally:

@@ -29,6 +29,8 @@ def tail(data: bytes, kind: str) -> int:
     A few stray bytes and a short padding are no news; a JPEG's second picture (depth, brightness) and the film of a
     motion photo belong there.
     """
+    if kind == "JPEG" and data.endswith(b"\xff\xd9"):  # nearly every one: its own end, or that of a second picture
+        return 0
     end = end_of_picture(data, kind)
     if end is None or end + STRAY >= len(data) or kind == "MPO":
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from PIL import Image, features
 
@@ -89,7 +90,7 @@ def _damaged(data: bytes) -> tuple[str, str] | None:
     words = _complaint(data, kind)
     if any(word in words for word in UNSUPPORTED_WORDS):
         return "unsupported", f"It is a kind of {kind} that cannot be read here ({words}); save it as JPEG or PNG."
-    if end_of_picture(data, kind) is None or (kind == "TIFF" and _first_directory(data) + 2 > len(data)):
+    if end_of_picture(data, kind) is None or (kind == "TIFF" and _directory_end(data) > len(data)):
         return "truncated", "The file ends before the picture does."
     return None
 
@@ -105,5 +106,8 @@ def _complaint(data: bytes, kind: str) -> str:
     return ""
 
 
-def _first_directory(data: bytes) -> int:
-    return int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big")
+def _directory_end(data: bytes) -> int:
+    """The offset behind the first list of tags of a TIFF."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    start = int.from_bytes(data[4:8], order) + 2
+    return start + 12 * int.from_bytes(data[start - 2 : start], order)
