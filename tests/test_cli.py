@@ -253,7 +253,9 @@ def test_a_stopped_command_exits_130_and_the_workspace_opens(photographs: Path, 
     assert process.wait(30) == 130
     process.stderr.close()
     assert time.monotonic() - began < 10
-    assert list((ws / "runs").iterdir()) == []
+    (kept,) = (ws / "runs").iterdir()  # the best model so far, whole
+    assert json.loads((kept / "run.json").read_text(encoding="utf-8"))["complete"] is False
+    assert cli.main(["predict", str(kept), str(next(photographs.rglob("*.jpg")))]) == 0
     listed = subprocess.run(
         [sys.executable, "cli.py", "images", str(ws), "--json"], cwd=ROOT, capture_output=True, check=True,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
