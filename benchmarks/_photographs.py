@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks._damage import JPEG, NO_PICTURE, PNG, encoded
+from benchmarks._damage import JPEG, NO_PICTURE, PNG, Maker, encoded
 from pipeline.starter_set import write_starter
 
 SIDES = (400, 3000)
@@ -72,24 +73,30 @@ def _crop(image: Image.Image, chance: random.Random) -> Image.Image:
 
 def damaged(good: list[Path], target: Path, number: int) -> list[str]:
     """``number`` damaged files of each kind (one of each bomb), each kind in a folder named for it; the kinds."""
-    makers: dict[str, Callable[[int], bytes]] = {"good JPEG": lambda turn: good[turn].read_bytes()}
-    makers["good PNG"] = lambda turn: _png(good[turn])
-    for kind, jpeg in JPEG.items():
-        makers[f"JPEG, {kind}"] = lambda turn, make=jpeg: make(good[turn].read_bytes(), random.Random(turn))
-    for kind, png in PNG.items():
-        makers[f"PNG, {kind}"] = lambda turn, make=png: make(_png(good[turn]), random.Random(turn))
-    for kind, page in NO_PICTURE.items():
-        makers[kind] = lambda _turn, make=page: make()
+    makers: dict[str, Maker] = {"good JPEG": lambda data, _chance: data, "good PNG": lambda data, _chance: _png(data)}
+    makers |= {f"JPEG, {kind}": make for kind, make in JPEG.items()}
+    makers |= {f"PNG, {kind}": _of_png(make) for kind, make in PNG.items()}
+    makers |= {kind: _of_nothing(make) for kind, make in NO_PICTURE.items()}
     for kind, make in makers.items():
         folder = target / kind
         folder.mkdir(parents=True, exist_ok=True)
         for turn in range(1 if "bomb" in kind else min(number, len(good))):
-            (folder / f"{turn:03}.{'png' if 'PNG' in kind else 'jpg'}").write_bytes(make(turn))
+            (folder / f"{turn:03}.{'png' if 'PNG' in kind else 'jpg'}").write_bytes(
+                make(good[turn].read_bytes(), random.Random(turn))
+            )
     return list(makers)
 
 
-def _png(file: Path) -> bytes:
-    with Image.open(file) as image:
+def _of_png(make: Maker) -> Maker:
+    return lambda data, chance: make(_png(data), chance)
+
+
+def _of_nothing(make: Callable[[], bytes]) -> Maker:
+    return lambda _data, _chance: make()
+
+
+def _png(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data)) as image:
         image.thumbnail((PNG_SIDE, PNG_SIDE))
         return encoded(image, "PNG")
 

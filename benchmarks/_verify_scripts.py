@@ -2,38 +2,143 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 READ = """
-import os
 from pathlib import Path
 folder, scratch = Path(sys.argv[1]), Path(sys.argv[2])
 for file in folder.rglob("*.*"):
     file.read_bytes()
 """
-# A contender that cannot say which files it stumbled over is asked about one kind at a time.
 BY_KIND = """
 def by_kind(broken):
     answer = {}
     for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
         files = sorted(kind.iterdir())
         try:
-            answer[kind.name] = [len(broken(kind, files)), len(files)]
-        except Exception as error:
+            answer[kind.name] = [broken(kind, files), len(files)]
+        except Exception:  # it does not say which file it was
             answer[kind.name] = ["stops", len(files)]
     return answer
 """
 FASTAI = READ + "from fastai.vision.utils import get_image_files, resize_images, verify_images\n"
 CLEANVISION = READ + "from cleanvision import Imagelab\n"
 IMAGEDEDUP = READ + "from imagededup.methods import PHash\n"
-OURS_READ = (
-    """
-if __name__ != "__main__":
-    raise SystemExit  # a worker process needs nothing of this
-"""
-    + READ
-)
 
-PEERS = (
-    "fastai", "cleanvision", "imagededup", "fastai verify_images", "fastai resize_images", "imagededup PHash",
-    "cleanvision all issues", "cleanvision near + exact",
-)  # fmt: skip
-OURS = ("ours: check", "ours: verify", "ours: decode, hash and group", "ours: group what is hashed")
+
+def _ours(imports: str, work: str, functions: str = "") -> str:
+    """A script whose work is left out where a worker process imports it."""
+    return f"{imports}\n{functions}\nif __name__ == '__main__':\n" + indent(READ + work, "    ")
+
+
+CHECK = "from pipeline.stage import run\nfrom pipeline.verify import check_files\n"
+HASHING = """
+def look(path):
+    checked, image = examine(Path(path).read_bytes())
+    return fingerprint(image)
+def hashed():
+    files = sorted(map(str, folder.iterdir()))
+    prints = dict(map_in_workers(look, files, lambda path, why: None, ahead=8))
+    rows = pd.DataFrame([(Path(path).stem, prints[path].pixels, prints[path].phash) for path in files])
+    tiny = {Path(path).stem: np.frombuffer(prints[path].tiny, dtype=np.uint8) for path in files}
+    return rows.set_axis(["id", "pixels", "phash"], axis=1), lambda ids: np.stack([tiny[image] for image in ids])
+def grouped(rows, miniatures):
+    found = {}
+    for image, group in group_duplicates(rows, miniatures, {}).items():
+        found.setdefault(group, []).append(image)
+    return [group for group in found.values() if len(group) > 1]
+"""
+HASH = """
+import numpy as np, pandas as pd
+from pathlib import Path
+from pipeline.duplicates import group_duplicates
+from pipeline.images import examine, fingerprint
+from pipeline.sandbox import map_in_workers
+"""
+
+FINDING = {
+    "ours": _ours(
+        CHECK,
+        """
+def work():
+    answer = {}
+    for path, checked in run(check_files([str(folder)])):
+        kind = answer.setdefault(Path(path).parent.name, [0, 0])
+        kind[0] += checked.verdict != "ok"
+        kind[1] += 1
+    return answer
+timed(work)
+""",
+    ),
+    "fastai": FASTAI + BY_KIND + "timed(lambda: by_kind(lambda kind, files: len(verify_images(files))))",
+    "cleanvision": CLEANVISION
+    + BY_KIND
+    + """
+def broken(kind, files):
+    lab = Imagelab(data_path=str(kind))
+    lab.find_issues(verbose=False)
+    return len(files) - len(lab.issues)
+timed(lambda: by_kind(broken))
+""",
+    "imagededup": IMAGEDEDUP
+    + BY_KIND
+    + """
+def broken(kind, files):
+    return len(files) - sum(bool(code) for code in PHash(verbose=False).encode_images(image_dir=kind).values())
+timed(lambda: by_kind(broken))
+""",
+}
+VERDICTS = {
+    "ours: check": _ours(CHECK, "timed(lambda: len(run(check_files([str(folder)]))))"),
+    "fastai verify_images": FASTAI + "timed(lambda: len(verify_images(get_image_files(folder))))",
+}
+PASSES = {
+    "ours: verify": _ours(
+        """
+from pipeline.importing import ImportConfig, import_images
+from pipeline.stage import run
+from pipeline.verify import verify
+from pipeline.workspace import Workspace
+""",
+        """
+workspace = Workspace.create(scratch / "workspace")
+run(import_images(workspace, ImportConfig(str(folder), label="picture")))
+timed(lambda: run(verify(workspace)).ok)
+""",
+    ),
+    "fastai verify_images": VERDICTS["fastai verify_images"],
+    "fastai resize_images": FASTAI + "timed(lambda: resize_images(folder, max_size=256, dest=scratch / 'small'))",
+    "imagededup PHash": IMAGEDEDUP + "timed(lambda: len(PHash(verbose=False).find_duplicates(image_dir=folder)))",
+    "cleanvision all issues": CLEANVISION
+    + """
+def work():
+    lab = Imagelab(data_path=str(folder))
+    lab.find_issues(verbose=False)
+    return len(lab.issues)
+timed(work)
+""",
+}
+DUPLICATES = {
+    "ours: decode, hash and group": _ours(HASH, "timed(lambda: grouped(*hashed()))", HASHING),
+    "ours: group what is hashed": _ours(HASH, "known = hashed()\ntimed(lambda: grouped(*known))", HASHING),
+    "imagededup PHash": IMAGEDEDUP
+    + """
+def work():
+    found = PHash(verbose=False).find_duplicates(image_dir=folder)
+    return [[Path(name).stem, Path(other).stem] for name, others in found.items() for other in others]
+timed(work)
+""",
+    "cleanvision near + exact": CLEANVISION
+    + """
+def work():
+    lab = Imagelab(data_path=str(folder))
+    lab.find_issues({"near_duplicates": {}, "exact_duplicates": {}}, verbose=False)
+    return [
+        [Path(file).stem for file in group]
+        for kind in ("near_duplicates", "exact_duplicates")
+        for group in lab.info[kind]["sets"]
+    ]
+timed(work)
+""",
+}
+PEERS = {name for part in (FINDING, VERDICTS, PASSES, DUPLICATES) for name in part if not name.startswith("ours")}

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks._contenders import contend
 from benchmarks._photographs import copies, damaged, photographs
-from benchmarks._verify_scripts import DUPLICATES, FINDING, OURS, PASSES, PEERS, VERDICTS
+from benchmarks._verify_scripts import DUPLICATES, FINDING, PASSES, PEERS, VERDICTS
 
 Rounds = dict[str, list[dict[str, Any]]]
 
@@ -38,15 +38,15 @@ def main() -> None:
         kinds = damaged(good, data / "damaged", args.damaged)
         copied = copies(good, data / "copies", args.originals, args.copied)
         size = statistics.mean(file.stat().st_size for file in good) / 1024
-        print(f"{len(good)} photographs, {size:.0f} KiB each")
+        print(f"{len(good)} photographs, {size:.0f} KiB each", flush=True)
         _print_found(kinds, {name: _once(args, FINDING, name, data / "damaged") for name in _names(args, FINDING)})
         verdicts = _in_turn(args, VERDICTS, data / "good", len(good), "the verdict alone")
-        _ratios(verdicts, OURS)
+        _ratios(verdicts)
         passes = _in_turn(args, PASSES, data / "good", len(good), "everything of Verify, and the passes of the peers")
         _sums(passes)
         files = sorted(file.stem for file in (data / "copies").iterdir())
         found = _in_turn(args, DUPLICATES, data / "copies", len(files), "duplicates")
-        _ratios(found, OURS)
+        _ratios(found)
         _print_recall(found, files, copied)
 
 
@@ -79,16 +79,16 @@ def _in_turn(args: argparse.Namespace, scripts: dict[str, str], folder: Path, co
     for _ in range(args.rounds):
         for name, measured in rounds.items():
             measured.append(_once(args, scripts, name, folder))
-    print(f"\n{what}, {count} pictures, median of {args.rounds}")
+    print(f"\n{what}, {count} pictures, median of {args.rounds}", flush=True)
     for name, measured in rounds.items():
         seconds, cpu = (statistics.median(row[key] for row in measured) for key in ("seconds", "cpu"))
         print(f"  {name:44} {seconds:7.2f} s  {count / seconds:7.0f} pictures/s  CPU {1000 * cpu / count:6.2f} ms each")
     return rounds
 
 
-def _ratios(rounds: Rounds, ours: tuple[str, ...]) -> None:
+def _ratios(rounds: Rounds) -> None:
     for peer in [name for name in rounds if name in PEERS]:
-        for name in [name for name in ours if name in rounds]:
+        for name in [name for name in rounds if name not in PEERS]:
             pairs = zip(rounds[peer], rounds[name], strict=True)
             print(f"  {name} / {peer}: {_middle(theirs['seconds'] / mine['seconds'] for theirs, mine in pairs)}")
 
