@@ -99,7 +99,7 @@ def splits(workspace: Workspace, found: Verified | None = None) -> str:
         order.sort(key=lambda label: label not in notes)
     headers = ("class", *SPLITS, "all", "") if notes else ("class", *SPLITS, "all")
     rows = [
-        (label, *(f"{counts.at[label, name]:,}" for name in headers[1:5]), *([notes.get(label, "")] if notes else []))
+        (label, *(f"{number:,}" for number in counts.loc[label].tolist()), *([notes.get(label, "")] if notes else []))
         for label in order[:SHOWN_CLASSES]
     ]
     more = (
