@@ -95,11 +95,12 @@ def splits(workspace: Workspace, found: Verified | None = None) -> str:
         return ""
     notes = {problem.label: problem.reason for problem in found.class_problems} if found else {}
     order = [str(label) for label in counts.index]
+    numbers = dict(zip(order, counts.to_numpy(dtype=int).tolist(), strict=True))
     if len(order) > SHOWN_CLASSES:
         order.sort(key=lambda label: label not in notes)
     headers = ("class", *SPLITS, "all", "") if notes else ("class", *SPLITS, "all")
     rows = [
-        (label, *(f"{number:,}" for number in counts.loc[label].tolist()), *([notes.get(label, "")] if notes else []))
+        (label, *(f"{number:,}" for number in numbers[label]), *([notes.get(label, "")] if notes else []))
         for label in order[:SHOWN_CLASSES]
     ]
     more = (
