@@ -85,9 +85,16 @@ def test_workers_killed_from_outside_cost_no_picture_its_verdict(workspace: Work
 
     def show(progress: Progress) -> None:
         if progress.done in (100, 200, 300):
-            worker = next(child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline()))
+            worker = next(child for child in psutil.Process().children() if _is_worker(child))
             killed.add(worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
     found = run(verify(workspace, VerifyConfig(workers=2)), show)
     assert len(killed) == 3 and found.new == found.ok == 600
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):  # one that was killed and is not reaped yet
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -87,7 +88,9 @@ class Shared:
         self.job.wire(demo, self.tabs)
         for tab in dict.fromkeys(watch.tab for watch in self._watches):
             watches = [watch for watch in self._watches if watch.tab is tab]
-            tab.select(self._select(tab, watches), self._inputs(watches), self._outputs(watches), **QUIET)
+            # On its own, as filling a tab takes its time: a tab opened meanwhile has to have the last word.
+            tab.select(partial(_name, tab), None, self.opened, **QUIET)
+            tab.select(self._fill(watches), self._inputs(watches), self._outputs(watches), **QUIET)
         changes = [self.picker.change, self.job.ended.change]
         gr.on(changes, self._refresh, self._inputs(self._watches), self._outputs(self._watches), **QUIET)
 
@@ -97,17 +100,21 @@ class Shared:
     def _outputs(self, watches: Sequence[_Watch]) -> list[Block]:
         return list(dict.fromkeys([self.opened, *(target for watch in watches for target in watch.outputs)]))
 
-    def _select(self, tab: gr.Tab, watches: Sequence[_Watch]) -> Callable[[Values], dict[Block, Any]]:
+    def _fill(self, watches: Sequence[_Watch]) -> Callable[[Values], dict[Block, Any]]:
         @translate
-        def select(values: Values) -> dict[Block, Any]:
-            return {self.opened: tab.id, **_filled(watches, values[self.picker], values)}
+        def fill(values: Values) -> dict[Block, Any]:
+            return {self.opened: gr.skip(), **_filled(watches, values[self.picker], values)}
 
-        return select
+        return fill
 
     @translate
     def _refresh(self, values: Values) -> dict[Block, Any]:
         watches = [watch for watch in self._watches if watch.tab.id == values[self.opened]]
-        return {self.opened: values[self.opened], **_filled(watches, values[self.picker], values)}
+        return {self.opened: gr.skip(), **_filled(watches, values[self.picker], values)}
+
+
+def _name(tab: gr.Tab) -> Any:
+    return tab.id
 
 
 def _filled(watches: Sequence[_Watch], name: str, values: Values) -> dict[Block, Any]:

@@ -91,7 +91,7 @@ def fits(page: Page) -> None:
     """Nothing overflows sideways, and every button of ours is large enough to be touched."""
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
     small = page.evaluate(
-        """() => [...document.querySelectorAll('button.lg, button.sm, a.lg, [role=tab], .w-list label')]
+        """() => [...document.querySelectorAll('button.lg, button.sm, a.lg, [role=tab], button.act')]
             .filter(b => b.offsetParent && b.offsetHeight < 40).map(b => b.id + ': ' + b.textContent)"""
     )
     assert small == []
