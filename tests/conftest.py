@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,6 +36,10 @@ os.environ.update(
 )
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT"):
     os.environ.pop(name, None)
+
+# A shell's background job starts with Ctrl-C ignored, and a process it starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Property tests share two cores with everything else: a slow example is no failure.
 settings.register_profile("winnow", deadline=None, print_blob=True)
