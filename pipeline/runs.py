@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline import __version__
 from pipeline.errors import RunError
 from pipeline.predict import checksum, file_sha256
+from pipeline.run_notes import read_about, write_about
 from pipeline.workspace import Workspace
 
 MANIFEST = "run.json"
@@ -66,9 +67,15 @@ class Run:
         return str(self.record["created"])
 
     @property
+    def name(self) -> str:
+        """What the person calls it; its id where it was given no name."""
+        return read_about(self.folder).name or self.id
+
+    @property
     def note(self) -> str:
-        """What the person wrote about it."""
-        return str(self.record["config"].get("note", ""))
+        """What the person wrote about it: since then, or when it was started."""
+        since = read_about(self.folder).note
+        return str(self.record["config"].get("note", "")) if since is None else since
 
     @cached_property
     def _predictions(self) -> pd.DataFrame:
@@ -90,7 +97,11 @@ class Run:
 
 def list_runs(workspace: Workspace) -> list[Run]:
     """The complete runs of a workspace, newest first."""
-    folders = [file.parent for file in workspace.runs.glob(f"*/{MANIFEST}")]
+    return _runs_in(workspace.runs)
+
+
+def _runs_in(place: Path) -> list[Run]:
+    folders = [file.parent for file in place.glob(f"*/{MANIFEST}")]
     whole = [folder for folder in folders if folder.suffix != ".part"]
     return sorted((_load(folder) for folder in whole), key=lambda run: run.created, reverse=True)
 
@@ -114,6 +125,45 @@ def _load(folder: Path) -> Run:
         return Run(folder, {**record, "id": record["id"], "created": record["created"]})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"The run in {folder} is damaged ({MANIFEST}: {error}). Move its folder away.") from error
+
+
+def describe(workspace: Workspace, run_id: str, name: str, note: str) -> Run:
+    """Give a run this name (empty: its id again) and this note. Raises RunError, and UsageError for a long text."""
+    run = load_run(workspace, run_id)
+    write_about(run.folder, name, note)
+    return run
+
+
+def discard(workspace: Workspace, run_id: str) -> Run:
+    """Move a run to the workspace's trash, with all that is in its folder. Raises RunError where there is none."""
+    return _moved(load_run(workspace, run_id), _trash(workspace))
+
+
+def discarded(workspace: Workspace) -> list[Run]:
+    """The runs in the trash, newest first."""
+    return _runs_in(_trash(workspace))
+
+
+def restore(workspace: Workspace, run_id: str) -> Run:
+    """Take a run back out of the trash. Raises RunError where it is not there."""
+    folder = _trash(workspace) / Path(run_id).name
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"There is no run {run_id} in the trash of this workspace.")
+    return _moved(_load(folder), workspace.runs)
+
+
+def _trash(workspace: Workspace) -> Path:
+    """Beside the pictures in the trash, whose folders have names of two digits."""
+    return workspace.trash / "runs"
+
+
+def _moved(run: Run, place: Path) -> Run:
+    target = place / run.folder.name
+    if target.exists():
+        raise RunError(f"There is a folder {target} already. Move it away, then try again.")
+    place.mkdir(parents=True, exist_ok=True)
+    run.folder.rename(target)
+    return Run(target, run.record)
 
 
 def new_run_id() -> str:

@@ -12,7 +12,18 @@ import pytest
 
 from pipeline.errors import RunError
 from pipeline.predict import read_info
-from pipeline.runs import MANIFEST, PREDICTIONS, list_runs, load_run, new_run_id, write_info
+from pipeline.runs import (
+    MANIFEST,
+    PREDICTIONS,
+    describe,
+    discard,
+    discarded,
+    list_runs,
+    load_run,
+    new_run_id,
+    restore,
+    write_info,
+)
 from pipeline.workspace import Workspace
 
 
@@ -68,6 +79,54 @@ def test_a_damaged_record_is_explained_and_the_folder_named(workspace: Workspace
         load_run(workspace, "r")
     with pytest.raises(RunError, match="damaged"):
         list_runs(workspace)
+
+
+def test_a_run_can_be_named_and_noted_later_and_its_record_stays_as_it_is(workspace: Workspace) -> None:
+    folder = made_up(workspace, "r", "2026")
+    before = (folder / MANIFEST).read_bytes()
+    assert (load_run(workspace, "r").name, load_run(workspace, "r").note) == ("r", "mine")
+    describe(workspace, "r", "Larger pictures", "learnt\nslowly")
+    run = load_run(workspace, "r")
+    assert (run.name, run.note, run.id) == ("Larger pictures", "learnt\nslowly", "r")
+    describe(workspace, "r", " ", "")
+    assert (run.name, run.note) == ("r", "")
+    assert (folder / MANIFEST).read_bytes() == before
+    with pytest.raises(RunError, match="no run"):
+        describe(workspace, "..", "a", "b")
+
+
+def test_a_run_in_the_trash_is_out_of_the_list_and_comes_back_whole(workspace: Workspace) -> None:
+    for name in ("a", "b"):
+        made_up(workspace, name, name)
+    describe(workspace, "a", "kept", "as it was")
+    gone = discard(workspace, "a")
+    assert gone.folder == workspace.trash / "runs" / "a" and gone.name == "kept"
+    assert [run.id for run in list_runs(workspace)] == ["b"] and [run.id for run in discarded(workspace)] == ["a"]
+    with pytest.raises(RunError, match="no run"):
+        discard(workspace, "a")
+    back = restore(workspace, "a")
+    assert back.folder == workspace.runs / "a" and back.note == "as it was" and discarded(workspace) == []
+    with pytest.raises(RunError, match="in the trash"):
+        restore(workspace, "a")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../..", "a/.."])
+def test_nothing_but_a_run_is_moved(workspace: Workspace, name: str) -> None:
+    made_up(workspace, "a", "2026")
+    for move in (discard, restore):
+        with pytest.raises(RunError):
+            move(workspace, name)
+    assert [run.id for run in list_runs(workspace)] == ["a"]
+
+
+def test_a_run_never_replaces_another_on_its_way_back(workspace: Workspace) -> None:
+    made_up(workspace, "a", "2025")
+    discard(workspace, "a")
+    made_up(workspace, "a", "2026")
+    for move in (discard, restore):
+        with pytest.raises(RunError, match="already"):
+            move(workspace, "a")
+    assert list_runs(workspace)[0].created == "2026" and discarded(workspace)[0].created == "2025"
 
 
 def test_names_of_runs_sort_by_time_and_are_never_shared() -> None:
