@@ -27,15 +27,22 @@ IMAGEDEDUP = READ + "from imagededup.methods import PHash\n"
 
 
 def _ours(imports: str, work: str, functions: str = "") -> str:
-    """A script whose work is left out where a worker process imports it."""
-    return f"{imports}\n{functions}\nif __name__ == '__main__':\n" + indent(READ + work, "    ")
+    """A script of which a worker process, which imports it, runs ``functions`` alone."""
+    return f"{functions}\nif __name__ == '__main__':\n" + indent(READ + imports + work, "    ")
 
 
 CHECK = "from pipeline.stage import run\nfrom pipeline.verify import check_files\n"
-HASHING = """
+LOOK = """
+from pathlib import Path
+from pipeline.images import examine, fingerprint
 def look(path):
     checked, image = examine(Path(path).read_bytes())
     return fingerprint(image)
+"""
+HASHING = """
+import numpy as np, pandas as pd
+from pipeline.duplicates import group_duplicates
+from pipeline.sandbox import map_in_workers
 def hashed():
     files = sorted(map(str, folder.iterdir()))
     prints = dict(map_in_workers(look, files, lambda path, why: None, ahead=8))
@@ -47,13 +54,6 @@ def grouped(rows, miniatures):
     for image, group in group_duplicates(rows, miniatures, {}).items():
         found.setdefault(group, []).append(image)
     return [group for group in found.values() if len(group) > 1]
-"""
-HASH = """
-import numpy as np, pandas as pd
-from pathlib import Path
-from pipeline.duplicates import group_duplicates
-from pipeline.images import examine, fingerprint
-from pipeline.sandbox import map_in_workers
 """
 
 FINDING = {
@@ -119,8 +119,8 @@ timed(work)
 """,
 }
 DUPLICATES = {
-    "ours: decode, hash and group": _ours(HASH, "timed(lambda: grouped(*hashed()))", HASHING),
-    "ours: group what is hashed": _ours(HASH, "known = hashed()\ntimed(lambda: grouped(*known))", HASHING),
+    "ours: decode, hash and group": _ours(HASHING, "timed(lambda: grouped(*hashed()))", LOOK),
+    "ours: group what is hashed": _ours(HASHING, "known = hashed()\ntimed(lambda: grouped(*known))", LOOK),
     "imagededup PHash": IMAGEDEDUP
     + """
 def work():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pipeline.findings import SetAside, Verified, verified
-from pipeline.quality import KINDS
+from pipeline.problems import KINDS
 from pipeline.tidy import USABLE
 from pipeline.workspace import Workspace
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pipeline.duplicates import best_copy
-from pipeline.quality import problems
+from pipeline.problems import problems
 from pipeline.split import given_leaks, leaks
 from pipeline.workspace import Workspace
 

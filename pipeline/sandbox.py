@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, TypeVar
 
 import psutil
@@ -21,6 +23,8 @@ from pipeline.errors import PipelineError
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 START_SECONDS = 120.0
+# What a process says before its answers.
+UP, READY = "up", "ready"
 GRACE_SECONDS = 2.0
 
 
@@ -80,11 +84,13 @@ class _Worker(Generic[Item]):
     def __init__(self, function: Callable[[Item], Any], limits: Limits) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, function, limits), daemon=True)
+        pickled = bytes(ForkingPickler.dumps(function))
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, pickled, limits), daemon=True)
         self.process.start()
         theirs.close()
         self.orders: deque[_Order[Item]] = deque()
-        self.ready = False
+        self.up = False  # it runs; others may be started beside it
+        self.ready = False  # it has imported what the function needs
         self.deadline = time.monotonic() + START_SECONDS
 
     def fill(self, line: _Line[Item], ahead: int, limits: Limits) -> bool:
@@ -130,7 +136,7 @@ def map_in_workers(
         while line or any(worker.orders for worker in crew):
             while line and len(crew) < (workers or os.cpu_count() or 1):
                 crew.append(_Worker(function, limits))
-                if all(not worker.ready for worker in crew):
+                if not any(worker.up for worker in crew):
                     break  # see one process come up before starting the rest
             for worker in _heard_from(crew):
                 message, why = _receive(worker, limits)
@@ -140,8 +146,9 @@ def map_in_workers(
                     item = worker.orders.popleft().item
                     worker.deadline = time.monotonic() + limits.seconds
                     yield item, _accepted(item, message, lost)
-                worker.ready = worker.ready or not why
-                if why or not worker.fill(line, ahead, limits):
+                elif not why:
+                    worker.up, worker.ready = True, message == READY
+                if why or (worker.ready and not worker.fill(line, ahead, limits)):
                     worker.end()
                     crew.remove(worker)
     finally:
@@ -198,10 +205,12 @@ def _receive(worker: _Worker[Item], limits: Limits) -> tuple[Any, str]:
     return message, ""
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any], limits: Limits) -> None:
-    _limit_memory(limits.memory_bytes)
+def _serve(connection: Connection, pickled: bytes, limits: Limits) -> None:
     try:
-        connection.send("ready")
+        connection.send(UP)
+        function = pickle.loads(pickled)  # imports its module
+        _limit_memory(limits.memory_bytes)
+        connection.send(READY)
         while True:
             connection.send(_answer(function, connection.recv(), limits))
     except (EOFError, ConnectionError):

@@ -12,9 +12,9 @@ from pathlib import Path
 from pipeline.duplicates import group_duplicates
 from pipeline.errors import TooManyBroken
 from pipeline.findings import Verified, verified
-from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail, smaller
+from pipeline.images import Checked
+from pipeline.opening import check_file, examine_file
 from pipeline.pixel_cache import PixelCache
-from pipeline.quality import quality
 from pipeline.records import Verdict
 from pipeline.sandbox import Limits, map_in_workers
 from pipeline.split import SplitConfig, assign_splits
@@ -66,14 +66,14 @@ def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[tuple[int, s
     """(how many were checked, what to think of those that cannot be used)."""
     waiting = workspace.store.unchecked()
     jobs = ((image, workspace.image_file(file), workspace.thumbnail(image)) for image, file in waiting)
-    examine_file = partial(_examine_file, cache=_cache(workspace, len(waiting)) if config.cache else None)
+    work = partial(examine_file, cache=_cache(workspace, len(waiting)) if config.cache else None)
     limits = Limits(config.seconds, config.memory_mb << 20)
     good: list[Verdict] = []
     broken: list[Verdict] = []
     written = time.monotonic()
     yield Progress(0, len(waiting), "Checking pictures")
     try:
-        answers = map_in_workers(examine_file, jobs, _lost, config.workers, limits, AHEAD)
+        answers = map_in_workers(work, jobs, _lost, config.workers, limits, AHEAD)
         for done, (_, verdict) in enumerate(answers, 1):
             (good if verdict.status == "ok" else broken).append(verdict)
             if time.monotonic() - written > BATCH_SECONDS:
@@ -109,41 +109,6 @@ def _cache(workspace: Workspace, pictures: int) -> PixelCache | None:
     return cache if cache.fits(pictures) else None
 
 
-def _examine_file(job: tuple[str, Path, Path], cache: PixelCache | None) -> Verdict:
-    """Runs in a worker: one read, one decode; verdict, thumbnail, fingerprint, scores and the row of the training cache
-    come from it.
-    """
-    image_id, file, thumbnail = job
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        return Verdict(image_id, "set_aside", "empty", f"The file cannot be read: {error.strerror}.")
-    checked, image = examine(data)
-    if image is None:
-        return _verdict(image_id, checked)
-    small = smaller(image)
-    save_thumbnail(small, thumbnail)
-    if cache is not None:
-        cache.add(image_id, image)
-    return _verdict(image_id, checked, fingerprint(image), quality(small).to_json())
-
-
-def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None, scores: str | None = None) -> Verdict:
-    return Verdict(
-        image_id,
-        "ok" if checked.usable else "set_aside",
-        checked.verdict,
-        checked.reason,
-        checked.width,
-        checked.height,
-        checked.format,
-        print_.pixels if print_ else None,
-        print_.phash if print_ else None,
-        print_.tiny if print_ else None,
-        scores,
-    )
-
-
 def _lost(job: tuple[str, Path, Path], why: str) -> Verdict:
     return Verdict(job[0], "set_aside", "corrupt", f"Decoding it was stopped: {why}.")
 
@@ -154,7 +119,7 @@ def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Sta
     files = [str(file) for path in paths for file in _files(Path(path))]
     limits = Limits(config.seconds, config.memory_mb << 20)
     found: dict[str, Checked] = {}
-    for file, checked in map_in_workers(_check_file, dict.fromkeys(files), _lost_file, config.workers, limits, AHEAD):
+    for file, checked in map_in_workers(check_file, dict.fromkeys(files), _lost_file, config.workers, limits, AHEAD):
         found[file] = checked
         yield Progress(len(found), len(files), "Checking files")
     return [(file, found[file]) for file in files]
@@ -165,13 +130,6 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.rglob("*") if file.is_file())
     else:
         yield path
-
-
-def _check_file(path: str) -> Checked:
-    try:
-        return check(Path(path).read_bytes())
-    except OSError as error:
-        return Checked("empty", f"The file cannot be read: {error.strerror}.")
 
 
 def _lost_file(_path: str, why: str) -> Checked:

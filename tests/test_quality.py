@@ -13,7 +13,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from pipeline.images import smaller
 from pipeline.importing import ImportConfig, image_rows, import_images
-from pipeline.quality import KINDS, problems, quality
+from pipeline.problems import KINDS, problems
+from pipeline.quality import quality
 from pipeline.stage import run
 from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace

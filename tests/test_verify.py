@@ -20,7 +20,7 @@ from cleaner.decisions import keep, relabel, remove, restore
 from pipeline.errors import TooManyBroken
 from pipeline.findings import Verified, verified
 from pipeline.importing import ImportConfig, import_images
-from pipeline.quality import KINDS
+from pipeline.problems import KINDS
 from pipeline.stage import Progress, run
 from pipeline.starter_set import BROKEN, write_messy
 from pipeline.store import NewImage
