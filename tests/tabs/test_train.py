@@ -1,18 +1,18 @@
+"""What the tab starts, and what it refuses before anything runs."""
+
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import gradio as gr
 import pytest
 
 from pipeline import jobs
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.importing import ImportConfig, import_images
-from pipeline.runs import Run, list_runs
+from pipeline.runs import list_runs
 from pipeline.stage import run
-from pipeline.tabs.train import FIELDS, command, config_from, latest, material, runs_table, train_job
+from pipeline.tabs.train_jobs import material, train_job
 from pipeline.train import TrainConfig
 from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace
@@ -23,29 +23,10 @@ __all__ = ["tiny_run", "trained"]
 DEFAULTS = asdict(TrainConfig())
 
 
-def test_every_setting_of_training_has_a_widget_that_starts_at_its_default() -> None:
-    assert set(FIELDS) == {field.name for field in fields(TrainConfig)}
-    with gr.Blocks(analytics_enabled=False):
-        drawn = {name: draw(DEFAULTS[name]) for name, draw in FIELDS.items()}
-    assert {name: component.value for name, component in drawn.items()} == DEFAULTS
-    assert config_from({name: component.value for name, component in drawn.items()}) == TrainConfig()
-
-
-def test_an_empty_box_is_named() -> None:
-    with pytest.raises(UsageError, match="'batch size' is empty"):
-        config_from({**DEFAULTS, "batch_size": None})
-
-
 def test_a_value_out_of_range_is_refused_before_anything_runs(trained: Workspace) -> None:
     with pytest.raises(UsageError, match="epochs"):
         train_job(trained, {**DEFAULTS, "epochs": -1})
     assert jobs.list_jobs(trained) == []
-
-
-def test_the_command_line_spells_out_only_what_differs(workspace: Workspace) -> None:
-    assert command(workspace, DEFAULTS) == f"python cli.py train {workspace.root}"
-    line = command(workspace, {**DEFAULTS, "epochs": 5, "base_lr": 0.002, "note": "it's a try", "image_size": None})
-    assert line.endswith("""--epochs 5 --base-lr 0.002 --note 'it'"'"'s a try'""")
 
 
 def test_an_empty_workspace_is_sent_to_collect(workspace: Workspace) -> None:
@@ -73,26 +54,12 @@ def test_the_material_is_counted_per_class_and_split(trained: Workspace) -> None
     assert "w-hint" not in html
 
 
-def test_without_runs_the_next_step_is_named() -> None:
-    assert "Press Train" in runs_table([]) and latest([]) == ""
-
-
-def test_a_run_is_listed_with_error_interval_and_note(tiny_run: Run) -> None:
-    noted = Run(tiny_run.folder, {**tiny_run.record, "config": {**tiny_run.config, "note": "<b>first</b>"}})
-    html = runs_table([noted])
-    assert tiny_run.id in html and "tf_efficientnet_lite0" in html and "% (" in html
-    assert "&lt;b&gt;first" in html and "<b>" not in html
-
-
-def test_the_newest_run_is_told_with_its_baseline(tiny_run: Run) -> None:
-    html = latest([tiny_run])
-    assert "always saying the largest class" in html and "valid_loss" in html
-
-
-def test_a_run_without_test_pictures_claims_nothing(tiny_run: Run) -> None:
-    record: dict[str, Any] = {**tiny_run.record, "test": {**tiny_run.test, "n": 0}}
-    html = latest([Run(tiny_run.folder, record)])
-    assert "95%" not in html and "–" in html
+def test_weights_are_those_of_a_run_unless_the_machine_is_ones_own(trained: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"")
+    for weights, local, words in ((str(tmp_path / "secret"), False, "this workspace only"), ("/no", True, "no file")):
+        with pytest.raises(UsageError, match=words):
+            train_job(trained, {**DEFAULTS, "weights": weights}, local)
+    assert jobs.list_jobs(trained) == []
 
 
 @pytest.mark.slow

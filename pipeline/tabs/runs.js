@@ -1,0 +1,73 @@
+// The runs as a table, on a narrow screen as cards; one or two of them are picked by their boxes.
+const root = element.querySelector('.runs');
+const MOST = 2;
+let drawn = '';
+
+const cell = (tag, words, label) => {
+  const node = make(tag, '', words);
+  if (label) node.dataset.label = label;
+  return node;
+};
+const box = (row) => {
+  const label = make('label', 'name');
+  const input = make('input');
+  input.type = 'checkbox';
+  input.dataset.id = row.id;
+  label.append(input, make('span', '', row.name));
+  if (row.stopped) label.append(make('span', 'quiet', 'stopped early'));
+  const node = make('th');
+  node.scope = 'row';
+  node.append(label);
+  return node;
+};
+const line = (row) => {
+  const node = make('tr');
+  node.append(box(row), ...row.cells.map(([label, words]) => cell('td', words, label)));
+  return node;
+};
+const whole = (rows) => {
+  const head = make('tr');
+  head.append(...['run', ...rows[0].cells.map(([label]) => label)].map((label) => cell('th', label)));
+  const [table, thead, tbody] = [make('table'), make('thead'), make('tbody')];
+  thead.append(head);
+  tbody.append(...rows.map(line));
+  table.append(thead, tbody);
+  const scroll = make('div', 'scroll');
+  scroll.append(table);
+  return scroll;
+};
+const inputs = () => [...root.querySelectorAll('input')];
+const marks = (picked) => {
+  for (const input of inputs()) {
+    input.checked = picked.includes(input.dataset.id);
+    input.closest('tr').classList.toggle('picked', input.checked);
+  }
+};
+const draw = () => {
+  const view = props.value;
+  if (!view) return;
+  const now = JSON.stringify([view.workspace, view.rows]);
+  if (now !== drawn) {
+    const had = root.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    root.replaceChildren();
+    if (view.rows.length) root.append(whole(view.rows));
+    else root.append(make('p', 'empty', 'Nothing trained yet. Press Train; the default takes a minute or two.'));
+    drawn = now;
+    inputs().find((input) => input.dataset.id === had)?.focus({ preventScroll: true });
+  }
+  marks(view.picked);
+};
+let order = [];
+element.addEventListener('change', (event) => {
+  const { id } = event.target.dataset;
+  if (!id) return;
+  const before = inputs().filter((input) => input.checked && input !== event.target).map((input) => input.dataset.id);
+  order = order.filter((other) => before.includes(other));
+  order.push(...before.filter((other) => !order.includes(other)));
+  if (event.target.checked) order.push(id);
+  order = order.slice(-MOST);
+  marks(order);
+  trigger('pick', { workspace: props.value.workspace, ids: order });
+});
+watch('value', draw);
+draw();

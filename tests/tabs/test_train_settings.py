@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.runs import Run
+from pipeline.tabs.train_settings import (
+    FIELDS,
+    GROUPS,
+    command,
+    config_from,
+    draw_fields,
+    recalled,
+    starting_points,
+    widget_value,
+)
+from pipeline.train_config import TrainConfig
+from pipeline.workspace import Workspace
+from tests.test_runs import made_up
+
+DEFAULTS = asdict(TrainConfig())
+
+
+def of(workspace: Workspace, **config: Any) -> Run:
+    return Run(made_up(workspace, "r", "2026"), {"id": "r", "created": "2026", "config": config})
+
+
+def test_every_setting_of_training_has_a_widget_that_starts_at_its_default() -> None:
+    names = [field.name for field in fields(TrainConfig)]
+    assert set(FIELDS) == set(names)
+    assert sorted(name for group in GROUPS.values() for name in group) == sorted(names), "each in one group"
+    with gr.Blocks(analytics_enabled=False):
+        drawn = draw_fields()
+    assert config_from({name: component.value for name, component in drawn.items()}) == TrainConfig()
+
+
+def test_what_is_in_a_widget_becomes_the_setting() -> None:
+    config = config_from({**DEFAULTS, "sizes": " 128, 192;224 ", "snapshots": True, "schedule": "restarts"})
+    assert config.sizes == (128, 192, 224) and config.snapshots
+    assert widget_value(asdict(config), "sizes") == "128, 192, 224"
+    with pytest.raises(UsageError, match="'12x' is no such number"):
+        config_from({**DEFAULTS, "sizes": "12x"})
+
+
+def test_an_empty_box_is_named() -> None:
+    with pytest.raises(UsageError, match="'batch size' is empty"):
+        config_from({**DEFAULTS, "batch_size": None})
+
+
+def test_the_command_line_spells_out_only_what_differs(workspace: Workspace) -> None:
+    assert command(workspace, DEFAULTS) == f"python cli.py train {workspace.root}"
+    line = command(workspace, {**DEFAULTS, "epochs": 5, "base_lr": 0.002, "note": "it's a try", "image_size": None})
+    assert line.endswith("""--epochs 5 --base-lr 0.002 --note 'it'"'"'s a try'""")
+    assert command(workspace, {**DEFAULTS, "note": "-x"}).endswith("--note=-x")
+
+
+def test_the_settings_of_a_run_come_back(workspace: Workspace) -> None:
+    config = TrainConfig(epochs=0, schedule="restarts", snapshots=True, sizes=(64, 96), base_lr=0.01, seed=3)
+    here = recalled(of(workspace, **{**asdict(config), "sizes": [64, 96]}))
+    assert TrainConfig(**here.values) == config and here.left_out == ()
+
+
+def test_of_a_run_of_another_version_what_is_known_comes_back_and_the_rest_is_named(workspace: Workspace) -> None:
+    run = of(workspace, epochs=7, momentum=0.9, resize="melt", batch_size="many", seed=True, snapshots=True)
+    here = recalled(run)
+    assert here.values == {**DEFAULTS, "epochs": 7}
+    assert set(here.left_out) == {"momentum", "resize", "batch_size", "seed", "snapshots"}
+    assert command(workspace, here.values).endswith("--epochs 7")
+
+
+def test_a_training_can_start_from_a_run(workspace: Workspace) -> None:
+    run = of(workspace)
+    assert starting_points([run]) == [("the pretrained ones", ""), ("run r", str(run.folder / "model.safetensors"))]
