@@ -178,10 +178,28 @@ def reduced(data: bytes, side: int) -> tuple[bytes, str]:
 
 
 def smaller(image: Image.Image, side: int = THUMBNAIL_SIDE) -> Image.Image:
-    """A copy of ``image`` at most ``side`` pixels wide and high."""
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return small
+    """``image``, or where it is larger a copy that is at most ``side`` pixels wide and high."""
+    size = _fitted(image.size, side)
+    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def squished(image: Image.Image, side: int = THUMBNAIL_SIDE) -> Image.Image:
+    """The whole picture as a square of ``side`` pixels: averaged over whole pixels to no less than twice that, then
+    bicubic.
+    """
+    return image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def unsquished(square: Image.Image, image: Image.Image) -> Image.Image:
+    """``image`` as it is in its :func:`squished` copy, in its own shape again and no larger; a small one as it is."""
+    size = _fitted(image.size, square.width)
+    return image if size == image.size else square.resize(size, Image.Resampling.BICUBIC)
+
+
+def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size in the same shape that is at most ``side`` pixels wide and high; no larger than before."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def save_thumbnail(image: Image.Image, target: Path, side: int = THUMBNAIL_SIDE) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail, smaller
+from pipeline.images import Checked, Fingerprint, check, examine, fingerprint, save_thumbnail, squished, unsquished
 from pipeline.pixel_cache import PixelCache
 from pipeline.quality import quality
 from pipeline.records import Verdict
@@ -22,10 +22,11 @@ def examine_file(job: tuple[str, Path, Path], cache: PixelCache | None) -> Verdi
     checked, image = examine(data)
     if image is None:
         return _verdict(image_id, checked)
-    small = smaller(image)
+    square = squished(image)
+    small = unsquished(square, image)
     save_thumbnail(small, thumbnail)
     if cache is not None:
-        cache.add(image_id, image)
+        cache.add(image_id, image, square)
     return _verdict(image_id, checked, fingerprint(image), quality(small).to_json())
 
 

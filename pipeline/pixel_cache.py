@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from PIL import Image
 
+from pipeline.images import squished
 from pipeline.predict import Preprocessing, pixels
 
 ROOM = 8 / 7
@@ -90,14 +91,14 @@ class PixelCache:
             if folder != self.folder:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def add(self, image_id: str, image: Image.Image) -> None:
-        """Append the row of a canonical RGB image."""
+    def add(self, image_id: str, image: Image.Image, square: Image.Image | None = None) -> None:
+        """Append the row of a canonical RGB image; ``square`` is its squished copy, if there is one of some size."""
+        if square is None or square.width != self.side:
+            square = squished(image, self.side)
         row = np.zeros((), self.row)
         row["id"], row["aspect"] = image_id.encode(), image.width / image.height
         row["exact"] = pixels(image, self.geometry)
-        row["squished"] = np.asarray(
-            image.resize((self.side, self.side), Image.Resampling.BICUBIC, reducing_gap=3.0), np.uint8
-        )
+        row["squished"] = np.asarray(square)
         if self._file is None:
             self._file = self._new_file()
         self._file.write(row.tobytes())

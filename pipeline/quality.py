@@ -35,10 +35,11 @@ class Quality:
 
 def quality(small: Image.Image) -> Quality:
     """The scores of a canonical RGB image at the size of a thumbnail (about 256 pixels)."""
-    pixels = np.asarray(small)
+    red, green, blue = (np.asarray(band) for band in small.split())
     grey = np.asarray(small.convert("L"))
     light = np.bincount(grey.ravel(), minlength=256)
-    spread = np.bincount((pixels.max(axis=2) - pixels.min(axis=2)).ravel(), minlength=256)
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    spread = np.bincount((most - least).ravel(), minlength=256)
     return Quality(
         dark_end=_percentile(light, 99),
         bright_end=_percentile(light, 5),

@@ -30,6 +30,9 @@ from pipeline.images import (
     fingerprint,
     large_picture,
     save_thumbnail,
+    smaller,
+    squished,
+    unsquished,
 )
 from pipeline.predict import Unreadable, open_image
 from pipeline.workspace import Workspace
@@ -372,6 +375,16 @@ def test_a_thumbnail_is_small_and_carries_no_metadata(tmp_path: Path) -> None:
 def test_any_shape_has_a_thumbnail(tmp_path: Path, size: tuple[int, int]) -> None:
     with Image.open(save_thumbnail(Image.new("RGB", size), tmp_path / "t.jpg")) as thumbnail:
         assert max(thumbnail.size) <= THUMBNAIL_SIDE and min(thumbnail.size) >= 1
+
+
+@pytest.mark.parametrize("size", [(1200, 300), (300, 1200), (256, 40), (90, 7), (1, 1), (6_000, 1), (700, 701)])
+def test_the_small_picture_comes_from_the_squished_one_as_it_would_from_the_whole(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    square = squished(image)
+    small, direct = unsquished(square, image), smaller(image)
+    assert square.size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    assert small.size == direct.size and max(small.size) <= THUMBNAIL_SIDE
+    assert np.abs(np.asarray(small, int) - np.asarray(direct, int)).mean() < 2
 
 
 def test_the_large_picture_is_made_once_and_found_in_the_trash_too(workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
-from pipeline.images import smaller
+from pipeline.images import squished, unsquished
 from pipeline.importing import ImportConfig, image_rows, import_images
 from pipeline.problems import KINDS, problems
 from pipeline.quality import quality
@@ -44,7 +44,7 @@ def pictures(starter_folder: Path) -> list[Image.Image]:
 
 
 def table(images: list[Image.Image]) -> pd.DataFrame:
-    rows = [(str(n), i.width, i.height, quality(smaller(i)).to_json()) for n, i in enumerate(images)]
+    rows = [(str(n), i.width, i.height, quality(unsquished(squished(i), i)).to_json()) for n, i in enumerate(images)]
     return pd.DataFrame(rows, columns=["id", "width", "height", "quality"])
 
 
