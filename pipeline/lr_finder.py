@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline import backbones
 from pipeline.data import batches
 from pipeline.errors import TrainingError, UsageError
 from pipeline.stage import Progress, Stage, one_at_a_time
@@ -24,51 +25,39 @@ FEWEST_STEPS = 20
 LEFT_OUT_FIRST = 10  # one tenth of the curve: the average has not settled yet
 LEFT_OUT_LAST = 5  # and the last points: the loss has left the valley
 FEWEST_FALLING = 3
+NOWHERE = (
+    "The loss fell at no rate, so none can be suggested. Start lower (--low 1e-8), take more steps, or train with the "
+    "default rate."
+)
 
 
 @dataclass(frozen=True)
-class LrFindConfig:
+class LrFindConfig(TrainConfig):
     """What is going to be trained (as in TrainConfig), and the test: ``steps`` batches, their rates from ``low`` to
     ``high`` in equal ratios. The rates are those of the head, as ``base_lr`` is.
     """
 
-    backbone: str = backbones.DEFAULT
-    image_size: int = 0
-    resize: str = "crop"
-    batch_size: int = 32
-    augmentation: str = "photo"
-    seed: int = 0
-    device: str = "auto"
     steps: int = 60
     low: float = 1e-6
     high: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.steps < FEWEST_STEPS:
             raise UsageError(f"--steps is {FEWEST_STEPS} or more.")
         if not 0 < self.low < self.high:
             raise UsageError("--low is above 0 and below --high.")
-        self.training()
-
-    def training(self) -> TrainConfig:
-        """The configuration that a training would have."""
-        return TrainConfig(
-            backbone=self.backbone,
-            image_size=self.image_size,
-            resize=self.resize,
-            batch_size=self.batch_size,
-            augmentation=self.augmentation,
-            seed=self.seed,
-            device=self.device,
-        )
 
 
 @dataclass(frozen=True)
 class LrFound:
-    """A rate for ``base_lr``, and the (rate, smoothed loss) of each step."""
+    """Rates for ``base_lr``: ``suggestion`` in the middle of the valley, and ``steepest`` where the loss falls fastest;
+    and the (rate, smoothed loss) of each step.
+    """
 
     suggestion: float
     curve: tuple[tuple[float, float], ...]
+    steepest: float
 
 
 def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[LrFound]:
@@ -81,13 +70,13 @@ def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[L
 
 
 def _find_lr(workspace: Workspace, config: LrFindConfig) -> Stage[LrFound]:
-    training = yield from prepare(workspace, config.training())
+    training = yield from prepare(workspace, config)
     curve: list[tuple[float, float]] = []
     for rate, loss in _rising(training, config):
         curve.append((rate, loss))
         note = f"Rate {rate:.1e}: loss {loss:.3f}"
         yield Progress(len(curve), config.steps, note, {"phase": "lr", "lr": rate, "loss": loss})
-    return LrFound(valley(curve), tuple(curve))
+    return LrFound(valley(curve), tuple(curve), steepest(curve))
 
 
 def _rising(training: Training, config: LrFindConfig) -> Iterator[tuple[float, float]]:
@@ -124,15 +113,29 @@ def valley(curve: Sequence[tuple[float, float]]) -> float:
     As in fastai's "valley": the part ends where the longest strictly decreasing subsequence ends, and is as long as it.
     The first tenth and the last LEFT_OUT_LAST points do not count. Raises TrainingError where nothing falls.
     """
-    rated = curve[len(curve) // LEFT_OUT_FIRST : max(len(curve) - LEFT_OUT_LAST, 0)]
+    rated = _rated(curve)
     lengths = _decreasing_lengths([loss for _, loss in rated])
     longest = max(lengths, default=0)
     if longest < FEWEST_FALLING:
-        raise TrainingError(
-            "The loss fell at no rate, so none can be suggested. Start lower (--low 1e-8), take more steps, or train "
-            "with the default rate."
-        )
+        raise TrainingError(NOWHERE)
     return rated[lengths.index(longest) - longest // 2][0]
+
+
+def steepest(curve: Sequence[tuple[float, float]]) -> float:
+    """The rate from which a (rate, loss) curve falls fastest, per factor of the rate; as fastai's "steep".
+
+    The points that count are those of :func:`valley`. Raises TrainingError where nothing falls.
+    """
+    rated = _rated(curve)
+    slopes = [((then[1] - now[1]) / math.log(then[0] / now[0]), now[0]) for now, then in pairwise(rated)]
+    slope, rate = min(slopes, default=(0.0, 0.0))
+    if slope >= 0:
+        raise TrainingError(NOWHERE)
+    return rate
+
+
+def _rated(curve: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    return curve[len(curve) // LEFT_OUT_FIRST : max(len(curve) - LEFT_OUT_LAST, 0)]
 
 
 def _decreasing_lengths(values: Sequence[float]) -> list[int]:

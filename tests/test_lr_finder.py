@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import TrainingError, UsageError
-from pipeline.lr_finder import DIVERGED, LrFindConfig, LrFound, find_lr, valley
+from pipeline.lr_finder import DIVERGED, LrFindConfig, LrFound, find_lr, steepest, valley
 from pipeline.stage import Progress, run
+from pipeline.train_config import TrainConfig
 from pipeline.workspace import Workspace
 from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
 
@@ -44,6 +45,32 @@ def test_where_the_loss_never_falls_nothing_is_suggested(losses: list[float]) ->
         valley([(10.0**-place, loss) for place, loss in enumerate(losses)])
 
 
+def test_the_steepest_place_is_where_the_loss_falls_fastest() -> None:
+    def cliff(rate: float) -> float:
+        return bathtub(rate) - (0.2 if rate > 2e-3 else 0)
+
+    curve = [(rate, cliff(rate)) for rate in RATES]
+    assert steepest(curve) == max(rate for rate in RATES if rate <= 2e-3)
+    assert steepest(curve) > 1.5 * valley(curve)
+
+
+def test_the_steepest_place_may_lie_neither_at_the_begin_nor_at_the_end() -> None:
+    begin = [(rate, loss if place else 9.0) for place, (rate, loss) in enumerate((r, bathtub(r)) for r in RATES)]
+    assert steepest(begin) > RATES[5]
+    assert steepest([*begin[:-2], (RATES[-2], -50.0), (RATES[-1], -99.0)]) < RATES[-6]
+
+
+@pytest.mark.parametrize("losses", [[], [1.0], [1.0] * 40, list(range(40))])
+def test_where_the_loss_never_falls_no_place_is_the_steepest(losses: list[float]) -> None:
+    with pytest.raises(TrainingError, match="fell at no rate"):
+        steepest([(10.0 ** (place - 40), loss) for place, loss in enumerate(losses)])
+
+
+def test_every_setting_of_training_is_one_of_the_test() -> None:
+    config = LrFindConfig(sizes=[64], epochs=7, optimizer="sgd")  # type: ignore[arg-type]  # a list, as JSON has it
+    assert isinstance(config, TrainConfig) and (config.sizes, config.epochs, config.optimizer) == ((64,), 7, "sgd")
+
+
 def find(workspace: Workspace) -> tuple[LrFound, list[Progress]]:
     shown: list[Progress] = []
     found = run(find_lr(workspace, SETTINGS), shown.append)
@@ -58,6 +85,7 @@ def test_a_real_model_is_tested_and_nothing_is_left_behind(trained: Workspace) -
     ratios = np.divide(rates[1:], rates[:-1])
     assert rates[0] == pytest.approx(1e-5) and ratios == pytest.approx(ratios[0])
     assert SETTINGS.low < found.suggestion < 0.1
+    assert found.steepest in rates and SETTINGS.low < found.steepest < 0.1
     assert min(losses) < losses[0], "the loss fell"
     assert len(rates) < SETTINGS.steps and losses[-1] > DIVERGED * min(losses), "it stopped when the loss was lost"
     assert [(p.metrics["lr"], p.metrics["loss"]) for p in shown] == list(found.curve)

@@ -26,6 +26,7 @@ PHASES = {
     "all": "fine-tuning everything",
     "evaluate": "measuring the result",
 }
+RATES = {"suggestion": "the middle of the valley", "steepest": "where the loss falls fastest"}
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 190, 44, 24, 10
 POINTS = 240
 REASONS, FILES = 12, 50
@@ -285,6 +286,11 @@ def _trained(result: Mapping[str, Any]) -> str:
     return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}"
 
 
+def _rate_found(result: Mapping[str, Any]) -> str:
+    rates = [f"{result[name]:.1e} ({words})" for name, words in RATES.items() if isinstance(result.get(name), float)]
+    return f"It suggests {' or '.join(rates)}. The curve is in Train, under More options." if rates else ""
+
+
 def _exported(result: Mapping[str, Any]) -> str:
     pictures = (result.get("parity") or {}).get("images", 0)
     return f"{count(len(result.get('files', ())), 'file')} written; checked on {count(pictures, 'picture')}."
@@ -300,6 +306,7 @@ _RESULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "download": _downloaded,
     "verify": _verified,
     "train": _trained,
+    "find_lr": _rate_found,
     "export": _exported,
     "deploy": _deployed,
 }

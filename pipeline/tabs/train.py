@@ -12,6 +12,7 @@ from pipeline.runs import list_runs
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import guide, heading
 from pipeline.tabs.train_jobs import material, train_job
+from pipeline.tabs.train_rates import draw_rates, wire_rates
 from pipeline.tabs.train_run_panel import draw_run_panel
 from pipeline.tabs.train_settings import command, draw_fields, starting_points
 
@@ -26,6 +27,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             start = gr.Button("Train", variant="primary", elem_id="train-run", size="lg")
             with gr.Accordion("More options", open=False, elem_id="train-options") as options:
                 fields = draw_fields()
+                find, rates = draw_rates()
                 line = gr.Textbox(
                     label="The same on the command line", interactive=False, buttons=["copy"], elem_id="train-command"
                 )
@@ -33,6 +35,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             heading("What it learns from")
             counts = gr.HTML(elem_id="train-material")
     runs = draw_run_panel()
+    wire_rates(shared, tab, find, rates, fields)
     _wire_settings(tab, shared, start, fields, line)
     _wire_material(tab, shared, counts, fields)
     runs.wire(shared, tab, fields, options)

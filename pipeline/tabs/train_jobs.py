@@ -10,10 +10,11 @@ from pipeline import jobs
 from pipeline.data import usable_rows
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.jobs import Job
+from pipeline.lr_finder import LrFindConfig, find_lr
 from pipeline.runs import list_runs
 from pipeline.tabs.job_panel import running
 from pipeline.tabs.show import count, empty, escape
-from pipeline.tabs.train_settings import config_from, starting_points
+from pipeline.tabs.train_settings import config_from, settings, starting_points
 from pipeline.tabs.verify import splits
 from pipeline.train import TrainConfig, train
 from pipeline.workspace import Workspace
@@ -27,6 +28,13 @@ def train_job(workspace: Workspace, values: Mapping[str, Any], local: bool = Tru
     config = config_from(values)
     check(workspace, config, local)
     return jobs.start(workspace, train, config)
+
+
+def find_job(workspace: Workspace, values: Mapping[str, Any], local: bool = True) -> Job:
+    """Start looking for a learning rate for a training with these settings; errors as of :func:`train_job`."""
+    config = LrFindConfig(**settings(values))
+    check(workspace, config, local)
+    return jobs.start(workspace, find_lr, config)
 
 
 def check(workspace: Workspace, config: TrainConfig, local: bool) -> None:
