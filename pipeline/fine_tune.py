@@ -1,47 +1,77 @@
-"""Fine-tuning: the head on cached features of the frozen body, then all layers; after each epoch the best is kept."""
+"""Fine-tuning: the head on cached features of the frozen body, then more layers; after each epoch the best is kept."""
 
 from __future__ import annotations
 
 import copy
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from timm.utils import ModelEmaV3
 
-from pipeline.augment import PRESETS
+from pipeline.augment import preset
 from pipeline.checkpoints import Checkpoints
 from pipeline.data import batches
 from pipeline.evaluate import loss_and_error, outputs
 from pipeline.head import fit_head, out_of_fold
+from pipeline.plan import decided, plan
+from pipeline.predict import forward
+from pipeline.schedules import cycles, factor, momentum
 from pipeline.stage import Progress, Stage
-from pipeline.training import Training, progress, scheduled_optimizer, step, train_mode
+from pipeline.training import (
+    Epoch,
+    Training,
+    new_optimizer,
+    open_layers,
+    progress,
+    random_views,
+    set_rates,
+    step,
+    train_mode,
+)
+
+VIEWS_SEED = 1
 
 
 def fit_the_head(training: Training) -> Stage[None]:
-    """Fit the head on features of the train split, as they are and mirrored; then the same out of fold."""
+    """Fit the head on features of the train split: as they are, mirrored, and in random views; then out of fold."""
     began = time.monotonic()
-    dataset = training.dataset
+    dataset, config = training.dataset, training.config
     train, valid = dataset.positions("train"), dataset.positions("valid")
-    plain = yield from _features(training, train, "Reading features")
-    views = [plain]
-    if (preset := PRESETS[training.config.augmentation]) and preset.flip:
-        views.append((yield from _features(training, train, "Reading mirrored features", mirrored=True)))
+    views = []
+    for number in range(max(1, config.freeze_epochs)):
+        views.append((yield from _features_of_view(training, train, number)))
+    training.pace = (time.monotonic() - began) / (len(train) * len(views))
     targets = training.targets[train]
-    head = fit_head(torch.cat(views), targets.repeat(len(views)), len(dataset.classes))
-    classifier = training.model.get_classifier()
-    with torch.no_grad():
-        classifier.weight.copy_(head.weight)
-        classifier.bias.copy_(head.bias)
-    train_loss, _ = loss_and_error(head(plain), targets)
-    held_out = yield from _features(training, valid, "Reading features")
-    yield _end_epoch(training, 0, "head", train_loss, head(held_out), time.monotonic() - began)
+    if config.freeze_epochs:
+        repeated = targets.repeat(len(views))
+        weights = training.class_weights[repeated] if config.balance != "none" else None
+        head = fit_head(torch.cat(views), repeated, len(dataset.classes), weights=weights)
+        classifier = training.model.get_classifier()
+        with torch.no_grad():
+            classifier.weight.copy_(head.weight)
+            classifier.bias.copy_(head.bias)
+        train_loss, _ = loss_and_error(head(views[0]), targets)
+        held_out = yield from _features(training, valid, "Reading features")
+        yield _end_epoch(training, 0, "head", train_loss, head(held_out), time.monotonic() - began)
     groups = [str(group) for group in dataset.rows["group"].iloc[train]]
-    for positions, logits in out_of_fold(plain, targets, groups, len(dataset.classes)):
+    for positions, logits in out_of_fold(views[0], targets, groups, len(dataset.classes)):
         training.out_of_fold.append((train[positions], logits.softmax(dim=1).numpy()))
+
+
+def _features_of_view(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
+    """Features of the pictures in one view: 0 as they are, 1 mirrored where that may be, then random ones."""
+    augmentation = preset(training.config.augmentation, training.config.min_scale)
+    if number == 0 or augmentation is None:
+        return (yield from _features(training, positions, "Reading features"))
+    if number == 1 and augmentation.flip:
+        return (yield from _features(training, positions, "Reading mirrored features", mirrored=True))
+    return (yield from _random_features(training, positions, number))
 
 
 def _features(
@@ -55,121 +85,225 @@ def _features(
     return torch.cat(parts)
 
 
+def _random_features(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
+    began, parts, done = time.monotonic(), [], 0
+    chance = torch.Generator().manual_seed(training.config.seed + VIEWS_SEED * number)
+    training.model.eval()
+    for some in batches(positions, training.config.batch_size):
+        with torch.inference_mode():
+            features, _ = forward(training.model, random_views(training, some, chance))
+        parts.append(features.float().cpu())
+        done += len(some)
+        yield progress(done, len(positions), "Reading features of random views", "features", began)
+    return torch.cat(parts).clone()
+
+
 def _end_epoch(
-    training: Training, epoch: int, phase: str, train_loss: float, logits: torch.Tensor, seconds: float
+    training: Training, epoch: int, phase: str, train_loss: float, logits: torch.Tensor, seconds: float, **more: Any
 ) -> Progress:
     """Put the epoch on record, keep the weights where they are the best so far, and say so."""
     valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")])
     row = {"epoch": epoch, "phase": phase, "train_loss": train_loss, "valid_loss": valid_loss, "error_rate": wrong}
-    training.epochs.append({**row, "seconds": round(seconds, 2)})
+    training.epochs.append({**row, "seconds": round(seconds, 2), **more})
     if valid_loss < training.best[0]:
         training.best = (valid_loss, copy.deepcopy(training.model.state_dict()))
     words = f"Epoch {epoch}: {100 * wrong:.1f} % of the valid split wrong"
-    return Progress(epoch, training.config.epochs, words, {"phase": phase, "epoch": training.epochs[-1]})
+    return Progress(epoch, len(training.plan), words, {"phase": phase, "epoch": training.epochs[-1]})
 
 
-# --- all layers ------------------------------------------------------------------------------------------------
+# --- more layers -----------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Loop:
-    """What an epoch changes besides the model: the optimiser, its schedule, and what draws batches and views."""
+    """What an epoch changes besides the model: the optimiser, the number of steps done, what draws batches and views,
+    the average of the weights (None: there is none), and the sum of the snapshots at the ends of cycles.
+    """
 
     optimizer: Any
-    schedule: Any
+    steps: int
     shuffle: np.random.Generator
     views: torch.Generator
+    average: Any = None
+    done: int = 0
+    snapshots: int = 0
+    summed: dict[str, torch.Tensor] | None = None
 
     @classmethod
-    def fresh(cls, training: Training, steps: int) -> Loop:
-        """The loop before the first of the epochs of ``steps`` steps."""
-        optimizer, schedule = scheduled_optimizer(training.model, training.config, steps)
-        seed = training.config.seed
-        return cls(optimizer, schedule, np.random.default_rng(seed), torch.Generator().manual_seed(seed))
+    def fresh(cls, training: Training) -> Loop:
+        """The loop before the first epoch."""
+        config, model = training.config, training.model
+        epoch_steps = len(list(batches(training.dataset.positions("train"), config.batch_size)))
+        average = ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None
+        shuffle, views = np.random.default_rng(config.seed), torch.Generator().manual_seed(config.seed)
+        np.random.seed(config.seed % 2**32)
+        return cls(new_optimizer(model, config), epoch_steps * len(training.plan), shuffle, views, average)
 
     def state(self) -> dict[str, Any]:
         """All of it, for a checkpoint."""
+        kind, keys, place, *gauss = np.random.get_state(legacy=True)
         return {
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "done": self.done,
             "shuffle": json.dumps(self.shuffle.bit_generator.state),
             "views": self.views.get_state(),
+            "average": self.average.state_dict() if self.average else None,
+            "snapshots": self.snapshots,
+            "summed": self.summed,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all(),
+            "random_numpy": json.dumps([kind, np.asarray(keys).tolist(), place, *gauss]),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """As it was when ``state`` was taken."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.done, self.snapshots, self.summed = int(state["done"]), int(state["snapshots"]), state["summed"]
         self.shuffle.bit_generator.state = json.loads(state["shuffle"])
         self.views.set_state(state["views"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
+        np.random.set_state(tuple(json.loads(state["random_numpy"])))
         if len(state["random_cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random_cuda"])
 
 
-def fit_all_layers(training: Training, checkpoints: Checkpoints) -> Stage[None]:
-    """One-cycle AdamW over all layers (Smith 2018), lower layers at lower rates (ULMFiT's discriminative rates).
+def fine_tune(training: Training, checkpoints: Checkpoints) -> Stage[None]:
+    """The epochs of the plan: lower layers at lower rates (ULMFiT's discriminative rates), the best one kept.
 
     Each epoch ends with a checkpoint; where there is one already, it goes on from there.
     """
-    config, dataset = training.config, training.dataset
-    train, valid = dataset.positions("train"), dataset.positions("valid")
-    if config.epochs == 0:
-        return
-    loop = Loop.fresh(training, len(list(batches(train, config.batch_size))))
-    first = yield from _taken_up(training, loop, checkpoints)
+    state = checkpoints.load()
+    taken_up = state if state and state.get("loop") is not None else None
+    training.plan = [Epoch(tuple(e["size"]), e["share"]) for e in taken_up["plan"]] if taken_up else plan(training)
+    if training.plan:
+        yield from _epochs(training, checkpoints, taken_up)
+    training.decision = decided(training)
+    yield Progress(len(training.plan), len(training.plan), training.decision, {"phase": "decided"})
+
+
+def _epochs(training: Training, checkpoints: Checkpoints, taken_up: Mapping[str, Any] | None) -> Stage[None]:
+    loop, first = Loop.fresh(training), 1
+    if taken_up:
+        loop.restore(taken_up["loop"])
+        first = int(taken_up["epoch"]) + 1
+        words = f"Going on after epoch {first - 1}, as that was written down"
+        yield Progress(first - 1, len(training.plan), words)
     pace = (time.monotonic(), first - 1)
-    for epoch in range(first, config.epochs + 1):
+    for epoch in range(first, len(training.plan) + 1):
+        if stopped := _without_progress(training):
+            training.notes.append(stopped)
+            break
         began = time.monotonic()
         train_loss = yield from _epoch(training, loop, epoch, pace)
-        logits = torch.cat([logits for _, logits in outputs(training.model, dataset, valid, training.device)])
-        ended = _end_epoch(training, epoch, "all", train_loss, logits, time.monotonic() - began)
-        checkpoints.save({"epoch": epoch, **state_of(training), "loop": loop.state()})
+        size = {"size": list(training.plan[epoch - 1].size)}
+        with _averaged(training, loop):
+            ended = _end_epoch(training, epoch, "all", train_loss, _logits(training), time.monotonic() - began, **size)
+        shown = [asdict(planned) for planned in training.plan]
+        checkpoints.save({"epoch": epoch, **state_of(training), "loop": loop.state(), "plan": shown})
         yield ended
+    if loop.snapshots > 1:
+        yield _average_of_snapshots(training, loop)
 
 
-def _taken_up(training: Training, loop: Loop, checkpoints: Checkpoints) -> Stage[int]:
-    """The first epoch that is still to do."""
-    state = checkpoints.load()
-    if state is None or state.get("loop") is None:
-        return 1
-    loop.restore(state["loop"])
-    done = int(state["epoch"])
-    yield Progress(done, training.config.epochs, f"Going on after epoch {done}, as that was written down")
-    return done + 1
+def _without_progress(training: Training) -> str:
+    """Why it is to stop early; empty where it goes on."""
+    losses = [float(epoch["valid_loss"]) for epoch in training.epochs]
+    patience = training.config.patience
+    if not patience or not losses or len(losses) - 1 - losses.index(min(losses)) < patience:
+        return ""
+    return f"Stopped early: the validation loss has not been lower for {patience} epochs."
 
 
 def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) -> Stage[float]:
     """One pass over the train split; returns the mean loss. ``pace``: a time, and the epochs that were done by then."""
-    config, train = training.config, training.dataset.positions("train")
+    config, train, planned = training.config, training.dataset.positions("train"), training.plan[epoch - 1]
     losses: list[float] = []
     train_mode(training.model)
-    for positions in batches(loop.shuffle.permutation(train), config.batch_size):
+    open_layers(training.model, planned.share)
+    ends = {end for _, end in cycles(config, loop.steps, loop.steps // len(training.plan))} if config.snapshots else ()
+    for positions in batches(_drawn(training, loop), config.batch_size):
         told = len(training.notes)
-        losses.append(step(training, positions, loop.optimizer, loop.views))
-        loop.schedule.step()
-        rate = loop.schedule.get_last_lr()[-1]
-        numbers = {"loss": losses[-1], "lr": rate, "step": loop.schedule.last_epoch}
-        note = " ".join(training.notes[told:]) or f"Epoch {epoch} of {config.epochs}"
+        rate = config.base_lr * factor(config, loop.done, loop.steps, loop.steps // len(training.plan))
+        set_rates(loop.optimizer, rate, momentum(config, loop.done, loop.steps))
+        losses.append(step(training, positions, loop.optimizer, loop.views, planned.size))
+        loop.done += 1
+        if loop.average:
+            loop.average.update(training.model, loop.done)
+        if loop.done in ends:
+            _add_snapshot(training, loop)
+        note = " ".join(training.notes[told:]) or f"Epoch {epoch} of {len(training.plan)}"
         seen = (epoch - 1) * len(train) + min(len(losses) * config.batch_size, len(train))
-        yield progress(seen, config.epochs * len(train), note, "all", pace[0], pace[1] * len(train), **numbers)
+        numbers = {"loss": losses[-1], "lr": rate, "step": loop.done}
+        total = len(training.plan) * len(train)
+        yield progress(seen, total, note, "all", pace[0], pace[1] * len(train), **numbers)
     return float(np.mean(losses))
+
+
+def _drawn(training: Training, loop: Loop) -> np.ndarray[Any, Any]:
+    """The train split in the order of an epoch; with ``balance`` sampling every class is as likely as the others."""
+    train = training.dataset.positions("train")
+    if training.config.balance != "sampling":
+        return loop.shuffle.permutation(train)
+    weights = training.class_weights[training.targets[train]].double().numpy()
+    drawn: np.ndarray[Any, Any] = loop.shuffle.choice(train, len(train), p=weights / weights.sum())
+    return drawn
+
+
+def _logits(training: Training) -> torch.Tensor:
+    """[N, C]: of the valid split."""
+    valid = training.dataset.positions("valid")
+    return torch.cat([logits for _, logits in outputs(training.model, training.dataset, valid, training.device)])
+
+
+@contextmanager
+def _averaged(training: Training, loop: Loop) -> Iterator[None]:
+    """The average of the weights stands in for the model, where there is one."""
+    model = training.model
+    training.model = loop.average.module if loop.average else model
+    try:
+        yield
+    finally:
+        training.model = model
+
+
+def _add_snapshot(training: Training, loop: Loop) -> None:
+    """Add the weights, as they are at the end of a cycle, to the sum of them."""
+    state = training.model.state_dict()
+    before = loop.summed or {}
+    loop.summed = {
+        name: before[name] + tensor if before and tensor.is_floating_point() else tensor.clone()
+        for name, tensor in state.items()
+    }
+    loop.snapshots += 1
+
+
+def _average_of_snapshots(training: Training, loop: Loop) -> Progress:
+    """The mean of the weights at the ends of the cycles (Izmailov et al. 2018), kept where it is better than each."""
+    began = time.monotonic()
+    summed = loop.summed or {}
+    mean = {name: t / loop.snapshots if t.is_floating_point() else t for name, t in summed.items()}
+    training.model.load_state_dict(mean)
+    train_loss = float(training.epochs[-1]["train_loss"])
+    seconds = time.monotonic() - began
+    return _end_epoch(training, len(training.plan) + 1, "average", train_loss, _logits(training), seconds)
 
 
 # --- broken off and taken up again ---------------------------------------------------------------------------------
 
 
 def state_of(training: Training) -> dict[str, Any]:
-    """What a checkpoint holds of a training, besides the loop."""
+    """What a checkpoint holds of a training, besides the loop and the plan."""
     best_loss, best = training.best
     return {
         "model": training.model.state_dict(),
         "best": {"loss": best_loss, "model": best},
         "epochs": training.epochs,
         "seconds": training.seconds,
+        "pace": training.pace,
         "notes": training.notes,
+        "decision": training.decision,
         "out_of_fold": [
             {"positions": torch.from_numpy(positions), "probabilities": torch.from_numpy(probabilities)}
             for positions, probabilities in training.out_of_fold
@@ -182,5 +316,6 @@ def restore(training: Training, state: Mapping[str, Any]) -> None:
     training.model.load_state_dict(state["model"])
     training.best = (float(state["best"]["loss"]), dict(state["best"]["model"]))
     training.epochs, training.notes = list(state["epochs"]), list(state["notes"])
-    training.spent = float(state["seconds"])
+    training.spent, training.pace = float(state["seconds"]), float(state["pace"])
+    training.decision = str(state["decision"])
     training.out_of_fold = [(fold["positions"].numpy(), fold["probabilities"].numpy()) for fold in state["out_of_fold"]]

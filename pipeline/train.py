@@ -14,7 +14,7 @@ from pipeline import backbones
 from pipeline.checkpoints import Checkpoints
 from pipeline.data import load_dataset
 from pipeline.errors import UsageError
-from pipeline.fine_tune import fit_all_layers, fit_the_head, restore, state_of
+from pipeline.fine_tune import fine_tune, fit_the_head, restore, state_of
 from pipeline.predict import Preprocessing
 from pipeline.runs import Run
 from pipeline.split import assign_splits
@@ -64,7 +64,7 @@ def _fine_tune(training: Training, checkpoints: Checkpoints) -> Stage[None]:
     else:
         yield from fit_the_head(training)
         checkpoints.save({"epoch": 0, **state_of(training), "loop": None})
-    yield from fit_all_layers(training, checkpoints)
+    yield from fine_tune(training, checkpoints)
 
 
 def _keep_the_best(workspace: Workspace, training: Training) -> None:
@@ -81,7 +81,10 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
     assign_splits(workspace)
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
-    body = backbones.create(config.backbone, 2)  # says at once what is wrong with the name or the network
+    # The backbone first: it says at once what is wrong with the name or the network.
+    arguments = backbones.sized(config.backbone, config.image_size, config.image_width)
+    dropping = {name: rate for name in ("drop_rate", "drop_path_rate") if (rate := getattr(config, name))}
+    body = backbones.create(config.backbone, 2, {**arguments, **dropping}, config.weights)
     dataset = yield from load_dataset(workspace, preprocessing_for(body, config))
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
@@ -101,5 +104,5 @@ def choose_device(wanted: str) -> str:
 def preprocessing_for(model: Any, config: TrainConfig) -> Preprocessing:
     """The preprocessing of a timm model, at the configured size and way of resizing."""
     cfg = model.pretrained_cfg
-    height, width = (config.image_size, config.image_size) if config.image_size else cfg["input_size"][1:]
+    height, width = backbones.input_size(cfg["input_size"], config.image_size, config.image_width)
     return Preprocessing((height, width), config.resize, tuple(cfg["mean"]), tuple(cfg["std"]))

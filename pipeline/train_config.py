@@ -2,50 +2,131 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline import backbones
 from pipeline.augment import PRESETS
 from pipeline.errors import UsageError
 
+LAYERS = ("auto", "head", "gradual", "all")
+SCHEDULES = ("one-cycle", "cosine", "restarts")
+OPTIMIZERS = ("adamw", "sgd")
+BALANCES = ("none", "weights", "sampling")
+RESIZES = ("squish", "crop", "pad")
+PADDINGS = ("zeros", "border", "reflection")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+SMALLEST, LARGEST = 32, 1024
+
 
 @dataclass(frozen=True)
 class TrainConfig:
     """What to train and how; saved with the run.
 
-    ``epochs`` counts the passes with all layers, after the head was fitted on the frozen body (0 = head alone).
-    ``image_size`` in pixels (0 = the backbone's own). ``resize``: squish, crop or pad. ``base_lr``: the highest rate
-    of the head; each layer group below gets ``layer_decay`` times the one above. ``augmentation``: photo, top-down,
-    text or none. ``device``: auto, cpu, cuda or mps.
+    The network. ``backbone``: a timm name, or fast, balanced, accurate. ``weights``: a safetensors file to start from
+    ("": the pretrained ones). ``drop_rate``, ``drop_path_rate``: dropout before the head, and of whole layers.
+
+    What learns. ``freeze_epochs``: how many views of each picture the head is fitted to while the body is frozen (0:
+    the head starts untrained). ``layers``: ``head`` alone; ``all`` of them for ``epochs`` passes; ``gradual``: more of
+    them each epoch, from the top; ``auto``: all, where there is something to win and ``minutes`` are enough.
+
+    How. ``optimizer`` with ``base_lr``, the highest rate of the head; each layer group below gets ``layer_decay``
+    times the one above. ``schedule``: one-cycle, cosine (with ``warmup``, a share of all steps) or restarts (cosine
+    cycles of ``cycle_epochs``, each ``cycle_factor`` times the one before; ``snapshots``: the ends of the cycles are
+    averaged). ``clip``: the longest gradient (0: any). ``mixup``, ``cutmix``: alpha of their distribution (0: off).
+    ``ema``: decay of the average of the weights (0: off). ``patience``: epochs without a lower validation loss after
+    which it stops (0: never). ``balance``: rare classes get more weight, or are drawn more often.
+
+    The pictures. ``image_size``: height in pixels (0: the backbone's own), ``image_width`` (0: the same). ``resize``:
+    squish, crop or pad with ``padding``. ``sizes``: heights in pixels that the epochs go through, smaller ones first.
+    ``presize``: side of the pictures that random views are cut from (0: 8/7 of the image size). ``augmentation``:
+    photo, top-down, text or none; ``min_scale``: the smallest share of the area a crop keeps (0: the preset's).
     """
 
     backbone: str = backbones.DEFAULT
+    weights: str = ""
+    drop_rate: float = 0.0
+    drop_path_rate: float = 0.0
+    layers: str = "auto"
     epochs: int = 3
+    freeze_epochs: int = 2
+    minutes: float = 10.0
     image_size: int = 0
+    image_width: int = 0
     resize: str = "crop"
+    padding: str = "zeros"
+    presize: int = 0
+    sizes: tuple[int, ...] = ()
+    augmentation: str = "photo"
+    min_scale: float = 0.0
     batch_size: int = 32
+    optimizer: str = "adamw"
     base_lr: float = 3e-5
     layer_decay: float = 0.75
     weight_decay: float = 0.05
+    clip: float = 1.0
+    schedule: str = "one-cycle"
+    warmup: float = 0.1
+    cycle_epochs: int = 1
+    cycle_factor: float = 2.0
+    snapshots: bool = False
     label_smoothing: float = 0.0
-    augmentation: str = "photo"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float = 0.0
+    patience: int = 0
+    balance: str = "none"
     seed: int = 0
     device: str = "auto"
     note: str = ""
 
     def __post_init__(self) -> None:
-        checks = (
-            (self.epochs >= 0, "--epochs is 0 or more."),
-            (
-                self.image_size == 0 or 32 <= self.image_size <= 1024,
-                "--image-size is from 32 to 1024 (0: the backbone's).",
-            ),
-            (self.resize in ("squish", "crop", "pad"), "--resize is squish, crop or pad."),
-            (2 <= self.batch_size <= 4096, "--batch-size is from 2 to 4096."),
-            (0 < self.base_lr <= 1, "--base-lr is above 0 and at most 1."),
-            (self.augmentation in PRESETS, f"--augmentation is one of {', '.join(PRESETS)}."),
-            (self.device in ("auto", "cpu", "cuda", "mps"), "--device is auto, cpu, cuda or mps."),
-        )
-        for holds, rule in checks:
+        object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))  # a list, where it was JSON
+        for holds, rule in (*self._choices(), *self._ranges(), *self._together()):
             if not holds:
                 raise UsageError(rule)
+
+    def _choices(self) -> Iterator[tuple[bool, str]]:
+        choices = {
+            "layers": LAYERS,
+            "schedule": SCHEDULES,
+            "optimizer": OPTIMIZERS,
+            "balance": BALANCES,
+            "resize": RESIZES,
+            "padding": PADDINGS,
+            "augmentation": tuple(PRESETS),
+            "device": DEVICES,
+        }
+        for name, options in choices.items():
+            yield getattr(self, name) in options, f"--{name} is {', '.join(options[:-1])} or {options[-1]}."
+
+    def _ranges(self) -> Iterator[tuple[bool, str]]:
+        for name, value in (("--image-size", self.image_size), ("--image-width", self.image_width)):
+            yield _is_side(value), f"{name} is from {SMALLEST} to {LARGEST} (0: the backbone's)."
+        yield all(size and _is_side(size) for size in self.sizes), f"--sizes are from {SMALLEST} to {LARGEST}."
+        yield self.presize == 0 or SMALLEST <= self.presize <= 2 * LARGEST, f"--presize is at most {2 * LARGEST}."
+        yield self.epochs >= 0, "--epochs is 0 or more."
+        yield 0 <= self.freeze_epochs <= 20, "--freeze-epochs is from 0 to 20."
+        yield self.minutes > 0, "--minutes is above 0."
+        yield 2 <= self.batch_size <= 4096, "--batch-size is from 2 to 4096."
+        yield 0 < self.base_lr <= 1, "--base-lr is above 0 and at most 1."
+        yield 0 < self.layer_decay <= 1, "--layer-decay is above 0 and at most 1."
+        yield 0 <= self.weight_decay <= 1, "--weight-decay is from 0 to 1."
+        yield self.clip >= 0, "--clip is 0 or more."
+        yield 0 <= self.warmup < 1, "--warmup is a share of the steps, below 1."
+        yield self.cycle_epochs >= 1 and self.cycle_factor >= 1, "--cycle-epochs and --cycle-factor are 1 or more."
+        yield 0 <= self.label_smoothing < 1, "--label-smoothing is from 0 to 1."
+        yield self.mixup >= 0 and self.cutmix >= 0, "--mixup and --cutmix are 0 or more."
+        for name in ("ema", "drop_rate", "drop_path_rate"):
+            yield 0 <= getattr(self, name) < 1, f"--{name.replace('_', '-')} is from 0 to 1."
+        yield 0 <= self.min_scale <= 1, "--min-scale is from 0 to 1."
+        yield self.patience >= 0, "--patience is 0 or more."
+
+    def _together(self) -> Iterator[tuple[bool, str]]:
+        nothing = self.freeze_epochs == 0 and (self.epochs == 0 or self.layers == "head")
+        yield not nothing, "Nothing would learn: --freeze-epochs 0 needs --epochs 1 or more, and more than the head."
+        yield not self.snapshots or self.schedule == "restarts", "--snapshots needs --schedule restarts."
+
+
+def _is_side(pixels: int) -> bool:
+    return pixels == 0 or SMALLEST <= pixels <= LARGEST

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from timm.data import Mixup
+from timm.models import group_parameters
 from timm.optim import create_optimizer_v2
 
-from pipeline.augment import PRESETS, augment
+from pipeline.augment import augment, preset, shrunk
 from pipeline.data import Dataset
 from pipeline.errors import TrainingError
 from pipeline.predict import forward, normalise
@@ -21,13 +24,23 @@ from pipeline.train_config import TrainConfig
 HALVINGS = 5
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the train split: views of ``size`` (height, width) in pixels; the top ``share`` of layers learn."""
+
+    size: tuple[int, int]
+    share: float = 1.0
+
+
 @dataclass
 class Training:
     """What the steps of one training hand to each other. ``targets`` [N]: the class numbers of the dataset's rows.
 
     ``best``: the lowest validation loss and the weights that had it. ``out_of_fold``: (positions, probabilities) of
     the train split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch at once, 0 for
-    all; it is halved when memory runs out. ``notes``: what happened on the way, for the person and the run.
+    all; it is halved when memory runs out. ``pace``: seconds that one picture takes through the network, once;
+    ``plan``: the epochs after the head was fitted.
+    ``notes``: what happened on the way, for the person and the run; ``decision``: whether fine-tuning paid.
     """
 
     config: TrainConfig
@@ -42,12 +55,20 @@ class Training:
     out_of_fold: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = field(default_factory=list)
     piece: int = 0
     halvings: int = 0
+    pace: float = 0.0
+    plan: list[Epoch] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    decision: str = ""
 
     @property
     def seconds(self) -> float:
         """How long it has taken so far."""
         return self.spent + time.monotonic() - self.started
+
+    @cached_property
+    def class_weights(self) -> torch.Tensor:
+        """[C]: what a picture of each class counts for."""
+        return class_weights(self)
 
 
 def train_mode(model: Any) -> None:
@@ -61,29 +82,57 @@ def train_mode(model: Any) -> None:
 
 
 def new_optimizer(model: Any, config: TrainConfig) -> Any:
-    """AdamW; the rate of each parameter group is to be ``lr`` times its ``lr_scale``."""
+    """The optimiser over all parameters; the rate of each parameter group is to be ``lr`` times its ``lr_scale``."""
     return create_optimizer_v2(
-        model, "adamw", lr=config.base_lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay
+        model, config.optimizer, lr=config.base_lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay
     )
 
 
-def scheduled_optimizer(model: Any, config: TrainConfig, steps: int) -> tuple[Any, Any]:
-    """(optimiser, its one-cycle schedule over all epochs of ``steps`` steps each)."""
-    optimizer = new_optimizer(model, config)
-    rates = [config.base_lr * group.get("lr_scale", 1.0) for group in optimizer.param_groups]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rates, total_steps=steps * config.epochs + 1, pct_start=0.3, div_factor=5, final_div_factor=1e4
-    )
-    return optimizer, schedule
+def set_rates(optimizer: Any, rate: float, momentum: float | None = None) -> None:
+    """``rate`` for the head, its share for each layer group below; and the momentum (Adam's first beta)."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)
+        if momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif momentum is not None and "momentum" in group:
+            group["momentum"] = momentum
 
 
-def step(training: Training, positions: np.ndarray[Any, Any], optimizer: Any, views: torch.Generator) -> float:
+def open_layers(model: Any, share: float) -> None:
+    """Let only the top ``share`` (0 to 1] of the layers learn, by timm's layer groups; the head is one of them."""
+    layers = group_parameters(model, model.group_matcher(coarse=False), reverse=True)
+    highest = max(layers.values())
+    lowest = min(highest, round((1 - share) * (highest + 1)))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(layers.get(name, highest) >= lowest)
+
+
+def class_weights(training: Training) -> torch.Tensor:
+    """[C]: what a picture of each class counts for. With ``balance`` the classes of the train split count alike."""
+    targets = training.targets[training.dataset.positions("train")]
+    counts = torch.bincount(targets, minlength=len(training.dataset.classes)).float()
+    if training.config.balance == "none":
+        return torch.ones_like(counts)
+    return counts.sum() / (len(counts) * counts.clamp_min(1))
+
+
+# --- one step ------------------------------------------------------------------------------------------------------
+
+
+def step(
+    training: Training,
+    positions: np.ndarray[Any, Any],
+    optimizer: Any,
+    views: torch.Generator,
+    size: tuple[int, int] | None = None,
+) -> float:
     """One optimiser step on a batch; returns its loss. Raises TrainingError when the loss is not a number.
 
-    Where memory runs out, the batch goes through in smaller pieces whose gradients add up to the same step; after
-    HALVINGS of that, or with one picture a piece, it is a TrainingError.
+    ``size``: (height, width) of the views in pixels (None: that of the network's input). Where memory runs out, the
+    batch goes through in smaller pieces whose gradients add up to the same step; after HALVINGS of that, or with one
+    picture a piece, it is a TrainingError.
     """
-    inputs, targets = _inputs(training, np.sort(positions), views)  # sorted: the mapped file is read forwards
+    inputs, targets = _inputs(training, np.sort(positions), views, size)  # sorted: the mapped file is read forwards
     while True:
         try:
             loss = _accumulate(training, inputs, targets, optimizer)
@@ -93,21 +142,45 @@ def step(training: Training, positions: np.ndarray[Any, Any], optimizer: Any, vi
                 raise
             optimizer.zero_grad(set_to_none=True)
             _halve(training, len(targets), error)
-    torch.nn.utils.clip_grad_norm_(training.model.parameters(), 1.0)
+    if training.config.clip:
+        torch.nn.utils.clip_grad_norm_(training.model.parameters(), training.config.clip)
     optimizer.step()
     return loss
 
 
 def _inputs(
-    training: Training, order: np.ndarray[Any, Any], views: torch.Generator
+    training: Training, order: np.ndarray[Any, Any], views: torch.Generator, size: tuple[int, int] | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """(views of the pictures, their targets: class numbers [N], or shares [N, C] where pictures are mixed)."""
+    targets = training.targets[order].to(training.device)
+    inputs = random_views(training, order, views, size)
+    if (mixup := _mixup(training)) is None or len(order) < 2:
+        return inputs, targets
+    even = len(order) - len(order) % 2
+    mixed: tuple[torch.Tensor, torch.Tensor] = mixup(inputs[:even], targets[:even])
+    return mixed
+
+
+def _mixup(training: Training) -> Any:
+    """timm's mixing of pictures (Zhang et al. 2018, Yun et al. 2019); it draws from NumPy's global generator."""
+    config = training.config
+    if not config.mixup and not config.cutmix:
+        return None
+    return Mixup(config.mixup, config.cutmix, label_smoothing=0.0, num_classes=len(training.dataset.classes))
+
+
+def random_views(
+    training: Training, order: np.ndarray[Any, Any], views: torch.Generator, size: tuple[int, int] | None = None
+) -> torch.Tensor:
+    """[N, 3, H, W]: what the network sees of the pictures at ``order`` in training."""
     dataset, device = training.dataset, training.device
-    targets = training.targets[order].to(device)
-    preset = PRESETS[training.config.augmentation]
-    if preset is None:
-        return normalise(torch.from_numpy(dataset.exact[order]).to(device), dataset.preprocessing), targets
+    preprocessing = replace(dataset.preprocessing, size=size or dataset.preprocessing.size)
+    augmentation = preset(training.config.augmentation, training.config.min_scale)
+    if augmentation is None:
+        exact = normalise(torch.from_numpy(dataset.exact[order]).to(device), preprocessing)
+        return exact if size in (None, dataset.preprocessing.size) else shrunk(exact, preprocessing.size)
     batch = torch.from_numpy(dataset.squished[order]).to(device)
-    return augment(batch, torch.from_numpy(dataset.aspect[order]), preset, dataset.preprocessing, views), targets
+    return augment(batch, torch.from_numpy(dataset.aspect[order]), augmentation, preprocessing, views)
 
 
 def _accumulate(training: Training, inputs: torch.Tensor, targets: torch.Tensor, optimizer: Any) -> float:
@@ -115,19 +188,24 @@ def _accumulate(training: Training, inputs: torch.Tensor, targets: torch.Tensor,
     config, device = training.config, training.device
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
+    counted = training.class_weights.to(device)
+    shares = counted[targets] if targets.ndim == 1 else targets @ counted
+    shares = shares / shares.sum()
     size = training.piece or len(targets)
     for start in range(0, len(targets), size):
         some = slice(start, start + size)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
             logits = forward(training.model, inputs[some])[1]
-            loss = torch.nn.functional.cross_entropy(logits, targets[some], label_smoothing=config.label_smoothing)
+            losses = torch.nn.functional.cross_entropy(
+                logits, targets[some], label_smoothing=config.label_smoothing, reduction="none"
+            )
+        loss = (losses * shares[some]).sum()
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"The loss is no longer a number. Train again with a lower rate than {config.base_lr:g}."
             )
-        share = loss * (len(logits) / len(targets))
-        share.backward()  # type: ignore[no-untyped-call]
-        total += float(share.detach())
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
     return total
 
 

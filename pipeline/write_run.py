@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline import backbones
 from pipeline.database import now
 from pipeline.evaluate import baseline_error_rate, error_rate, outputs, predictions_table
 from pipeline.predict import distances
@@ -70,7 +71,10 @@ def _answers(
 
 def _info(training: Training, run_id: str, threshold: float) -> dict[str, Any]:
     return {
-        "architecture": training.config.backbone,
+        "architecture": backbones.resolve(training.config.backbone),
+        "model_arguments": backbones.sized(
+            training.config.backbone, training.config.image_size, training.config.image_width
+        ),
         "classes": list(training.dataset.classes),
         "preprocessing": training.dataset.preprocessing.to_json(),
         "unfamiliar": {"threshold": threshold, "false_alarm_rate": FALSE_ALARMS},
@@ -88,7 +92,7 @@ def _record(training: Training, predictions: pd.DataFrame, complete: bool) -> di
     return {
         "id": new_run_id(),
         "created": now(),
-        "config": asdict(training.config),
+        "config": {**asdict(training.config), "sizes": list(training.config.sizes)},
         "classes": list(dataset.classes),
         "counts": {name: int((dataset.rows["split"] == name).sum()) for name in ("train", "valid", "test")},
         "epochs": training.epochs,
@@ -99,4 +103,5 @@ def _record(training: Training, predictions: pd.DataFrame, complete: bool) -> di
         "seconds": round(training.seconds, 1),
         "complete": complete,
         "notes": training.notes,
+        "decision": training.decision,
     }

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline.errors import TrainingError
-from pipeline.head import FOLDS, STRENGTH, Head, fit_head, out_of_fold
+from pipeline.head import FOLDS, LEAST_STD, STRENGTH, Head, fit_head, out_of_fold
 
 
 def clouds(rows: int = 90, classes: int = 3, width: int = 8, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -20,9 +20,15 @@ def clouds(rows: int = 90, classes: int = 3, width: int = 8, seed: int = 0) -> t
     return features * torch.logspace(-1, 1, width) + 5, targets
 
 
+def scales(features: torch.Tensor) -> torch.Tensor:
+    """By what each feature is divided: its standard deviation, and a part of the mean one."""
+    std = features.double().std(dim=0, unbiased=False)
+    return torch.hypot(std, LEAST_STD * std.mean())
+
+
 def cost(head: Head, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """What fit_head minimises, written anew: mean loss, and the squared weights of the standardised features."""
-    std = features.double().std(dim=0, unbiased=False).clamp_min(1e-6)
+    """What fit_head minimises, written anew: mean loss, and the squared weights of the scaled features."""
+    std = scales(features)
     loss = torch.nn.functional.cross_entropy(head(features.double()), targets)
     return loss + (head.weight * std).square().sum() / (2 * STRENGTH * len(features))
 
@@ -33,7 +39,7 @@ def test_the_head_is_at_the_minimum_of_its_cost() -> None:
     weight = fitted.weight.double().requires_grad_()
     bias = fitted.bias.double().requires_grad_()
     cost(Head(weight, bias), features, targets).backward()
-    scale = features.double().std(dim=0, unbiased=False)
+    scale = scales(features)
     assert weight.grad is not None and bias.grad is not None
     assert float((weight.grad / scale).abs().max()) < 1e-3 and float(bias.grad.abs().max()) < 1e-3
 
@@ -85,8 +91,11 @@ def test_out_of_fold_answers_find_a_planted_error_that_the_fit_itself_may_hide()
 
 @pytest.mark.parametrize("strength", [0.01, 0.1, 1.0])
 def test_a_case_of_two_points_is_solved_as_by_hand(strength: float) -> None:
-    """For -1 and +1 of two classes the weights are -u and +u with u = sigmoid(-2 u) / (2 cost); found by bisection."""
-    price = 1 / (2 * strength * 2)
+    """For -1 and +1 of two classes the weights are -u and +u with u = sigmoid(-2 u) / (2 cost); found by bisection.
+
+    The one feature has the standard deviation 1 and is divided by a little more, so its weights cost as much more.
+    """
+    price = (1 + LEAST_STD**2) / (2 * strength * 2)
     low, high = 0.0, 10.0
     for _ in range(60):
         middle = (low + high) / 2

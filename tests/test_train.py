@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import torch
 from cleaner.decisions import relabel
 from pipeline.errors import BackboneError, NotEnoughData, RunError, TrainingError, UsageError
 from pipeline.importing import ImportConfig, import_images
+from pipeline.plan import LEARNING, plan
 from pipeline.predict import Classifier
 from pipeline.runs import Run, list_runs, load_run
 from pipeline.stage import Progress, run
@@ -19,7 +21,7 @@ from pipeline.train import TrainConfig, prepare, train, training_lock
 from pipeline.training import new_optimizer, step, train_mode
 from pipeline.workspace import Workspace
 
-SMALL = {"image_size": 64, "batch_size": 8}
+SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 8}
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +180,93 @@ def test_a_user_without_a_name_can_train_too(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 987_654)
     assert training_lock().name == "winnow-training-987654.lock"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"layers": "head", "epochs": 5},
+        {"layers": "gradual", "epochs": 2, "schedule": "cosine", "ema": 0.9},
+        {"layers": "all", "epochs": 2, "sizes": (32, 64), "optimizer": "sgd", "balance": "sampling"},
+        {"layers": "all", "epochs": 3, "schedule": "restarts", "snapshots": True, "cycle_factor": 1.0, "mixup": 0.2},
+        {"layers": "all", "epochs": 1, "freeze_epochs": 0, "drop_rate": 0.2, "drop_path_rate": 0.1, "cutmix": 1.0},
+        {"layers": "auto", "epochs": 1, "freeze_epochs": 4, "image_width": 96, "balance": "weights"},
+    ],
+    ids=lambda settings: settings["layers"] + "-" + "-".join(settings),
+)
+def test_every_way_to_train_ends_in_a_run_that_predicts(fruit: Workspace, settings: dict[str, Any]) -> None:
+    finished = run(train(fruit, TrainConfig(**{**SMALL, **settings})))
+    done = [epoch for epoch in finished.epochs if epoch["phase"] == "all"]
+    assert len(done) == (0 if settings["layers"] == "head" else settings["epochs"])
+    assert (finished.epochs[0]["phase"] == "head") == (settings.get("freeze_epochs") != 0)
+    assert any(epoch["phase"] == "average" for epoch in finished.epochs) == settings.get("snapshots", False)
+    if "sizes" in settings:
+        assert [epoch["size"] for epoch in done] == [[32, 32], [64, 64]]
+    both = finished.predictions()
+    assert float((both["label"] != both["predicted"]).mean()) < 0.6
+    rows = both[~both["out_of_fold"]]
+    files = fruit.store.images().set_index("id")["file"]
+    classifier = Classifier.load(finished.folder)
+    assert classifier.preprocessing.size == (64, settings.get("image_width", 64))
+    answers = classifier.predict([fruit.image_file(files[image]) for image in rows["id"]])
+    assert [answer.label for answer in answers] == list(rows["predicted"])
+    assert TrainConfig(**finished.config) == TrainConfig(**{**SMALL, **settings})
+
+
+def test_auto_leaves_the_body_alone_where_the_head_is_right_already_or_time_is_short(fruit: Workspace) -> None:
+    training = run(prepare(fruit, TrainConfig(epochs=3, minutes=1.0, **SMALL)))
+    training.epochs = [{"epoch": 0, "phase": "head", "valid_loss": 0.1, "error_rate": 0.0}]
+    assert plan(training) == [] and "The head alone gets 0.0 % wrong" in training.decision
+    training.epochs[0]["error_rate"] = 0.2
+    pictures = len(training.dataset.positions("train"))
+    training.pace = 25 / LEARNING / pictures
+    assert len(plan(training)) == 2 and "2 of 3 epochs" in training.decision
+    training.pace = 80 / LEARNING / pictures
+    assert plan(training) == [] and "about 80 seconds" in training.decision
+    training.pace = 1e-9
+    assert [epoch.size for epoch in plan(training)] == [(64, 64)] * 3
+
+
+def test_it_stops_early_where_the_loss_does_not_fall(fruit: Workspace) -> None:
+    finished = run(train(fruit, TrainConfig(layers="all", epochs=4, patience=1, base_lr=0.3, **SMALL)))
+    assert finished.epochs[-1]["epoch"] < 4 and finished.record["best_epoch"] < finished.epochs[-1]["epoch"]
+    assert "Stopped early" in " ".join(finished.record["notes"])
+    assert "did not pay" in finished.record["decision"]
+
+
+def test_own_weights_are_started_from_and_unfitting_ones_are_explained(
+    fruit: Workspace, trained: Run, tmp_path: Path
+) -> None:
+    own = run(prepare(fruit, TrainConfig(weights=str(trained.folder / "model.safetensors"), **SMALL)))
+    theirs = Classifier.load(trained.folder).model.state_dict()
+    mine = own.model.state_dict()
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine if not key.startswith("classifier"))
+    with pytest.raises(BackboneError, match="do not fit"):
+        run(
+            prepare(
+                fruit,
+                TrainConfig(
+                    backbone="tf_efficientnet_lite1", weights=str(trained.folder / "model.safetensors"), **SMALL
+                ),
+            )
+        )
+    with pytest.raises(BackboneError, match="cannot be read"):
+        run(prepare(fruit, TrainConfig(weights=str(tmp_path / "none.safetensors"), **SMALL)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"layers": "some"}, "--layers is auto, head, gradual or all"),
+        ({"freeze_epochs": 0, "epochs": 0}, "Nothing would learn"),
+        ({"snapshots": True}, "--snapshots needs --schedule restarts"),
+        ({"sizes": (16,)}, "--sizes are from 32"),
+        ({"ema": 1.0}, "--ema is from 0 to 1"),
+        ({"image_width": 9}, "--image-width is from 32"),
+        ({"minutes": 0}, "--minutes is above 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_words(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        TrainConfig(**wrong)

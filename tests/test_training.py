@@ -1,0 +1,128 @@
+"""One step of the optimiser and what goes into it: layers, rates, weights, mixed pictures, smaller views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from timm.models import create_model
+
+from pipeline.importing import ImportConfig, import_images
+from pipeline.stage import run
+from pipeline.train import TrainConfig, prepare
+from pipeline.training import Training, class_weights, new_optimizer, open_layers, random_views, set_rates, step
+from pipeline.workspace import Workspace
+
+SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    return workspace
+
+
+def ready(workspace: Workspace, **settings: Any) -> Training:
+    return run(prepare(workspace, TrainConfig(**SMALL, **settings)))
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, Any]:
+    names = ("tf_efficientnet_lite0", "resnet18", "vit_tiny_patch16_224", "convnext_atto", "mobilenetv2_100")
+    return {name: create_model(name, pretrained=False, num_classes=3) for name in names}
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(("tf_efficientnet_lite0", "resnet18", "vit_tiny_patch16_224", "convnext_atto")), st.data())
+def test_layers_open_from_the_top_and_the_head_always_learns(
+    networks: dict[str, Any], name: str, data: st.DataObject
+) -> None:
+    model = networks[name]
+    few, many = sorted((data.draw(st.floats(0.01, 1.0)), data.draw(st.floats(0.01, 1.0))))
+    learning = []
+    for share in (few, many):
+        open_layers(model, share)
+        learning.append({key for key, parameter in model.named_parameters() if parameter.requires_grad})
+    assert learning[0] <= learning[1]
+    head = {id(parameter) for parameter in model.get_classifier().parameters()}
+    assert all(p.requires_grad for p in model.parameters() if id(p) in head)
+    open_layers(model, 1.0)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from(("tf_efficientnet_lite0", "resnet18", "vit_tiny_patch16_224", "convnext_atto")),
+    st.floats(0.1, 1.0),
+    st.sampled_from(("adamw", "sgd")),
+)
+def test_every_parameter_is_in_one_group_and_lower_layers_are_slower(
+    networks: dict[str, Any], name: str, decay: float, kind: str
+) -> None:
+    model = networks[name]
+    optimizer = new_optimizer(model, TrainConfig(layer_decay=decay, optimizer=kind))
+    grouped = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters())
+    set_rates(optimizer, 0.1, 0.9)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert max(rates.values()) == pytest.approx(0.1)
+    first, *_ = model.parameters()
+    head = next(model.get_classifier().parameters())
+    assert rates[id(first)] <= rates[id(head)] == pytest.approx(0.1)
+    assert all(0.9 in (group.get("momentum"), *group.get("betas", ())) for group in optimizer.param_groups)
+
+
+def test_weights_make_a_rare_class_count_as_much_as_the_others(fruit: Workspace) -> None:
+    training = ready(fruit, balance="weights")
+    targets = training.targets[training.dataset.positions("train")]
+    weights = class_weights(training)
+    totals = [float(weights[targets[targets == number]].sum()) for number in range(len(training.dataset.classes))]
+    assert totals == pytest.approx([totals[0]] * len(totals))
+    assert float(weights[targets].mean()) == pytest.approx(1.0)
+    assert class_weights(ready(fruit)).tolist() == [1.0] * len(totals)
+
+
+def test_a_step_with_pieces_is_that_of_the_whole_batch_with_weights_too(fruit: Workspace) -> None:
+    grown = []
+    for piece in (0, 3):
+        training = ready(fruit, balance="weights", augmentation="none", clip=0.0)
+        training.class_weights = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0][: len(training.dataset.classes)])
+        training.piece = piece
+        optimizer = new_optimizer(training.model, training.config)
+        set_rates(optimizer, 0.0)
+        training.model.eval()
+        loss = step(training, training.dataset.positions("train")[:8], optimizer, torch.Generator())
+        grown.append((loss, training.model.get_classifier().weight.grad.clone()))
+    assert grown[0][0] == pytest.approx(grown[1][0], rel=1e-4)
+    assert torch.allclose(grown[0][1], grown[1][1], atol=1e-5)
+
+
+@pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.2, "cutmix": 1.0}])
+def test_mixed_pictures_are_learnt_from_odd_batches_too(fruit: Workspace, mixing: dict[str, float]) -> None:
+    training = ready(fruit, **mixing)
+    optimizer = new_optimizer(training.model, training.config)
+    set_rates(optimizer, 1e-3, 0.9)
+    before = training.model.get_classifier().weight.detach().clone()
+    for size in (7, 2, 1):
+        loss = step(training, training.dataset.positions("train")[:size], optimizer, torch.Generator())
+        assert 0 < loss < 50
+    assert not torch.equal(before, training.model.get_classifier().weight)
+
+
+@pytest.mark.parametrize("augmentation", ["photo", "none"])
+def test_smaller_views_show_the_same_as_the_large_ones(fruit: Workspace, augmentation: str) -> None:
+    training = ready(fruit, augmentation=augmentation)
+    order = training.dataset.positions("train")[:6]
+    large, small = (
+        random_views(training, order, torch.Generator().manual_seed(3), size) for size in ((64, 64), (32, 32))
+    )
+    assert large.shape == (6, 3, 64, 64) and small.shape == (6, 3, 32, 32)
+    shrunk = torch.nn.functional.interpolate(large, (32, 32), mode="bilinear", antialias=True)
+    agreement = np.corrcoef(shrunk.numpy().ravel(), small.numpy().ravel())[0, 1]
+    assert agreement > 0.97, agreement
