@@ -97,6 +97,9 @@ def _settings(added: argparse.ArgumentParser) -> None:
     added.add_argument("--image-size", type=int, help="height in pixels (0: the backbone's own)")
     added.add_argument("--image-width", type=int, help="width in pixels (0: as high as wide)")
     added.add_argument("--resize", choices=("squish", "crop", "pad"), help="how pictures get that shape")
+    about = "what --resize pad puts around them"
+    added.add_argument("--padding", choices=("zeros", "border", "reflection"), help=about)
+    added.add_argument("--presize", type=int, metavar="PIXELS", help="side of what random views are cut from")
     added.add_argument("--batch-size", type=int, help="pictures a step")
     added.add_argument("--augmentation", choices=("photo", "top-down", "text", "none"), help="random views")
     added.add_argument("--seed", type=int, help="the same seed gives the same run")

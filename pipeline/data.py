@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from PIL import Image
 
 from pipeline.entries import SEVERAL
 from pipeline.errors import NotEnoughData, TrainingError
-from pipeline.pixel_cache import PixelCache, Pixels
-from pipeline.predict import Preprocessing, Unreadable, open_image
+from pipeline.images import squished
+from pipeline.pixel_cache import Array, PixelCache, Pixels
+from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
 from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
 
@@ -30,7 +32,8 @@ class Dataset:
     """What a training sees. ``rows``: id, label, split, group, target (class number), one row a picture.
 
     ``exact`` uint8 [N, H, W, 3]: the pictures as the deployed model will see them. ``squished`` uint8 [N, S, S, 3]:
-    whole pictures with some room for random crops; ``aspect`` [N]: their width / height before squishing.
+    whole pictures with some room for random crops; ``aspect`` [N]: their width / height before squishing. ``note``:
+    what the person should know of how they are kept.
     """
 
     rows: pd.DataFrame
@@ -39,6 +42,7 @@ class Dataset:
     exact: Pixels
     squished: Pixels
     aspect: np.ndarray[Any, np.dtype[np.float32]]
+    note: str = ""
 
     def positions(self, *splits: str) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The row numbers of the pictures in ``splits``."""
@@ -89,18 +93,54 @@ def _check_enough(rows: pd.DataFrame, classes: tuple[str, ...], train: Counter[s
         )
 
 
-def load_dataset(workspace: Workspace, preprocessing: Preprocessing) -> Stage[Dataset]:
-    """The pictures that can be trained on with their pixels from the training cache; what it lacks is decoded."""
+def load_dataset(workspace: Workspace, preprocessing: Preprocessing, presize: int = 0) -> Stage[Dataset]:
+    """The pictures that can be trained on with their pixels from the training cache; what it lacks is decoded.
+
+    ``presize``: side in pixels of the pictures that random views are cut from (0: 8/7 of the input's). Where the cache
+    would take more than a quarter of the free disk, there is none: pictures are decoded whenever they are needed.
+    """
     rows, classes = usable_rows(workspace)
     ids = [str(image) for image in rows["id"]]
-    cache = PixelCache.of(workspace.cache, preprocessing)
+    cache = PixelCache.of(workspace.cache, preprocessing, presize)
     cache.drop_others()
     cached = cache.rows(ids)
-    if missing := [number for number, image in enumerate(ids) if image not in cached.places]:
+    missing = [number for number, image in enumerate(ids) if image not in cached.places]
+    if missing and not cache.fits(len(missing)):
+        return _uncached(workspace, rows, classes, cache, preprocessing)
+    if missing:
         yield from _decode(workspace, rows.iloc[missing], cache)
         cached = cache.rows(ids)
-    exact, squished, aspect = (cached.column(name, ids) for name in ("exact", "squished", "aspect"))
-    return Dataset(rows, classes, preprocessing, exact, squished, np.asarray(aspect))
+    exact, whole, aspect = (cached.column(name, ids) for name in ("exact", "squished", "aspect"))
+    return Dataset(rows, classes, preprocessing, exact, whole, np.asarray(aspect))
+
+
+def _uncached(
+    workspace: Workspace, rows: pd.DataFrame, classes: tuple[str, ...], cache: PixelCache, preprocessing: Preprocessing
+) -> Dataset:
+    files = [workspace.image_file(str(file)) for file in rows["file"]]
+    exact = Undecoded(files, partial(pixels, preprocessing=preprocessing))
+    whole = Undecoded(files, lambda image: np.asarray(squished(image, cache.side)))
+    aspect = (rows["width"] / rows["height"]).to_numpy(dtype=np.float32)
+    size = len(rows) * cache.row.itemsize >> 20
+    note = (
+        f"The training cache would take {size:,} MiB of the disk: pictures are decoded anew each time, which is slower."
+    )
+    return Dataset(rows, classes, preprocessing, exact, whole, aspect, note)
+
+
+@dataclass(frozen=True)
+class Undecoded:
+    """Pictures that are decoded when they are asked for, by threads: ``row`` makes uint8 [H, W, 3] of each."""
+
+    files: Sequence[Path]
+    row: Callable[[Image.Image], Array]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, positions: Any) -> Array:
+        wanted = [self.files[int(number)] for number in positions]
+        return np.stack([self.row(image) for image in _opened(wanted)])
 
 
 def _decode(workspace: Workspace, rows: pd.DataFrame, cache: PixelCache) -> Stage[None]:

@@ -11,7 +11,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -44,33 +44,40 @@ class Pixels(Protocol):
 @dataclass
 class PixelCache:
     """The rows for one geometry (size, way of resizing, crop share) in ``folder``; mean and std do not matter here.
+    ``presize``: the side of the squished pictures, in pixels (0: ROOM times the larger side of the network's input).
 
     Cheap to make and to send to another process; :meth:`add` opens a file on first use and keeps it open.
     """
 
     folder: Path
     geometry: Preprocessing
+    presize: int = 0
     _file: BinaryIO | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, cache: Path, preprocessing: Preprocessing) -> PixelCache:
+    def of(cls, cache: Path, preprocessing: Preprocessing, presize: int = 0) -> PixelCache:
         """The cache below ``cache`` (a workspace's) for ``preprocessing``."""
-        geometry = Preprocessing(preprocessing.size, preprocessing.resize, crop_pct=preprocessing.crop_pct)
+        geometry = replace(preprocessing, mean=Preprocessing().mean, std=Preprocessing().std)
         height, width = geometry.size
-        name = f"{PREFIX}{height}x{width}-{geometry.resize}-{geometry.crop_pct:g}"
-        return cls(cache / name, geometry)
+        parts = [f"{height}x{width}", geometry.resize, f"{geometry.crop_pct:g}"]
+        if geometry.resize == "pad" and geometry.padding != "zeros":
+            parts.append(geometry.padding)
+        if presize:
+            parts.append(f"from{presize}")
+        return cls(cache / (PREFIX + "-".join(parts)), geometry, presize)
 
     @classmethod
     def in_use(cls, cache: Path) -> PixelCache:
         """The cache of the last training, or that of a training with the defaults where there was none."""
         for settings in sorted(cache.glob(f"{PREFIX}*/geometry.json")):
-            return cls.of(cache, Preprocessing.from_json(json.loads(settings.read_text(encoding="utf-8"))))
+            written = json.loads(settings.read_text(encoding="utf-8"))
+            return cls.of(cache, Preprocessing.from_json(written), int(written.get("presize", 0)))
         return cls.of(cache, Preprocessing())
 
     @property
     def side(self) -> int:
         """The side of the squished pictures, in pixels."""
-        return round(max(self.geometry.size) * ROOM)
+        return self.presize or round(max(self.geometry.size) * ROOM)
 
     @property
     def row(self) -> np.dtype[Any]:
@@ -107,7 +114,8 @@ class PixelCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.folder / "geometry.json"
         if not settings.exists():
-            settings.write_text(json.dumps(self.geometry.to_json()), encoding="utf-8")
+            content = {**self.geometry.to_json(), "presize": self.presize}
+            settings.write_text(json.dumps(content), encoding="utf-8")
         return (self.folder / f"{uuid.uuid4().hex}.rows").open("xb", buffering=0)
 
     def close(self) -> None:

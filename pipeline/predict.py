@@ -154,8 +154,9 @@ class Preprocessing:
     """How an RGB image becomes the network's input; saved with the model.
 
     ``size`` is (height, width) in pixels. ``resize``: ``squish`` ignores the aspect ratio, ``crop`` keeps the middle
-    (``crop_pct`` of the shorter side, 0 to 1], ``pad`` keeps everything on black. ``mean`` and ``std`` are per channel,
-    for values from 0 to 1.
+    (``crop_pct`` of the shorter side, 0 to 1], ``pad`` keeps everything; ``padding``: around it is black (zeros), what
+    is at its edge (border) or the picture mirrored (reflection). ``mean`` and ``std`` are per channel, for values from
+    0 to 1.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -163,11 +164,13 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     crop_pct: float = 1.0
+    padding: str = "zeros"
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Preprocessing:
         """The preprocessing written by :meth:`to_json`."""
-        return cls(tuple(raw["size"]), raw["resize"], tuple(raw["mean"]), tuple(raw["std"]), raw["crop_pct"])
+        size, mean, std = (tuple(raw[name]) for name in ("size", "mean", "std"))
+        return cls(size, raw["resize"], mean, std, raw["crop_pct"], raw.get("padding", "zeros"))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -178,11 +181,20 @@ def pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray[Any, 
     """uint8 array [height, width, 3] of a canonical RGB image: resized (antialiased bicubic), not normalised."""
     height, width = preprocessing.size
     if preprocessing.resize == "pad":
-        return np.asarray(ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC))
+        return _padded(image, width, height, preprocessing.padding)
     box = (0.0, 0.0, float(image.width), float(image.height))
     if preprocessing.resize == "crop":
         box = _central_box(image.size, width / height, preprocessing.crop_pct)
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box))
+
+
+def _padded(image: Image.Image, width: int, height: int, padding: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    if padding == "zeros":
+        return np.asarray(ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC))
+    whole = np.asarray(ImageOps.contain(image, (width, height), Image.Resampling.BICUBIC))
+    around = [(left := (missing // 2), missing - left) for missing in (height - whole.shape[0], width - whole.shape[1])]
+    mirrored = padding == "reflection"
+    return np.pad(whole, (*around, (0, 0)), mode="symmetric" if mirrored else "edge")
 
 
 def _central_box(size: tuple[int, int], aspect: float, share: float) -> tuple[float, float, float, float]:

@@ -85,10 +85,11 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
     arguments = backbones.sized(config.backbone, config.image_size, config.image_width)
     dropping = {name: rate for name in ("drop_rate", "drop_path_rate") if (rate := getattr(config, name))}
     body = backbones.create(config.backbone, 2, {**arguments, **dropping}, config.weights)
-    dataset = yield from load_dataset(workspace, preprocessing_for(body, config))
+    dataset = yield from load_dataset(workspace, preprocessing_for(body, config), config.presize)
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
-    return Training(config, dataset, model, device, torch.tensor(dataset.rows["target"].to_numpy(dtype=int)))
+    targets = torch.tensor(dataset.rows["target"].to_numpy(dtype=int))
+    return Training(config, dataset, model, device, targets, notes=[dataset.note] if dataset.note else [])
 
 
 def choose_device(wanted: str) -> str:
@@ -105,4 +106,5 @@ def preprocessing_for(model: Any, config: TrainConfig) -> Preprocessing:
     """The preprocessing of a timm model, at the configured size and way of resizing."""
     cfg = model.pretrained_cfg
     height, width = backbones.input_size(cfg["input_size"], config.image_size, config.image_width)
-    return Preprocessing((height, width), config.resize, tuple(cfg["mean"]), tuple(cfg["std"]))
+    mean, std = tuple(cfg["mean"]), tuple(cfg["std"])
+    return Preprocessing((height, width), config.resize, mean, std, padding=config.padding)

@@ -30,7 +30,8 @@ def put(workspace: Workspace, folder: Path, per_class: int = 4) -> list[str]:
             data = path.read_bytes()
             image, file = workspace.keep(data, "jpg")
             workspace.store.add_images([NewImage(image, file, len(data), pictures.name, "file", path.name)])
-            workspace.store.record_verdicts([Verdict(image, "ok", "ok", "")])
+            width, height = open_image(data).size
+            workspace.store.record_verdicts([Verdict(image, "ok", "ok", "", width, height)])
             workspace.store.set_splits({image: ("train", "train", "valid", "test")[number % 4]})
             ids.append(image)
     return ids
@@ -95,6 +96,26 @@ def test_the_arrays_are_what_the_deployed_model_will_see(filled: Workspace, resi
         image = open_image(filled.image_file(str(dataset.rows["file"][number])))
         assert np.array_equal(dataset.exact[number], pixels(image, preprocessing))
         assert dataset.aspect[number] == pytest.approx(image.width / image.height)
+
+
+def test_presized_pictures_have_the_side_that_was_asked_for_and_rows_of_their_own(filled: Workspace) -> None:
+    dataset = run(load_dataset(filled, Preprocessing(size=(40, 40)), presize=90))
+    assert np.shape(dataset.squished) == (20, 90, 90, 3) and np.shape(dataset.exact) == (20, 40, 40, 3)
+    assert np.shape(run(load_dataset(filled, Preprocessing(size=(40, 40)))).squished)[1] == round(40 * ROOM)
+
+
+def test_without_room_for_the_cache_the_pictures_are_the_same_and_nothing_is_written(
+    filled: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached, _ = load(filled, Preprocessing(size=(40, 48)))
+    order = np.array([7, 3, 19])
+    wanted = cached.exact[order], cached.squished[order], np.asarray(cached.aspect)
+    monkeypatch.setattr("pipeline.pixel_cache.DISK_SHARE", 0.0)
+    dataset = run(load_dataset(filled, Preprocessing(size=(40, 48)), presize=round(48 * ROOM)))
+    assert "decoded anew each time" in dataset.note and len(dataset.exact) == 20
+    assert np.array_equal(dataset.exact[order], wanted[0]) and np.array_equal(dataset.squished[order], wanted[1])
+    assert dataset.aspect == pytest.approx(wanted[2])
+    assert not list(filled.cache.glob("pixels-*/*.rows"))
 
 
 def test_positions_are_those_of_the_splits(filled: Workspace) -> None:

@@ -356,3 +356,24 @@ def test_the_command_prints_a_line_of_json_a_picture(folder: Path, photographs: 
     assert rows[0]["label"] in rows[0]["probabilities"] and rows[0]["path"] == str(good)
     assert rows[1]["label"] is None and "damaged" in rows[1]["reason"]
     assert subprocess.run(command, capture_output=True).returncode == 2
+
+
+@pytest.mark.parametrize("size", [(300, 100), (100, 300), (90, 90), (400, 4)])
+def test_borders_and_reflections_surround_the_whole_picture(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(100, 156, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    black, border, mirrored = (
+        pixels(image, Preprocessing((64, 80), "pad", padding=padding)) for padding in ("zeros", "border", "reflection")
+    )
+    assert black.shape == border.shape == mirrored.shape == (64, 80, 3)
+    inside = black.any(axis=2)
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    assert np.array_equal(border[inside], mirrored[inside])
+    assert (border[: rows[0]] == border[rows[0]]).all()
+    assert (border[:, : columns[0]] == border[:, [columns[0]]]).all()
+    if rows[0]:
+        assert np.array_equal(mirrored[rows[0] - 1], mirrored[rows[0]])
+    if columns[0]:
+        assert np.array_equal(mirrored[:, columns[0] - 1], mirrored[:, columns[0]])
+    again = Preprocessing.from_json(json.loads(json.dumps(Preprocessing(padding="border").to_json())))
+    assert again.padding == "border"
