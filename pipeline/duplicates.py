@@ -6,7 +6,7 @@ And which of them to keep.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
@@ -14,14 +14,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.miniatures import HALF_PIXELS, PIXELS, Bytes, Floats, dots, halved, squared, standard, unit
+
 # Tuned on the starter set, solar cells (which all look alike), textile and Fashion-MNIST, with copies of their own
 # pictures: recompressed, at half size, brighter, darker, cropped. tests/test_duplicates.py measures the starter set.
 HASH_BITS = 10
 CORRELATION = 0.97
-# A cropped copy agrees once the other picture is cropped too, by one of these shares of its sides; before that, the two
-# agree by UNZOOMED at least (crops of up to 7 % of 50 photographs: 0.908).
+# A copy that was cropped agrees once the other picture is cropped too, by one of these shares of its sides. Both are
+# looked at in half the size, smoothed: what is fine there is blurred by fitting one to the other, and tells nothing.
+# Before that, they agree by UNZOOMED at least; then by CROPPED, and what they differ by has gone down to a third:
+# strangers that look alike (bags, shirts, solar cells) do not come closer by cropping one of them.
 CROPS = (0.02, 0.035, 0.05, 0.065)
+CROPPED_BITS = 12
+CROPPED = 0.985
 UNZOOMED = 0.9
+THIRD = 3.0
 DIFFERENCE = 64.0
 COMMON_SHARE = 0.9
 COMMON_FROM = 50
@@ -29,17 +36,18 @@ COMMON_SAMPLE = 4096
 CHUNK = 1024
 # Hashes are compared all with all: 64 x 4,096 pairs at a time stay in a core's own cache, about 1 ns a pair.
 ROWS, COLUMNS = 64, 4096
-SIDE = 32
-MINIATURE = SIDE * SIDE * 3
 # Distances of unit vectors survive a projection on 96 random directions to within a third (Johnson and Lindenstrauss):
-# that a squared one comes out 2.1 times as long has a chance of one in a billion (chi-squared, 96 degrees).
+# that a squared one comes out 1.6 times as long has a chance of one in ten thousand (chi-squared, 96 degrees). What
+# agrees as it is agrees in half the size by HALF_AS_WELL (photographs and clothes: 0.977 at least, solar cells 0.929).
 DIRECTIONS = 96
-APART = 2.1 * 2 * (1 - UNZOOMED)
+LONGER = 1.6
+HALF_AS_WELL = 0.92
+APART = LONGER * 2 * (1 - UNZOOMED)
+APART_AS_THEY_ARE = LONGER * 2 * (1 - HALF_AS_WELL)
+APART_CROPPED = LONGER * 2 * (1 - CROPPED)
 # Pairs make up more than one in so many of a block: a matrix product is quicker than pair by pair.
 SPARSE = 16
 
-Floats = np.ndarray[Any, np.dtype[np.float32]]
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
@@ -61,7 +69,7 @@ def group_duplicates(fingerprints: pd.DataFrame, miniatures: Miniatures, known: 
     named = [(place, places[known[image]]) for image, place in places.items() if image in known]
     groups.join(*np.array(named, dtype=np.int64).reshape(-1, 2).T)
     if len(ids) > 1:
-        _join_near(groups, rows, _SecondLook(ids, miniatures))
+        _join_near(groups, rows, _SecondLook(ids, rows["phash"], miniatures))
     names: dict[int, str] = {}
     for image in sorted(ids, key=lambda member: (member not in known, member)):
         names.setdefault(int(groups.root[places[image]]), image)
@@ -112,9 +120,8 @@ def _join_equal(groups: _Groups, pixels: pd.Series[str]) -> None:
 def _join_near(groups: _Groups, rows: pd.DataFrame, look: _SecondLook) -> None:
     """Join the pictures whose hashes are close and whose miniatures agree."""
     different = np.flatnonzero(~rows["pixels"].duplicated().to_numpy())
-    hashes = np.frombuffer(b"".join(rows["phash"]), dtype=np.uint64)[different]
     waiting, count = [], 0
-    for start, across, close in near_blocks(hashes):
+    for start, across, close in near_blocks(look.hashes[different]):
         i, j = different[start : start + ROWS], different[across : across + COLUMNS]
         pairs = look.that_may_agree(i, j, close & groups.apart(i[:, None], j[None, :]))
         waiting.append(pairs)
@@ -127,7 +134,7 @@ def _join_near(groups: _Groups, rows: pd.DataFrame, look: _SecondLook) -> None:
 
 
 def near_blocks(
-    hashes: Hashes, bits: int = HASH_BITS, rows: int = ROWS, columns: int = COLUMNS
+    hashes: Hashes, bits: int = CROPPED_BITS, rows: int = ROWS, columns: int = COLUMNS
 ) -> Iterator[tuple[int, int, Mask]]:
     """(start, across, close) of the blocks of the upper triangle of all pairs of ``hashes`` that have any close pair.
 
@@ -174,33 +181,54 @@ def _join_alike(groups: _Groups, pairs: Positions, look: _SecondLook) -> None:
 class _SecondLook:
     """Whether pictures, by their places in ``ids``, look alike: their miniatures vary alike beside what all share."""
 
-    def __init__(self, ids: Sequence[str], miniatures: Miniatures) -> None:
+    def __init__(self, ids: Sequence[str], hashes: Iterable[bytes], miniatures: Miniatures) -> None:
+        self.hashes: Hashes = np.frombuffer(b"".join(hashes), dtype=np.uint64)
         self._ids, self._miniatures = ids, miniatures
         self._short = np.empty((len(ids), DIRECTIONS), dtype=np.float32)
+        self._short_cropped = np.empty((len(ids), len(CROPS), DIRECTIONS), dtype=np.float16)
         self._mean = np.empty(len(ids), dtype=np.float32)
-        self._seen = np.zeros(len(ids), dtype=np.bool_)
+        self._seen, self._seen_cropped = np.zeros((2, len(ids)), dtype=np.bool_)
 
     def agree(self, i: Positions, j: Positions) -> Mask:
         """Whether the pairs ``i`` [N], ``j`` [N] vary alike, brighter or darker, or one of them cropped a little."""
         alike = np.zeros(len(i), dtype=np.bool_)
         for start in range(0, len(i), CHUNK):
             a, b = i[start : start + CHUNK], j[start : start + CHUNK]
-            places, at = np.unique(np.concatenate([a, b]), return_inverse=True)
-            alike[start : start + CHUNK] = self._alike(self._tiny(places), at[: len(a)], at[len(a) :])
+            close = np.bitwise_count(self.hashes[a] ^ self.hashes[b]) <= HASH_BITS
+            close &= squared(self._short[a] - self._short[b]) <= APART_AS_THEY_ARE
+            some = np.flatnonzero(close | self._may_be_cropped(a, b))
+            if not len(some):
+                continue
+            places, at = np.unique(np.concatenate([a[some], b[some]]), return_inverse=True)
+            tiny, a, b = self._tiny(places), at[: len(some)], at[len(some) :]
+            alike[start + some] = self._alike(tiny, a, b, close[some])
         return alike
 
-    def _alike(self, tiny: Bytes, a: Positions, b: Positions) -> Mask:
-        values, varying = tiny.astype(np.float32), self._varying(tiny)
+    def _may_be_cropped(self, i: Positions, j: Positions) -> Mask:
+        """Whether the pairs come close once one of them is cropped, as far as their projections tell."""
+        self._see_cropped(np.union1d(i, j))
+        may = np.zeros(len(i), dtype=np.bool_)
+        for one, other in ((i, j), (j, i)):
+            apart = self._short_cropped[one].astype(np.float32) - self._short[other][:, None]
+            may |= (squared(apart) <= APART_CROPPED).any(axis=1)
+        return may
+
+    def _alike(self, tiny: Bytes, a: Positions, b: Positions, close: Mask) -> Mask:
+        """Whether the pairs of rows ``a``, ``b`` of ``tiny`` agree: as they are, where their hashes are ``close``, or
+        one of them cropped.
+        """
+        values, varying, half = tiny.astype(np.float32), self._varying(tiny), self._halved(tiny)
         near = np.abs(values[a] - values[b]).mean(axis=1) <= DIFFERENCE
-        as_they_are = (varying[a] * varying[b]).sum(axis=1)
-        alike: Mask = near & (as_they_are >= CORRELATION)
-        for share in CROPS:
-            left = np.flatnonzero(near & ~alike & (as_they_are >= UNZOOMED))
-            if not len(left):
-                break
-            zoomed = self._varying(_cropped(values, share))
-            for x, y in ((a[left], b[left]), (b[left], a[left])):
-                alike[left] |= (zoomed[x] * varying[y]).sum(axis=1) >= CORRELATION
+        alike: Mask = near & close & (dots(varying[a], varying[b]) >= CORRELATION)
+        as_they_are = dots(half[a], half[b])
+        left = np.flatnonzero(near & ~alike & (as_they_are >= UNZOOMED))
+        if len(left):
+            a, b, as_they_are = a[left], b[left], as_they_are[left]
+            best = np.full(len(left), -1.0, dtype=np.float32)
+            for share in CROPS:
+                cropped = self._halved(tiny, share)
+                best = np.maximum(best, np.maximum(dots(cropped[a], half[b]), dots(half[a], cropped[b])))
+            alike[left] = (best >= CROPPED) & (THIRD * (1 - best) <= 1 - as_they_are)
         return alike
 
     def that_may_agree(self, i: Positions, j: Positions, close: Mask) -> Positions:
@@ -227,33 +255,49 @@ class _SecondLook:
         for start in range(0, len(new), CHUNK):
             some = new[start : start + CHUNK]
             tiny = self._tiny(some)
-            self._short[some], self._mean[some] = self._varying(tiny) @ self._directions, tiny.mean(axis=1)
+            self._short[some], self._mean[some] = self._halved(tiny) @ self._directions, tiny.mean(axis=1)
         self._seen[new] = True
+
+    def _see_cropped(self, places: Positions) -> None:
+        new = places[~self._seen_cropped[places]]
+        for start in range(0, len(new), CHUNK):
+            some = new[start : start + CHUNK]
+            tiny = self._tiny(some)
+            for number, share in enumerate(CROPS):
+                self._short_cropped[some, number] = self._halved(tiny, share) @ self._directions
+        self._seen_cropped[new] = True
 
     def _tiny(self, places: Positions) -> Bytes:
         return self._miniatures([self._ids[place] for place in places])
 
-    def _varying(self, tiny: Bytes | Floats) -> Floats:
+    def _varying(self, tiny: Bytes) -> Floats:
         """Unit vectors [N, 3072]: how pictures differ from their mean, and from what they have in common."""
-        return _unit(_standard(tiny) - self._common)
+        return unit(standard(tiny) - self._common[0])
+
+    def _halved(self, tiny: Bytes, share: float = 0.0) -> Floats:
+        """The same [N, 768] in half the size, without ``share`` of their width and height at the edges."""
+        return unit(standard(halved(tiny, share)) - self._common[1])
 
     @cached_property
-    def _common(self) -> Floats:
-        """What all pictures share (the grid of a solar cell, a grey background), as far as they are many."""
+    def _common(self) -> tuple[Floats, Floats]:
+        """What all pictures share (the grid of a solar cell, a grey background), as far as they are many; and that in
+        half the size.
+        """
         # Ids are hashes of files, so pictures at equal distances are picked at random.
         count = len(self._ids)
         sample = np.unique(np.linspace(0, count - 1, min(count, COMMON_SAMPLE)).astype(np.int64))
-        total = np.zeros(MINIATURE, dtype=np.float64)
+        total, half = np.zeros(PIXELS, dtype=np.float64), np.zeros(HALF_PIXELS, dtype=np.float64)
         for start in range(0, len(sample), CHUNK):
-            total += _standard(self._tiny(sample[start : start + CHUNK])).sum(axis=0)
-        share = min(COMMON_SHARE, count / (count + COMMON_FROM))
-        common: Floats = (share * total / len(sample)).astype(np.float32)
-        return common
+            tiny = self._tiny(sample[start : start + CHUNK])
+            total += standard(tiny).sum(axis=0)
+            half += standard(halved(tiny)).sum(axis=0)
+        share = min(COMMON_SHARE, count / (count + COMMON_FROM)) / len(sample)
+        return (share * total).astype(np.float32), (share * half).astype(np.float32)
 
     @cached_property
     def _directions(self) -> Floats:
-        """[3072, 96]: random directions of length one, the same every time."""
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], (MINIATURE, DIRECTIONS))
+        """[768, 96]: random directions of length one, the same every time."""
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], (HALF_PIXELS, DIRECTIONS))
         directions: Floats = (signs / np.sqrt(DIRECTIONS)).astype(np.float32)
         return directions
 
@@ -262,26 +306,3 @@ def _pairs(mask: Mask) -> tuple[Positions, Positions]:
     """What ``np.nonzero`` says of a matrix, in a tenth of its time."""
     rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
     return rows, columns
-
-
-def _cropped(values: Floats, share: float) -> Floats:
-    """Miniatures [N, 3072] without ``share`` of their width and height at the edges, enlarged to what they were."""
-    at = SIDE * share / 2 + (np.arange(SIDE) + 0.5) * (1 - share) - 0.5
-    low = np.floor(at).astype(int)
-    weights = np.zeros((SIDE, SIDE), dtype=np.float32)
-    for offset, weight in ((0, 1 - (at - low)), (1, at - low)):
-        np.add.at(weights, (np.arange(SIDE), np.clip(low + offset, 0, SIDE - 1)), weight)
-    rows = np.einsum("ai,nijc->najc", weights, values.reshape(-1, SIDE, SIDE, 3))
-    cropped: Floats = np.einsum("bj,najc->nabc", weights, rows).reshape(len(values), -1)
-    return cropped
-
-
-def _standard(tiny: Bytes | Floats) -> Floats:
-    values = tiny.astype(np.float32)
-    return _unit(values - values.mean(axis=1, keepdims=True))
-
-
-def _unit(rows: Floats) -> Floats:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Floats = rows / np.maximum(length, np.float32(1e-6))
-    return unit
