@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -38,6 +39,14 @@ def photographs(photos: Path | None, target: Path, number: int) -> list[Path]:
     with ProcessPoolExecutor() as pool:
         made = list(pool.map(partial(_crops, target), files, count(), shares))
     return [file for turn in zip_longest(*made) for file in turn if file is not None]
+
+
+def same_photograph(photos: Path | None) -> list[str]:
+    """What photograph each of the files is of that :func:`photographs` numbers: a wallpaper lies there in many sizes
+    (``Kite/1280x800.jpg``, ``Elephants_3840x2160.jpg``). Empty for the starter set, whose files are all different.
+    """
+    files = [file for file in sorted(photos.rglob("*.jp*g")) if _large(file)] if photos else []
+    return [str(file.parent / re.sub(r"_?\d+x\d+$", "", file.stem)) for file in files]
 
 
 def _large(file: Path) -> bool:

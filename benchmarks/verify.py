@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._contenders import contend
-from benchmarks._photographs import copies, damaged, photographs
+from benchmarks._photographs import copies, damaged, photographs, same_photograph
 from benchmarks._verify_scripts import DUPLICATES, FINDING, PASSES, PEERS, VERDICTS
 
 Rounds = dict[str, list[dict[str, Any]]]
@@ -47,7 +47,7 @@ def main() -> None:
         files = sorted(file.stem for file in (data / "copies").iterdir())
         found = _in_turn(args, DUPLICATES, data / "copies", len(files), "duplicates")
         _ratios(found)
-        _print_recall(found, files, copied)
+        _print_recall(found, files, copied, same_photograph(args.photos))
 
 
 def _arguments() -> argparse.Namespace:
@@ -119,16 +119,25 @@ def _print_found(kinds: list[str], found: dict[str, dict[str, Any]]) -> None:
         print(f"  {kind:32}" + "".join(f"{cell:>22}" for cell in cells))
 
 
-def _print_recall(rounds: Rounds, files: list[str], kinds: list[str]) -> None:
-    """Of each kind of copy, how many are grouped with their original; and pairs of two different photographs."""
+def _print_recall(rounds: Rounds, files: list[str], kinds: list[str], of: list[str]) -> None:
+    """Of each kind of copy, how many are grouped with their original; of other pairs, how many show two photographs,
+    and how many are two crops of one. ``of``: what photograph each number in a file's name is of.
+    """
     for name, measured in rounds.items():
         groups = [set(group) for group in measured[-1]["answer"]]
         recall = []
         for kind in kinds:
             pairs = [{file, file.split("--")[0]} for file in files if file.endswith(f"--{kind}")]
             recall.append(f"{kind} {sum(any(pair <= group for group in groups) for pair in pairs)} of {len(pairs)}")
-        strangers = {pair for group in groups for pair in combinations(sorted(group), 2) if pair[0][:3] != pair[1][:3]}
-        print(f"  {name:44} {', '.join(recall)}; pairs of different photographs {len(strangers)}")
+        together = {pair for group in groups for pair in combinations(sorted(group), 2)}
+        others = [pair for pair in together if pair[0].split("--")[0] != pair[1].split("--")[0]]
+        strangers = sum(_photograph(one, of) != _photograph(two, of) for one, two in others)
+        print(f"  {name:44} {', '.join(recall)}; two photographs {strangers}, other crops {len(others) - strangers}")
+
+
+def _photograph(file: str, of: list[str]) -> str:
+    number = file.split("-")[0]
+    return of[int(number)] if of else number
 
 
 if __name__ == "__main__":
