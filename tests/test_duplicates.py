@@ -70,8 +70,9 @@ COPIES: dict[str, tuple[Change, float]] = {  # how it is changed, and the least 
     "more contrast": (lambda image: jpeg(ImageEnhance.Contrast(image).enhance(1.2)), 1.0),
     "less colour": (lambda image: jpeg(ImageEnhance.Color(image).enhance(0.8)), 0.8),
     "cropped by 1 %": (lambda image: jpeg(cropped(image, 0.01)), 0.9),
-    "cropped by 2 %": (lambda image: jpeg(cropped(image, 0.02)), 0.9),
-    "cropped by 5 %": (lambda image: jpeg(cropped(image, 0.05)), 0.5),
+    "cropped by 2 %": (lambda image: jpeg(cropped(image, 0.02)), 0.95),
+    "cropped by 5 %": (lambda image: jpeg(cropped(image, 0.05)), 0.95),
+    "cropped by 7 %": (lambda image: jpeg(cropped(image, 0.07)), 0.8),
 }
 
 
