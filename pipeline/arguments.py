@@ -165,7 +165,7 @@ def _shipping_arguments(command: Add) -> None:
     added = command("predict", "what a model says about pictures", workspace=False)
     added.add_argument("model", metavar="MODEL", help="an exported folder, or a run's folder")
     added.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
-    added.add_argument("--tta", action="store_true", help="average over the picture and its mirror image")
+    added.add_argument("--tta", action="store_true", help="average over several views (the answer says which)")
     added = command("export", "a run as a model folder or a Space folder, checked")
     added.add_argument("run", metavar="RUN", help="the run")
     added.add_argument("out", metavar="OUT", help="the folder to write")

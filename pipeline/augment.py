@@ -47,6 +47,20 @@ def preset(name: str, min_scale: float = 0.0) -> Augmentation | None:
     return replace(found, min_scale=min_scale) if found and min_scale else found
 
 
+def views_to_ask(name: str, size: tuple[int, int]) -> tuple[str, ...]:
+    """Which other views of a picture mean the same (test-time augmentation): what the preset does to them in training.
+
+    ``size`` is (height, width) of the network's input; only a square can be turned by a quarter.
+    """
+    found = PRESETS[name]
+    if found is None or not found.flip:
+        return ("enlarged",)
+    if not found.flip_vertical:
+        return ("mirrored",)
+    turned = ("turned right", "turned left", "turned right, mirrored", "turned left, mirrored")
+    return ("mirrored", "upside down", "turned by half", *(turned if size[0] == size[1] else ()))
+
+
 def augment(
     batch: torch.Tensor,
     aspect: torch.Tensor,

@@ -13,8 +13,8 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -192,7 +192,9 @@ def _padded(image: Image.Image, width: int, height: int, padding: str) -> np.nda
     if padding == "zeros":
         return np.asarray(ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC))
     whole = np.asarray(ImageOps.contain(image, (width, height), Image.Resampling.BICUBIC))
-    around = [(left := (missing // 2), missing - left) for missing in (height - whole.shape[0], width - whole.shape[1])]
+    around = [
+        (left := round(missing / 2), missing - left) for missing in (height - whole.shape[0], width - whole.shape[1])
+    ]
     mirrored = padding == "reflection"
     return np.pad(whole, (*around, (0, 0)), mode="symmetric" if mirrored else "edge")
 
@@ -230,18 +232,46 @@ def distances(features: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     return 1.0 - similarity.max(dim=1).values
 
 
+# The other views of a picture that a model may be asked about; which of them, its model.json says.
+VIEWS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "mirrored": lambda batch: batch.flip(3),
+    "upside down": lambda batch: batch.flip(2),
+    "turned by half": lambda batch: batch.flip((2, 3)),
+    "turned right": lambda batch: batch.rot90(-1, (2, 3)),
+    "turned left": lambda batch: batch.rot90(1, (2, 3)),
+    "turned right, mirrored": lambda batch: batch.rot90(-1, (2, 3)).flip(3),
+    "turned left, mirrored": lambda batch: batch.rot90(1, (2, 3)).flip(3),
+    "enlarged": lambda batch: _enlarged(batch),
+}
+
+
+def _enlarged(batch: torch.Tensor, share: float = 1 / 16) -> torch.Tensor:
+    """The middle of [N, 3, H, W], without ``share`` of it at each edge, at the size of the whole."""
+    from torch.nn.functional import interpolate
+
+    height, width = batch.shape[2:]
+    top, left = round(height * share), round(width * share)
+    middle = batch[:, :, top : height - top, left : width - left]
+    return interpolate(middle, (height, width), mode="bilinear", align_corners=False)
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says about one picture; ``unfamiliar`` when it is unlike everything it was trained on."""
+    """What the model says about one picture; ``unfamiliar`` when it is unlike everything it was trained on. ``views``:
+    which views of it the probabilities are the mean of.
+    """
 
     label: str
     probability: float
     probabilities: dict[str, float]
     unfamiliar: bool
+    views: tuple[str, ...] = ("as it is",)
 
 
 class Classifier:
-    """A model folder, loaded: ``classes`` in the order of the outputs, ``info`` is its model.json."""
+    """A model folder, loaded: ``classes`` in the order of the outputs, ``info`` is its model.json; ``views``: those of
+    VIEWS that are asked about besides a picture as it is, where several are wanted (test-time augmentation).
+    """
 
     def __init__(self, model: Any, info: dict[str, Any], centroids: torch.Tensor | None, device: str) -> None:
         self.model = model
@@ -249,6 +279,7 @@ class Classifier:
         self.classes: tuple[str, ...] = tuple(info["classes"])
         self.preprocessing = Preprocessing.from_json(info["preprocessing"])
         self.device = device
+        self.views: tuple[str, ...] = tuple(view for view in info.get("tta", ["mirrored"]) if view in VIEWS)
         self._centroids = centroids
 
     @classmethod
@@ -270,7 +301,7 @@ class Classifier:
         return cls(model, info, centroids, device)
 
     def predict(self, images: Sequence[Picture], tta: bool = False, batch_size: int = 32) -> list[Prediction]:
-        """One Prediction per picture, in order. ``tta`` averages over the picture and its mirror image.
+        """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
 
         Raises Unreadable for the first picture that cannot be opened.
         """
@@ -287,13 +318,15 @@ class Classifier:
             inputs = normalise(torch.from_numpy(batch).to(self.device), self.preprocessing)
             features, logits = forward(self.model, inputs)
             probabilities = logits.float().softmax(dim=1)
-            if tta:
-                mirrored = forward(self.model, inputs.flip(3))[1].float().softmax(dim=1)
-                probabilities = (probabilities + mirrored) / 2
+            views = self.views if tta else ()
+            for view in views:
+                probabilities = probabilities + forward(self.model, VIEWS[view](inputs))[1].float().softmax(dim=1)
+            probabilities = probabilities / (1 + len(views))
             unfamiliar = self._unfamiliar(features)
         for row, strange in zip(probabilities.tolist(), unfamiliar, strict=True):
             best = int(np.argmax(row))
-            yield Prediction(self.classes[best], row[best], dict(zip(self.classes, row, strict=True)), strange)
+            by_class = dict(zip(self.classes, row, strict=True))
+            yield Prediction(self.classes[best], row[best], by_class, strange, ("as it is", *views))
 
     def _unfamiliar(self, features: torch.Tensor) -> list[bool]:
         if self._centroids is None:
@@ -303,14 +336,14 @@ class Classifier:
 
 
 def describe(classifier: Classifier, paths: Sequence[str], tta: bool = False) -> Iterator[dict[str, Any]]:
-    """One {path, label, probability, probabilities, unfamiliar, reason} per file, in order; only a path and a reason
-    in words, and None for the rest, for a file that cannot be used.
+    """One {path, label, probability, probabilities, unfamiliar, views, reason} per file, in order; only a path and a
+    reason in words, and None for the rest, for a file that cannot be used.
     """
     for path in paths:
         try:
             yield {"path": path, **asdict(classifier.predict([path], tta)[0]), "reason": ""}
         except (OSError, Unreadable) as error:
-            nothing = dict.fromkeys(("label", "probability", "probabilities", "unfamiliar"))
+            nothing = dict.fromkeys(field.name for field in fields(Prediction))
             yield {"path": path, **nothing, "reason": getattr(error, "strerror", None) or str(error)}
 
 

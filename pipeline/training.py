@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from timm.data import Mixup
 from timm.models import group_parameters
@@ -238,4 +239,7 @@ def progress(done: int, total: int, note: str, phase: str, began: float, before:
     """
     pace = (done - before) / max(time.monotonic() - began, 1e-9)
     numbers |= {"images_per_second": round(pace, 1), "eta": round(max(0, total - done) / max(pace, 1e-9), 1)}
+    numbers["memory_mb"] = psutil.Process().memory_info().rss >> 20
+    if torch.cuda.is_available():
+        numbers["gpu_memory_mb"] = torch.cuda.max_memory_allocated() >> 20
     return Progress(done, total, note, {"phase": phase, **numbers})

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from pipeline import backbones
+from pipeline.augment import views_to_ask
 from pipeline.database import now
 from pipeline.evaluate import baseline_error_rate, error_rate, outputs, predictions_table
 from pipeline.predict import distances
@@ -77,6 +78,7 @@ def _info(training: Training, run_id: str, threshold: float) -> dict[str, Any]:
         ),
         "classes": list(training.dataset.classes),
         "preprocessing": training.dataset.preprocessing.to_json(),
+        "tta": list(views_to_ask(training.config.augmentation, training.dataset.preprocessing.size)),
         "unfamiliar": {"threshold": threshold, "false_alarm_rate": FALSE_ALARMS},
         "run": run_id,
     }

@@ -14,12 +14,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 from pipeline import predict
+from pipeline.augment import views_to_ask
 from pipeline.data import load_dataset
 from pipeline.importing import ImportConfig, import_images
-from pipeline.predict import MAX_PIXELS, Classifier, Preprocessing, Unreadable, checksum, open_image, pixels
+from pipeline.predict import (
+    MAX_PIXELS,
+    VIEWS,
+    Classifier,
+    Preprocessing,
+    Unreadable,
+    checksum,
+    open_image,
+    pixels,
+)
 from pipeline.runs import Run
 from pipeline.stage import run
 from pipeline.verify import VerifyConfig, verify
@@ -326,11 +337,39 @@ def test_the_batch_and_the_kind_of_source_change_nothing(classifier: Classifier,
 
 
 def test_tta_averages_over_the_picture_and_its_mirror_image(classifier: Classifier) -> None:
+    classifier = Classifier(classifier.model, {**classifier.info, "tta": ["mirrored"]}, None, "cpu")
     image = noise(5, size=(64, 64))
     plain, mirrored = (list(p.probabilities.values()) for p in classifier.predict([image, ImageOps.mirror(image)]))
     both = list(classifier.predict([image], tta=True)[0].probabilities.values())
     assert np.allclose(both, np.mean([plain, mirrored], axis=0), atol=1e-5)
     assert not np.allclose(plain, mirrored, atol=1e-5)
+
+
+def test_the_views_of_a_model_are_asked_and_named(classifier: Classifier) -> None:
+    image = noise(5, size=(64, 64))
+    assert classifier.predict([image])[0].views == ("as it is",)
+    classifier = Classifier(
+        classifier.model, {**classifier.info, "tta": ["turned left", "unknown", "enlarged"]}, None, "cpu"
+    )
+    answer = classifier.predict([image], tta=True)[0]
+    assert answer.views == ("as it is", "turned left", "enlarged")
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    middle = image.crop((4, 4, 60, 60)).resize((64, 64), Image.Resampling.BILINEAR)
+    each = [list(p.probabilities.values()) for p in classifier.predict([image, turned, middle])]
+    assert np.allclose(list(answer.probabilities.values()), np.mean(each, axis=0), atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("photo", 1), ("top-down", 7), ("text", 1), ("none", 1)], ids=lambda value: str(value)
+)
+def test_only_views_that_mean_the_same_are_asked(name: str, count: int) -> None:
+    batch = torch.rand(2, 3, 32, 32)
+    names = views_to_ask(name, (32, 32))
+    assert len(names) == len(set(names)) == count
+    made = [batch, *(VIEWS[view](batch) for view in names)]
+    assert all(view.shape == batch.shape for view in made)
+    assert all(not torch.equal(a, b) for number, a in enumerate(made) for b in made[:number])
+    assert all(VIEWS[view](torch.rand(1, 3, 24, 32)).shape == (1, 3, 24, 32) for view in views_to_ask(name, (24, 32)))
 
 
 def test_a_picture_unlike_the_others_is_called_unfamiliar(folder: Path, photographs: Path) -> None:
