@@ -1,7 +1,11 @@
 // The runs as a table, on a narrow screen as cards; one or two of them are picked by their boxes.
 const root = element.querySelector('.runs');
 const MOST = 2;
+const page = Math.random().toString(36).slice(2);
 let drawn = '';
+let order = []; // the ids that are picked, the last one last
+let sent = 0;
+let answered = 0;
 
 const cell = (tag, words, label) => {
   const node = make(tag, '', words);
@@ -47,6 +51,8 @@ const draw = () => {
   const view = props.value;
   if (!view) return;
   const now = JSON.stringify([view.workspace, view.rows]);
+  if (view.answer.page === page) answered = Math.max(answered, view.answer.number);
+  if (drawn && JSON.parse(drawn)[0] !== view.workspace) answered = sent;
   if (now !== drawn) {
     const had = root.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     root.replaceChildren();
@@ -55,9 +61,9 @@ const draw = () => {
     drawn = now;
     inputs().find((input) => input.dataset.id === had)?.focus({ preventScroll: true });
   }
-  marks(view.picked);
+  if (answered === sent) order = view.picked; // else a later pick is on its way
+  marks(order);
 };
-let order = [];
 element.addEventListener('change', (event) => {
   const { id } = event.target.dataset;
   if (!id) return;
@@ -67,7 +73,8 @@ element.addEventListener('change', (event) => {
   if (event.target.checked) order.push(id);
   order = order.slice(-MOST);
   marks(order);
-  trigger('pick', { workspace: props.value.workspace, ids: order });
+  sent += 1;
+  trigger('pick', { workspace: props.value.workspace, ids: order, page, number: sent });
 });
 watch('value', draw);
 draw();

@@ -18,6 +18,7 @@ from pipeline.tabs.show import escape, heading
 from pipeline.tabs.train_jobs import train_job
 from pipeline.tabs.train_runs import (
     MOST,
+    NO_ANSWER,
     chosen,
     from_trash,
     given_name,
@@ -72,14 +73,14 @@ class RunPanel:
             *(self.two, self.both, self.trash, self.in_trash),
         ]
 
-    def fill(self, workspace: Workspace, picked: Picked) -> list[Any]:
+    def fill(self, workspace: Workspace, picked: Picked, answer: Mapping[str, Any] = NO_ANSWER) -> list[Any]:
         """All but what a person is typing: the table, what is ticked, and the trash, as they are now."""
         runs = list_runs(workspace)
         here = chosen(runs, picked)
         one = here[0] if len(here) == 1 else None
         trash = trash_choices(workspace)
         return [
-            *(gr.Column(visible=bool(runs)), latest(runs), _hint(runs), runs_view(workspace, runs, picked)),
+            *(gr.Column(visible=bool(runs)), latest(runs), _hint(runs), runs_view(workspace, runs, picked, answer)),
             *(gr.Column(visible=one is not None), f"<h4>{escape(one.name)}</h4>" if one else ""),
             *(command(workspace, recalled(one).values) if one else "", one_run(one) if one else ""),
             *(gr.Column(visible=len(here) == MOST), side_by_side(*here) if len(here) == MOST else ""),
@@ -117,10 +118,12 @@ class RunPanel:
             picked = tuple(str(run_id) for run_id in event._data["ids"][:MOST])
             run = load_run(workspace, picked[0]) if len(picked) == 1 else None
             typed = (given_name(run), run.note) if run else ("", "")
-            return [picked, *typed, *self.tell(), *self.fill(workspace, picked)]
+            answer = {"page": event._data["page"], "number": int(event._data["number"])}
+            return [picked, *typed, *self.tell(), *self.fill(workspace, picked, answer)]
 
         outputs = [self.picked, self.name, self.note, self.told, self.undo, *self.outputs]
-        self.table.pick(pick, None, outputs, trigger_mode="always_last", **QUIET)
+        in_turn: dict[str, Any] = {**QUIET, "concurrency_id": "train-runs", "concurrency_limit": 1}
+        self.table.pick(pick, None, outputs, trigger_mode="multiple", **in_turn)
 
     def _wire_naming(self, shared: Shared) -> None:
         @translate

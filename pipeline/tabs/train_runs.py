@@ -17,6 +17,7 @@ from pipeline.workspace import Workspace
 
 MOST = 2
 UNSAID = "–"
+NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 460, 210, 46, 26, 12, 12
 COLOURS = ("var(--color-accent)", "#d97706")
 View: TypeAlias = dict[str, Any]
@@ -25,13 +26,18 @@ View: TypeAlias = dict[str, Any]
 # --- the table -----------------------------------------------------------------------------------------------------
 
 
-def runs_view(workspace: Workspace, runs: Sequence[Run], picked: Sequence[str]) -> View:
-    """What the table component shows: a row a run, newest first, and the ids of those that are picked."""
+def runs_view(
+    workspace: Workspace, runs: Sequence[Run], picked: Sequence[str], answer: Mapping[str, Any] = NO_ANSWER
+) -> View:
+    """What the table component shows: a row a run, newest first, and the ids of those that are picked. ``answer`` says
+    which of a page's messages are done (page, number).
+    """
     known = {run.id for run in runs}
     return {
         "workspace": workspace.name,
         "rows": [_row(run) for run in runs],
         "picked": [run_id for run_id in picked if run_id in known],
+        "answer": {"page": str(answer["page"]), "number": answer["number"]},
     }
 
 
@@ -113,6 +119,8 @@ def one_run(run: Run) -> str:
 
 def _about(run: Run, here: Recalled) -> Iterator[str]:
     yield f"Run {run.id}, finished {ago(run.created) or run.created}. It tells apart {', '.join(run.classes)}."
+    if run.record.get("decision"):
+        yield str(run.record["decision"])
     yield from (str(note) for note in run.record.get("notes") or ())
     if here.left_out:
         names = ", ".join(f"{title_of(name)} ({shown(_said(run, name))})" for name in here.left_out)

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from pipeline.backbones import BUNDLED, bundled_weights
+from pipeline.backbones import BUNDLED, PRESETS, bundled_weights
 from pipeline.errors import UsageError
 from pipeline.runs import Run
 from pipeline.train_config import TrainConfig
@@ -58,7 +58,11 @@ def _choice(label: str, choices: Sequence[Any], info: str = "") -> Draw:
 FIELDS: Mapping[str, Draw] = {
     "epochs": lambda v: gr.Slider(0, 30, v, step=1, label="Epochs", info="passes over the pictures; 0: the head alone"),
     "backbone": lambda v: gr.Dropdown(
-        offline_backbones(), value=v, label="Backbone", allow_custom_value=True, info="any name from Models"
+        [*PRESETS, *offline_backbones()],
+        value=v,
+        label="Backbone",
+        allow_custom_value=True,
+        info="or any name from Models",
     ),
     "note": lambda v: gr.Textbox(v, label="Note", placeholder="what you are trying", max_length=200),
     "weights": lambda v: gr.Dropdown(

@@ -95,7 +95,14 @@ def test_curves_stay_inside_their_frame(workspace: Workspace) -> None:
 
 
 def test_foreign_words_are_text(workspace: Workspace) -> None:
-    run = a_run(workspace, "a", config={"backbone": HOSTILE, HOSTILE: HOSTILE}, notes=[HOSTILE], classes=[HOSTILE])
+    run = a_run(
+        workspace,
+        "a",
+        config={"backbone": HOSTILE, HOSTILE: HOSTILE},
+        notes=[HOSTILE],
+        decision=HOSTILE,
+        classes=[HOSTILE],
+    )
     describe(workspace, "a", HOSTILE, HOSTILE)
     for html in (one_run(run), side_by_side(run, a_run(workspace, "b")), epoch_curves([run])):
         assert "<img" not in html
@@ -115,6 +122,11 @@ def test_at_most_two_are_picked_in_the_order_of_picking(workspace: Workspace) ->
     runs = [a_run(workspace, name) for name in "abc"]
     assert [run.id for run in chosen(runs, ("c", "gone", "a", "b"))] == ["c", "a"]
     assert given_name(runs[0]) == ""
+
+
+def test_what_happened_on_the_way_is_told(workspace: Workspace) -> None:
+    html = one_run(a_run(workspace, "a", decision="The head alone is enough.", notes=["Memory ran out."]))
+    assert "The head alone is enough." in html and "Memory ran out." in html
 
 
 def test_without_runs_nothing_is_claimed(workspace: Workspace) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, fields
 from typing import Any
 
 import gradio as gr
 import pytest
 
+from pipeline.arguments import parser
 from pipeline.errors import UsageError
 from pipeline.runs import Run
 from pipeline.tabs.train_settings import (
@@ -56,6 +58,22 @@ def test_the_command_line_spells_out_only_what_differs(workspace: Workspace) -> 
     line = command(workspace, {**DEFAULTS, "epochs": 5, "base_lr": 0.002, "note": "it's a try", "image_size": None})
     assert line.endswith("""--epochs 5 --base-lr 0.002 --note 'it'"'"'s a try'""")
     assert command(workspace, {**DEFAULTS, "note": "-x"}).endswith("--note=-x")
+
+
+def test_the_command_line_is_one_that_trains_the_same(workspace: Workspace) -> None:
+    changed: dict[str, Any] = {
+        "backbone": "fast", "weights": "a b.safetensors", "drop_rate": 0.1, "drop_path_rate": 0.2, "layers": "gradual",
+        "epochs": 5, "freeze_epochs": 1, "minutes": 2.5, "image_size": 96, "image_width": 128, "resize": "pad",
+        "padding": "border", "presize": 200, "sizes": (64, 96), "min_scale": 0.3,
+        "augmentation": "text", "batch_size": 8, "optimizer": "sgd",
+        "base_lr": 1.5e-4, "layer_decay": 0.9, "weight_decay": 0.01, "clip": 0.0, "schedule": "restarts", "warmup": 0.2,
+        "cycle_epochs": 2, "cycle_factor": 1.5, "snapshots": True, "label_smoothing": 0.1, "mixup": 0.2, "cutmix": 1.0,
+        "ema": 0.99, "patience": 2, "balance": "weights", "seed": 7, "device": "cpu", "note": "--a 'note'",
+    }  # fmt: skip
+    words = shlex.split(command(workspace, {**DEFAULTS, **changed}))
+    assert words[:2] == ["python", "cli.py"]
+    read = vars(parser().parse_args(words[2:]))
+    assert {name: tuple(read[name]) if name == "sizes" else read[name] for name in changed} == changed
 
 
 def test_the_settings_of_a_run_come_back(workspace: Workspace) -> None:
