@@ -9,12 +9,14 @@ import gradio as gr
 from gradio.components import Component
 
 from pipeline.runs import list_runs
+from pipeline.tabs.component import component
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import guide, heading
 from pipeline.tabs.train_jobs import material, train_job
-from pipeline.tabs.train_rates import draw_rates, wire_rates
+from pipeline.tabs.train_rates import wire_rates
 from pipeline.tabs.train_run_panel import draw_run_panel
 from pipeline.tabs.train_settings import command, draw_fields, starting_points
+from pipeline.tabs.train_views import wire_views
 
 __all__ = ["build", "train_job"]
 
@@ -27,14 +29,19 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             start = gr.Button("Train", variant="primary", elem_id="train-run", size="lg")
             with gr.Accordion("More options", open=False, elem_id="train-options") as options:
                 fields = draw_fields()
-                find, rates = draw_rates()
+                with gr.Row(elem_classes="w-buttons"):
+                    show = gr.Button("Preview the pictures", size="sm", elem_id="train-preview")
+                    find = gr.Button("Find a learning rate", size="sm", elem_id="train-find")
+                rates = component("rates", "train-rates")
                 line = gr.Textbox(
                     label="The same on the command line", interactive=False, buttons=["copy"], elem_id="train-command"
                 )
-        with gr.Column(min_width=320):
+        with gr.Column(min_width=320, elem_id="train-beside"):
             heading("What it learns from")
             counts = gr.HTML(elem_id="train-material")
+            views = gr.HTML(visible=False, elem_id="train-views")
     runs = draw_run_panel()
+    wire_views(shared, show, views, fields)
     wire_rates(shared, tab, find, rates, fields)
     _wire_settings(tab, shared, start, fields, line)
     _wire_material(tab, shared, counts, fields)

@@ -13,7 +13,6 @@ from pipeline import jobs
 from pipeline.errors import TrainingError, UsageError
 from pipeline.jobs import Job
 from pipeline.lr_finder import steepest, valley
-from pipeline.tabs.component import component
 from pipeline.tabs.job_panel import QUIET
 from pipeline.tabs.job_view import RATES
 from pipeline.tabs.shared import Shared, Values, translate
@@ -76,11 +75,6 @@ def rounded(rate: Any) -> float:
     if not _is_number(rate) or not 0 < rate <= 1:
         raise UsageError("A learning rate is above 0 and at most 1.")
     return float(f"{rate:.{DIGITS - 1}e}")
-
-
-def draw_rates() -> tuple[gr.Button, gr.HTML]:
-    """The button that looks for a rate, and the place of the curve."""
-    return gr.Button("Find a learning rate", size="sm", elem_id="train-find"), component("rates", "train-rates")
 
 
 def wire_rates(shared: Shared, tab: gr.Tab, find: gr.Button, plot: gr.HTML, fields: Mapping[str, Component]) -> None:

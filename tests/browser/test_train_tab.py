@@ -1,0 +1,120 @@
+"""The Train tab in Chromium: runs named, compared and moved to the trash; a rate taken from the curve; the preview."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from pipeline.runs import MANIFEST, Run, discarded, list_runs
+from pipeline.tabs.train_rates import rates_view
+from pipeline.workspace import Workspace
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.test_app_tabs import LATER, SOON, Serve, fits, opened, serve, tab
+from tests.fixtures_run import tiny_run, trained
+from tests.tabs.test_train_rates import CURVE, ended
+
+__all__ = ["serve", "tiny_run", "trained"]
+pytestmark = pytest.mark.browser
+SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
+
+
+def second(workspace: Workspace) -> Run:
+    """Another run: as the first one, but for its id, an epoch more, and a setting that this version does not know."""
+    (first,) = list_runs(workspace)
+    folder = workspace.runs / "20990101-000000-abcd"
+    shutil.copytree(first.folder, folder)
+    epochs = [*first.epochs, {**first.epochs[-1], "epoch": 1}]
+    config = {**first.config, "epochs": 7, "seed": 5, "momentum": 0.9}
+    record = {**first.record, "id": folder.name, "created": "2099-01-01", "config": config, "epochs": epochs}
+    (folder / MANIFEST).write_text(json.dumps(record))
+    return list_runs(workspace)[0]
+
+
+def options(page: Page) -> None:
+    page.locator("#train-options .label-wrap").first.click()
+    expect(page.locator("#train-preview")).to_be_visible()
+
+
+@SIZES
+def test_a_run_is_named_its_settings_used_again_and_it_goes_to_the_trash_and_back(
+    serve: Serve, page: Page, trained: Workspace, viewport: ViewportSize
+) -> None:
+    run = second(trained)
+    opened(page, serve(trained.root))
+    tab(page, "Train")
+    page.locator(f"#train-runs input[data-id='{run.id}']").check()
+    page.locator("#train-run-name").locator("input, textarea").fill("Seven <b>epochs</b>")
+    page.locator("#train-run-save").click()
+    expect(page.locator("#train-runs tr.picked")).to_contain_text("Seven <b>epochs</b>", timeout=SOON)
+    expect(page.locator("#train-run-command textarea")).to_have_value(re.compile("--epochs 7 .*--seed 5"))
+    expect(page.locator("#train-run-details")).to_contain_text("does not know or take: momentum (0.9)")
+    page.locator("#train-run-recall").click()
+    expect(page.locator("#train-command textarea")).to_have_value(re.compile("--epochs 7 .*--seed 5"), timeout=SOON)
+    expect(page.locator("#train-told")).to_contain_text("Left out, as this version does not know them: momentum.")
+    page.locator("#train-run-discard").click()
+    expect(page.locator("#train-runs tbody tr")).to_have_count(1, timeout=SOON)
+    assert [gone.name for gone in discarded(trained)] == ["Seven <b>epochs</b>"]
+    page.locator("#train-undo").click()
+    expect(page.locator("#train-runs tbody tr")).to_have_count(2, timeout=SOON)
+    assert len(list_runs(trained)) == 2 and not discarded(trained)
+    fits(page)
+
+
+@SIZES
+def test_two_runs_stand_side_by_side(serve: Serve, page: Page, trained: Workspace, viewport: ViewportSize) -> None:
+    run = second(trained)
+    opened(page, serve(trained.root))
+    tab(page, "Train")
+    boxes = page.locator("#train-runs input")
+    expect(boxes).to_have_count(2, timeout=SOON)
+    for box in boxes.all():
+        box.check()
+    expect(page.locator("#train-both")).to_be_visible(timeout=SOON)
+    expect(page.locator("#train-one")).to_be_hidden()
+    expect(page.locator("#train-compare svg")).to_have_count(1)
+    expect(page.locator("#train-compare")).to_contain_text(run.id)
+    expect(page.locator("#train-compare tr", has_text="momentum")).to_contain_text("0.9")
+    fits(page)
+
+
+@SIZES
+def test_a_click_on_the_curve_and_the_keys_take_a_learning_rate(
+    serve: Serve, page: Page, trained: Workspace, viewport: ViewportSize
+) -> None:
+    ended(trained, 1, {"suggestion": 1e-3, "steepest": 5e-4, "curve": CURVE})
+    opened(page, serve(trained.root))
+    tab(page, "Train")
+    options(page)
+    command, curve = page.locator("#train-command textarea"), page.locator("#train-rates svg")
+    curve.scroll_into_view_if_needed()
+    page.locator("#train-rates button", has_text="falls fastest").click()
+    expect(command).to_have_value(re.compile("--base-lr 0.0005"), timeout=SOON)
+    box = curve.bounding_box()
+    assert box is not None
+    curve.click(position={"x": 44 + 0.5 * (box["width"] - 56), "y": 90})  # the middle of 1e-6 to 1
+    expect(command).to_have_value(re.compile("--base-lr 0.001( |$)"), timeout=SOON)
+    page.locator("#train-rates .plot").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(command).to_have_value(re.compile("--base-lr 0.79"), timeout=SOON)
+    expect(page.locator("#train-rates [role=status]")).to_contain_text("Set now: 7.9e−1")
+    assert rates_view(trained, None)["curve"]
+    fits(page)
+
+
+def test_the_preview_shows_what_the_settings_make_of_the_pictures(serve: Serve, page: Page, trained: Workspace) -> None:
+    opened(page, serve(trained.root))
+    tab(page, "Train")
+    options(page)
+    page.locator("#train-preview").click()
+    expect(page.locator("#train-views figure")).to_have_count(6, timeout=LATER)
+    expect(page.locator("#train-views img")).to_have_count(30)
+    assert page.evaluate(
+        "[...document.querySelectorAll('#train-views img')].every((image) => image.naturalWidth === 224)"
+    )
+    fits(page)
