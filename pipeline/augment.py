@@ -13,6 +13,7 @@ from pipeline.predict import Preprocessing, normalise
 
 # Pictures so much larger than the views that are cut from them are made smaller first.
 FAR_LARGER = 1.5
+EVERYTHING = slice(None)
 
 
 @dataclass(frozen=True)
@@ -67,20 +68,23 @@ def augment(
     augmentation: Augmentation,
     preprocessing: Preprocessing,
     generator: torch.Generator,
+    part: slice = EVERYTHING,
 ) -> torch.Tensor:
     """Normalised float [N, 3, H, W] of random views of squished uint8 pictures [N, S, S, 3].
 
+    ``part``: which of the pictures that ``aspect`` tells of are in ``batch``; chance is drawn for all of them.
     ``aspect`` [N] is width / height of the pictures before they were squished. ``generator`` lives on the CPU, so that
     the same seed gives the same views on every device. The crop is that of RandomResizedCrop (Szegedy et al. 2014).
     """
-    theta = _affine(aspect.cpu(), augmentation, preprocessing, generator).to(batch.device)
+    theta = _affine(aspect.cpu(), augmentation, preprocessing, generator)[part].to(batch.device)
+    change = (torch.rand(2, len(aspect), 1, 1, 1, generator=generator) * 2 - 1)[:, part].to(batch.device)
     height, width = preprocessing.size
     images = _near_size(batch.permute(0, 3, 1, 2), max(height, width)).float()
     grid = torch.nn.functional.affine_grid(theta, [len(batch), 3, height, width], align_corners=False)
     views = torch.nn.functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    lit = _light(views, augmentation.light, generator).clamp_(0.0, 255.0)
+    lit = _light(views, augmentation.light * change).clamp_(0.0, 255.0)
     return normalise(lit.permute(0, 2, 3, 1), preprocessing).contiguous(memory_format=torch.channels_last)
 
 
@@ -132,10 +136,7 @@ def _affine(
     return torch.stack(rows, dim=1).view(-1, 2, 3)
 
 
-def _light(views: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """Brightness and contrast changed by up to ``strength`` of the full range."""
-    if strength == 0:
-        return views
-    change = (torch.rand(2, len(views), 1, 1, 1, generator=generator) * 2 - 1).to(views.device) * strength
+def _light(views: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    """Brightness and contrast times 1 + ``change`` [2, N, 1, 1, 1]."""
     middle = views.mean(dim=(1, 2, 3), keepdim=True)
     return (views - middle) * (1 + change[0]) + middle * (1 + change[1])

@@ -17,7 +17,7 @@ from timm.utils import ModelEmaV3
 from pipeline.augment import preset
 from pipeline.checkpoints import Checkpoints
 from pipeline.data import batches
-from pipeline.evaluate import loss_and_error, outputs
+from pipeline.evaluate import loss_and_error
 from pipeline.head import fit_head, out_of_fold
 from pipeline.plan import decided, plan
 from pipeline.predict import forward
@@ -26,6 +26,7 @@ from pipeline.stage import Progress, Stage
 from pipeline.training import (
     Epoch,
     Training,
+    answers,
     new_optimizer,
     open_layers,
     progress,
@@ -46,7 +47,7 @@ def fit_the_head(training: Training) -> Stage[None]:
     views = []
     for number in range(max(1, config.freeze_epochs)):
         views.append((yield from _features_of_view(training, train, number)))
-    training.pace = (time.monotonic() - began) / (len(train) * len(views))
+    training.pace = training.ranks.said((time.monotonic() - began) / (len(train) * len(views)))
     targets = training.targets[train]
     if config.freeze_epochs:
         repeated = targets.repeat(len(views))
@@ -77,12 +78,8 @@ def _features_of_view(training: Training, positions: np.ndarray[Any, Any], numbe
 def _features(
     training: Training, positions: np.ndarray[Any, Any], note: str, mirrored: bool = False
 ) -> Stage[torch.Tensor]:
-    began, parts, done = time.monotonic(), [], 0
-    for features, _ in outputs(training.model, training.dataset, positions, training.device, mirrored):
-        parts.append(features)
-        done += len(features)
-        yield progress(done, len(positions), note, "features", began)
-    return torch.cat(parts)
+    features, _ = yield from answers(training, positions, note, "features", mirrored)
+    return features
 
 
 def _random_features(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
@@ -90,9 +87,10 @@ def _random_features(training: Training, positions: np.ndarray[Any, Any], number
     chance = torch.Generator().manual_seed(training.config.seed + VIEWS_SEED * number)
     training.model.eval()
     for some in batches(positions, training.config.batch_size):
+        part = training.ranks.part(len(some))
         with torch.inference_mode():
-            features, _ = forward(training.model, random_views(training, some, chance))
-        parts.append(features.float().cpu())
+            features, _ = forward(training.model, random_views(training, some, chance, part=part))
+        parts.append(training.ranks.gathered(features.float().cpu(), len(some)))
         done += len(some)
         yield progress(done, len(positions), "Reading features of random views", "features", began)
     return torch.cat(parts).clone()
@@ -169,12 +167,11 @@ class Loop:
             torch.cuda.set_rng_state_all(state["random_cuda"])
 
 
-def fine_tune(training: Training, checkpoints: Checkpoints) -> Stage[None]:
+def fine_tune(training: Training, checkpoints: Checkpoints, state: Mapping[str, Any] | None) -> Stage[None]:
     """The epochs of the plan: lower layers at lower rates (ULMFiT's discriminative rates), the best one kept.
 
-    Each epoch ends with a checkpoint; where there is one already, it goes on from there.
+    Each epoch ends with a checkpoint; where ``state`` is one, it goes on from there.
     """
-    state = checkpoints.load()
     taken_up = state if state and state.get("loop") is not None else None
     training.plan = [Epoch(tuple(e["size"]), e["share"]) for e in taken_up["plan"]] if taken_up else plan(training)
     if training.plan:
@@ -199,12 +196,14 @@ def _epochs(training: Training, checkpoints: Checkpoints, taken_up: Mapping[str,
         train_loss = yield from _epoch(training, loop, epoch, pace)
         size = {"size": list(training.plan[epoch - 1].size)}
         with _averaged(training, loop):
-            ended = _end_epoch(training, epoch, "all", train_loss, _logits(training), time.monotonic() - began, **size)
-        shown = [asdict(planned) for planned in training.plan]
-        checkpoints.save({"epoch": epoch, **state_of(training), "loop": loop.state(), "plan": shown})
+            logits = yield from _logits(training)
+            ended = _end_epoch(training, epoch, "all", train_loss, logits, time.monotonic() - began, **size)
+        if training.ranks.first:
+            shown = [asdict(planned) for planned in training.plan]
+            checkpoints.save({"epoch": epoch, **state_of(training), "loop": loop.state(), "plan": shown})
         yield ended
     if loop.snapshots > 1:
-        yield _average_of_snapshots(training, loop)
+        yield from _average_of_snapshots(training, loop)
 
 
 def _without_progress(training: Training) -> str:
@@ -222,6 +221,7 @@ def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) 
     losses: list[float] = []
     train_mode(training.model)
     open_layers(training.model, planned.share)
+    training.network = training.ranks.network(training.model)
     ends = {end for _, end in cycles(config, loop.steps, loop.steps // len(training.plan))} if config.snapshots else ()
     for positions in batches(_drawn(training, loop), config.batch_size):
         told = len(training.notes)
@@ -251,10 +251,10 @@ def _drawn(training: Training, loop: Loop) -> np.ndarray[Any, Any]:
     return drawn
 
 
-def _logits(training: Training) -> torch.Tensor:
+def _logits(training: Training) -> Stage[torch.Tensor]:
     """[N, C]: of the valid split."""
-    valid = training.dataset.positions("valid")
-    return torch.cat([logits for _, logits in outputs(training.model, training.dataset, valid, training.device)])
+    _, logits = yield from answers(training, training.dataset.positions("valid"), "Validating", "validate")
+    return logits
 
 
 @contextmanager
@@ -279,15 +279,15 @@ def _add_snapshot(training: Training, loop: Loop) -> None:
     loop.snapshots += 1
 
 
-def _average_of_snapshots(training: Training, loop: Loop) -> Progress:
+def _average_of_snapshots(training: Training, loop: Loop) -> Stage[None]:
     """The mean of the weights at the ends of the cycles (Izmailov et al. 2018), kept where it is better than each."""
     began = time.monotonic()
     summed = loop.summed or {}
     mean = {name: t / loop.snapshots if t.is_floating_point() else t for name, t in summed.items()}
     training.model.load_state_dict(mean)
     train_loss = float(training.epochs[-1]["train_loss"])
-    seconds = time.monotonic() - began
-    return _end_epoch(training, len(training.plan) + 1, "average", train_loss, _logits(training), seconds)
+    logits = yield from _logits(training)
+    yield _end_epoch(training, len(training.plan) + 1, "average", train_loss, logits, time.monotonic() - began)
 
 
 # --- broken off and taken up again ---------------------------------------------------------------------------------

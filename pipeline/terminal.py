@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import time
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ def run_and_show(stage: Stage[T]) -> T:
     shown: dict[str, Any] = {"note": "", "at": 0.0}
 
     def show(progress: Progress) -> None:
+        if not _speaks():
+            return
         if epoch := progress.metrics.get("epoch"):
             _table_row(epoch)
         elif progress.note != shown["note"] or time.monotonic() - shown["at"] > 2:
@@ -26,6 +29,11 @@ def run_and_show(stage: Stage[T]) -> T:
             print(f"{progress.note}{count}", file=sys.stderr, flush=True)
 
     return run(stage, show)
+
+
+def _speaks() -> bool:
+    """Whether this process tells: under torchrun, the first one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _table_row(epoch: dict[str, Any]) -> None:
@@ -54,6 +62,8 @@ def _plain(value: Any) -> Any:
 
 def print_result(result: Any, as_json: bool) -> None:
     """``result`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person."""
+    if not _speaks():
+        return
     document = json.loads(json.dumps(result, default=_plain, ensure_ascii=False))
     if as_json:
         print(json.dumps(document, ensure_ascii=False))

@@ -16,6 +16,7 @@ from pipeline.data import load_dataset
 from pipeline.errors import UsageError
 from pipeline.fine_tune import fine_tune, fit_the_head, restore, state_of
 from pipeline.predict import Preprocessing
+from pipeline.ranks import Ranks, joined
 from pipeline.runs import Run
 from pipeline.split import assign_splits
 from pipeline.stage import Stage, one_at_a_time, run
@@ -29,8 +30,13 @@ __all__ = ["TrainConfig", "train"]
 
 
 def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]:
-    """Fine-tune on the workspace's pictures and return the run. One training at a time runs on a machine."""
-    return (yield from one_at_a_time(training_lock(), _train(workspace, config or TrainConfig())))
+    """Fine-tune on the workspace's pictures and return the run. One training at a time runs on a machine; under
+    torchrun, its processes train one run together.
+    """
+    config, ranks = config or TrainConfig(), Ranks.of_this_process()
+    with joined(ranks, choose_device(config.device)):
+        trained = _train(workspace, config, ranks)
+        return (yield from one_at_a_time(training_lock(), trained) if ranks.first else trained)
 
 
 def training_lock() -> Path:
@@ -42,29 +48,39 @@ def training_lock() -> Path:
     return Path(tempfile.gettempdir()) / f"winnow-training-{who}.lock"
 
 
-def _train(workspace: Workspace, config: TrainConfig) -> Stage[Run]:
+def _train(workspace: Workspace, config: TrainConfig, ranks: Ranks) -> Stage[Run]:
+    if not ranks.first:
+        ranks.wait()  # until the pictures are decoded
     training = yield from prepare(workspace, config)
+    training.ranks = ranks
+    if ranks.first:
+        ranks.wait()
     checkpoints = Checkpoints.of(workspace, config, training.dataset)
     try:
         yield from _fine_tune(training, checkpoints)
     except (GeneratorExit, KeyboardInterrupt):
-        if training.best[1]:
+        if training.best[1] and ranks.world == 1:
             _keep_the_best(workspace, training)
         raise
     training.model.load_state_dict(training.best[1])
     finished = yield from write_run(workspace, training)
-    checkpoints.remove()
+    if ranks.first:
+        checkpoints.remove()
     return finished
 
 
 def _fine_tune(training: Training, checkpoints: Checkpoints) -> Stage[None]:
-    checkpoints.make_room()
-    if state := checkpoints.load():
+    if training.ranks.first:
+        checkpoints.make_room()
+    state = checkpoints.load()
+    training.ranks.wait()  # until all have read it
+    if state:
         restore(training, state)
     else:
         yield from fit_the_head(training)
-        checkpoints.save({"epoch": 0, **state_of(training), "loop": None})
-    yield from fine_tune(training, checkpoints)
+        if training.ranks.first:
+            checkpoints.save({"epoch": 0, **state_of(training), "loop": None})
+    yield from fine_tune(training, checkpoints, state)
 
 
 def _keep_the_best(workspace: Workspace, training: Training) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,11 +15,13 @@ from timm.data import Mixup
 from timm.models import group_parameters
 from timm.optim import create_optimizer_v2
 
-from pipeline.augment import augment, preset, shrunk
+from pipeline.augment import EVERYTHING, augment, preset, shrunk
 from pipeline.data import Dataset
 from pipeline.errors import TrainingError
-from pipeline.predict import forward, normalise
-from pipeline.stage import Progress
+from pipeline.evaluate import outputs
+from pipeline.predict import normalise
+from pipeline.ranks import Ranks
+from pipeline.stage import Progress, Stage
 from pipeline.train_config import TrainConfig
 
 # How often the pieces of a batch are halved when memory runs out.
@@ -40,7 +43,8 @@ class Training:
     ``best``: the lowest validation loss and the weights that had it. ``out_of_fold``: (positions, probabilities) of
     the train split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch at once, 0 for
     all; it is halved when memory runs out. ``pace``: seconds that one picture takes through the network, once;
-    ``plan``: the epochs after the head was fitted.
+    ``plan``: the epochs after the head was fitted; ``ranks``: the processes that train together, and ``network`` the
+    model as they do.
     ``notes``: what happened on the way, for the person and the run; ``decision``: whether fine-tuning paid.
     """
 
@@ -58,6 +62,8 @@ class Training:
     halvings: int = 0
     pace: float = 0.0
     plan: list[Epoch] = field(default_factory=list)
+    ranks: Ranks = field(default_factory=Ranks)
+    network: Any = None
     notes: list[str] = field(default_factory=list)
     decision: str = ""
 
@@ -133,33 +139,41 @@ def step(
     batch goes through in smaller pieces whose gradients add up to the same step; after HALVINGS of that, or with one
     picture a piece, it is a TrainingError.
     """
-    inputs, targets = _inputs(training, np.sort(positions), views, size)  # sorted: the mapped file is read forwards
+    batch = _batch(training, np.sort(positions), views, size)  # sorted: the mapped file is read forwards
     while True:
         try:
-            loss = _accumulate(training, inputs, targets, optimizer)
+            loss = _accumulate(training, *batch, optimizer)
             break
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             optimizer.zero_grad(set_to_none=True)
-            _halve(training, len(targets), error)
+            _halve(training, len(batch[0]), error)
     if training.config.clip:
         torch.nn.utils.clip_grad_norm_(training.model.parameters(), training.config.clip)
     optimizer.step()
     return loss
 
 
-def _inputs(
+def _batch(
     training: Training, order: np.ndarray[Any, Any], views: torch.Generator, size: tuple[int, int] | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(views of the pictures, their targets: class numbers [N], or shares [N, C] where pictures are mixed)."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """This process's part of a batch: views [N, 3, H, W]; targets, class numbers [N], or shares [N, C] where pictures
+    are mixed; and how much each picture's loss counts [N], 1 in all over the whole batch.
+    """
     targets = training.targets[order].to(training.device)
-    inputs = random_views(training, order, views, size)
+    part = training.ranks.part(len(order))
     if (mixup := _mixup(training)) is None or len(order) < 2:
-        return inputs, targets
-    even = len(order) - len(order) % 2
-    mixed: tuple[torch.Tensor, torch.Tensor] = mixup(inputs[:even], targets[:even])
-    return mixed
+        inputs = random_views(training, order, views, size, part)
+    else:  # each picture with another one of the whole batch
+        even = len(order) - len(order) % 2
+        inputs, targets = mixup(random_views(training, order, views, size)[:even], targets[:even])
+        part = training.ranks.part(even)
+        inputs = inputs[part]
+    counted = training.class_weights.to(training.device)
+    counts = counted[targets] if targets.ndim == 1 else targets @ counted
+    shares = counts / counts.sum() / training.ranks.copies(len(targets))
+    return inputs, targets[part], shares[part]
 
 
 def _mixup(training: Training) -> Any:
@@ -171,42 +185,45 @@ def _mixup(training: Training) -> Any:
 
 
 def random_views(
-    training: Training, order: np.ndarray[Any, Any], views: torch.Generator, size: tuple[int, int] | None = None
+    training: Training,
+    order: np.ndarray[Any, Any],
+    views: torch.Generator,
+    size: tuple[int, int] | None = None,
+    part: slice = EVERYTHING,
 ) -> torch.Tensor:
-    """[N, 3, H, W]: what the network sees of the pictures at ``order`` in training."""
+    """[N, 3, H, W]: what the network sees in training of the pictures at ``order``, or of that ``part`` of them."""
     dataset, device = training.dataset, training.device
     preprocessing = replace(dataset.preprocessing, size=size or dataset.preprocessing.size)
     augmentation = preset(training.config.augmentation, training.config.min_scale)
     if augmentation is None:
-        exact = normalise(torch.from_numpy(dataset.exact[order]).to(device), preprocessing)
+        exact = normalise(torch.from_numpy(dataset.exact[order[part]]).to(device), preprocessing)
         return exact if size in (None, dataset.preprocessing.size) else shrunk(exact, preprocessing.size)
-    batch = torch.from_numpy(dataset.squished[order]).to(device)
-    return augment(batch, torch.from_numpy(dataset.aspect[order]), augmentation, preprocessing, views)
+    batch = torch.from_numpy(dataset.squished[order[part]]).to(device)
+    return augment(batch, torch.from_numpy(dataset.aspect[order]), augmentation, preprocessing, views, part)
 
 
-def _accumulate(training: Training, inputs: torch.Tensor, targets: torch.Tensor, optimizer: Any) -> float:
-    """The gradients of the mean loss over the batch, piece by piece; returns that loss."""
-    config, device = training.config, training.device
+def _accumulate(
+    training: Training, inputs: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor, optimizer: Any
+) -> float:
+    """The gradients of the loss over the whole batch, piece by piece; returns that loss."""
+    config, device, ranks = training.config, training.device, training.ranks
+    network = training.network or ranks.network(training.model)
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
-    counted = training.class_weights.to(device)
-    shares = counted[targets] if targets.ndim == 1 else targets @ counted
-    shares = shares / shares.sum()
     size = training.piece or len(targets)
     for start in range(0, len(targets), size):
         some = slice(start, start + size)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            logits = forward(training.model, inputs[some])[1]
             losses = torch.nn.functional.cross_entropy(
-                logits, targets[some], label_smoothing=config.label_smoothing, reduction="none"
+                network(inputs[some]), targets[some], label_smoothing=config.label_smoothing, reduction="none"
             )
         loss = (losses * shares[some]).sum()
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"The loss is no longer a number. Train again with a lower rate than {config.base_lr:g}."
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
+        averaged = loss * ranks.world  # as the gradients are divided by the number of processes
+        averaged.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
+    total = ranks.summed(total)
+    if not math.isfinite(total):
+        raise TrainingError(f"The loss is no longer a number. Train again with a lower rate than {config.base_lr:g}.")
     return total
 
 
@@ -219,7 +236,7 @@ def out_of_memory(error: BaseException) -> bool:
 def _halve(training: Training, batch: int, error: BaseException) -> None:
     """Smaller pieces from now on. Raises TrainingError where they cannot be smaller, or did not help before."""
     piece = training.piece or batch
-    if piece == 1 or training.halvings == HALVINGS:
+    if piece == 1 or training.ranks.world > 1 or training.halvings == HALVINGS:
         raise TrainingError(
             f"Memory ran out with {piece} pictures at once ({str(error)[:120]}). Choose a smaller image size or "
             "backbone, or close what else uses the memory."
@@ -231,6 +248,22 @@ def _halve(training: Training, batch: int, error: BaseException) -> None:
     )
     if training.device == "cuda":
         torch.cuda.empty_cache()
+
+
+def answers(
+    training: Training, positions: np.ndarray[Any, Any], note: str, phase: str, mirrored: bool = False
+) -> Stage[tuple[torch.Tensor, torch.Tensor]]:
+    """(features [N, F], logits [N, C]) of the pictures at ``positions`` as the deployed model sees them, on the CPU."""
+    began, features, logits, done = time.monotonic(), [], [], 0
+    mine = positions[training.ranks.part(len(positions))]
+    for some_features, some_logits in outputs(training.model, training.dataset, mine, training.device, mirrored):
+        features.append(some_features)
+        logits.append(some_logits)
+        done += len(some_logits)
+        yield progress(done, len(mine), note, phase, began)
+    both = (torch.cat(parts).clone() for parts in (features, logits))
+    gathered = [training.ranks.gathered(part, len(positions)) for part in both]
+    return gathered[0], gathered[1]
 
 
 def progress(done: int, total: int, note: str, phase: str, began: float, before: int = 0, **numbers: float) -> Progress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +13,11 @@ import torch
 from pipeline import backbones
 from pipeline.augment import views_to_ask
 from pipeline.database import now
-from pipeline.evaluate import baseline_error_rate, error_rate, outputs, predictions_table
+from pipeline.evaluate import baseline_error_rate, error_rate, predictions_table
 from pipeline.predict import distances
 from pipeline.runs import MANIFEST, PREDICTIONS, Run, new_run_id, write_model
 from pipeline.stage import Stage
-from pipeline.training import Training, progress
+from pipeline.training import Training, answers
 from pipeline.workspace import Workspace, writing
 
 FALSE_ALARMS = 0.05
@@ -32,23 +31,27 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     """
     dataset = training.dataset
     held_out, train = dataset.positions("valid", "test"), dataset.positions("train")
-    features, logits = yield from _answers(training, held_out, "Testing")
+    features, logits = yield from answers(training, held_out, "Testing", "evaluate")
     if not complete:
         train = _some_of_each_class(training, train)
-    seen, _ = yield from _answers(training, train, "Learning what is familiar")
+    seen, _ = yield from answers(training, train, "Learning what is familiar", "evaluate")
     own = predictions_table(dataset, held_out, logits.softmax(dim=1).numpy(), out_of_fold=False)
     folds = (predictions_table(dataset, *fold, out_of_fold=True) for fold in training.out_of_fold)
     predictions = pd.concat([*folds, own], ignore_index=True)
     centroids = torch.stack([seen[training.targets[train] == c].mean(dim=0) for c in range(len(dataset.classes))])
     threshold = float(torch.quantile(distances(features, centroids), 1 - FALSE_ALARMS))
-    record = _record(training, predictions, complete)
+    record = training.ranks.said(_record(training, predictions, complete))
     folder = workspace.runs / record["id"]
+    if not training.ranks.first:
+        training.ranks.wait()
+        return Run(folder, record)
     with writing(folder) as part:
         part.mkdir()
         write_model(part, training.model, _info(training, record["id"], threshold), centroids)
         predictions.to_csv(part / PREDICTIONS, index=False)
         with writing(part / MANIFEST) as manifest:
             manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+    training.ranks.wait()
     return Run(folder, record)
 
 
@@ -56,18 +59,6 @@ def _some_of_each_class(training: Training, positions: np.ndarray[Any, Any]) -> 
     numbers = pd.Series(training.targets[positions].numpy())
     some: np.ndarray[Any, Any] = positions[(numbers.groupby(numbers).cumcount() < FAMILIAR_WHEN_STOPPED).to_numpy()]
     return some
-
-
-def _answers(
-    training: Training, positions: np.ndarray[Any, Any], note: str
-) -> Stage[tuple[torch.Tensor, torch.Tensor]]:
-    began, features, logits, done = time.monotonic(), [], [], 0
-    for some_features, some_logits in outputs(training.model, training.dataset, positions, training.device):
-        features.append(some_features)
-        logits.append(some_logits)
-        done += len(some_logits)
-        yield progress(done, len(positions), note, "evaluate", began)
-    return torch.cat(features), torch.cat(logits)
 
 
 def _info(training: Training, run_id: str, threshold: float) -> dict[str, Any]:
