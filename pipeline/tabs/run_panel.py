@@ -15,6 +15,7 @@ from pipeline.tabs.component import component
 from pipeline.tabs.job_panel import QUIET
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import escape, heading
+from pipeline.tabs.train_fields import command, recalled, widget_value
 from pipeline.tabs.train_jobs import train_job
 from pipeline.tabs.train_runs import (
     MOST,
@@ -29,7 +30,6 @@ from pipeline.tabs.train_runs import (
     to_trash,
     trash_choices,
 )
-from pipeline.tabs.train_settings import command, recalled, widget_value
 from pipeline.workspace import Workspace
 
 ABOUT = "Tick a run to name it, to train it again or to move it to the trash; tick two to see them side by side."

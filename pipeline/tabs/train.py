@@ -13,9 +13,9 @@ from pipeline.tabs.component import component
 from pipeline.tabs.run_panel import draw_run_panel
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import guide, heading
+from pipeline.tabs.train_fields import command, draw_fields, starting_points
 from pipeline.tabs.train_jobs import material, train_job
 from pipeline.tabs.train_rates import wire_rates
-from pipeline.tabs.train_settings import command, draw_fields, starting_points
 from pipeline.tabs.train_views import wire_views
 
 __all__ = ["build", "train_job"]

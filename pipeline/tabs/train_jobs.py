@@ -14,7 +14,7 @@ from pipeline.lr_finder import LrFindConfig, find_lr
 from pipeline.runs import list_runs
 from pipeline.tabs.job_panel import running
 from pipeline.tabs.show import count, empty, escape
-from pipeline.tabs.train_settings import config_from, settings, starting_points
+from pipeline.tabs.train_fields import config_from, settings, starting_points
 from pipeline.tabs.verify import splits
 from pipeline.train import TrainConfig, train
 from pipeline.workspace import Workspace

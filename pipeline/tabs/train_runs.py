@@ -11,7 +11,7 @@ from pipeline.run_notes import read_about
 from pipeline.runs import Run, discard, discarded, restore
 from pipeline.tabs.job_view import epoch_table
 from pipeline.tabs.show import ago, count, duration, error_rate, escape, facts, percent, table
-from pipeline.tabs.train_settings import FIELDS, Recalled, recalled, shown, title_of
+from pipeline.tabs.train_fields import FIELDS, Recalled, recalled, shown, title_of
 from pipeline.train_config import TrainConfig
 from pipeline.workspace import Workspace
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.tabs.job_panel import QUIET
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import count, escape
-from pipeline.tabs.train_settings import config_from
+from pipeline.tabs.train_fields import config_from
 from pipeline.train_config import TrainConfig
 from pipeline.view_preview import Array, Preview, Viewed, preview
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.arguments import parser
 from pipeline.errors import UsageError
 from pipeline.runs import Run
-from pipeline.tabs.train_settings import (
+from pipeline.tabs.train_fields import (
     FIELDS,
     GROUPS,
     command,
