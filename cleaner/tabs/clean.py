@@ -16,7 +16,8 @@ from pipeline.errors import PipelineError, WorkspaceError
 from pipeline.jobs import Job
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import empty, escape, facts, guide, heading, percent
-from pipeline.tabs.train import train_job
+from pipeline.tabs.train_fields import recalled
+from pipeline.tabs.train_jobs import train_job
 from pipeline.workspace import Workspace
 
 SPLITS = [("train and valid", ALL), ("train", "train"), ("valid", "valid")]
@@ -125,7 +126,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
 
     def train_again(values: Values) -> Job:
         workspace = shared.open(values[shared.picker])
-        return train_job(workspace, find_run(workspace, LATEST).config)
+        return train_job(workspace, recalled(find_run(workspace, LATEST)).values)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     inputs = {shared.picker, *w.filters}
