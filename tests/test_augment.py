@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -82,3 +84,60 @@ def test_no_aspect_ratio_breaks_it(aspect: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     made = augment(pictures(2), torch.full((2,), aspect), preset, PREPROCESSING, generator)
     assert bool(torch.isfinite(made).all())
+
+
+def slowly(batch: torch.Tensor, aspect: float, preset: Augmentation, size: tuple[int, int], seed: int) -> torch.Tensor:
+    """What ``augment`` makes, pixel by pixel in plain Python: where each comes from, by crop, turn and flip in turn."""
+    generator, count, side = torch.Generator().manual_seed(seed), len(batch), batch.shape[1]
+    draws = [torch.rand(count, generator=generator) for _ in range(5)]
+    turns = torch.randint(4, (count,), generator=generator) if preset.quarter_turns else torch.zeros(count)
+    coins = [torch.rand(count, generator=generator) < 0.5 for _ in range(2)]
+    light = (torch.rand(2, count, generator=generator) * 2 - 1) * preset.light
+    height, width = size
+    views = torch.zeros(count, 3, height, width)
+    for n in range(count):
+        area = float(draws[0][n]) * (1 - preset.min_scale) + preset.min_scale
+        shape = preset.stretch ** (float(draws[1][n]) * 2 - 1) * width / height / aspect
+        area = min(area, shape, 1 / shape)
+        wide, high = math.sqrt(area * shape), math.sqrt(area / shape)
+        middle = (float(draws[2][n]) * 2 - 1) * (1 - wide), (float(draws[3][n]) * 2 - 1) * (1 - high)
+        angle = math.radians((float(draws[4][n]) * 2 - 1) * preset.degrees) + float(turns[n]) * math.pi / 2
+        for i in range(height):
+            for j in range(width):
+                across, down = (j + 0.5) / width * 2 - 1, (i + 0.5) / height * 2 - 1
+                across = -across if preset.flip and coins[0][n] else across
+                down = -down if preset.flip_vertical and coins[1][n] else down
+                x = middle[0] + wide * (across * math.cos(angle) - down * math.sin(angle))
+                y = middle[1] + high * (across * math.sin(angle) + down * math.cos(angle))
+                views[n, :, i, j] = sampled(batch[n], ((x + 1) * side - 1) / 2, ((y + 1) * side - 1) / 2)
+        mean = views[n].mean()
+        views[n] = ((views[n] - mean) * (1 + light[0, n]) + mean * (1 + light[1, n])).clamp(0, 255)
+    return (views / 255 - 0.5) / 0.5
+
+
+def sampled(picture: torch.Tensor, x: float, y: float) -> torch.Tensor:
+    """The colour between four pixels; beyond its edges the picture is mirrored."""
+    side = picture.shape[0]
+
+    def inside(place: float) -> float:
+        place = abs(place + 0.5) % (2 * side)
+        return min(max((2 * side - place if place > side else place) - 0.5, 0.0), side - 1.0)
+
+    x, y = inside(x), inside(y)
+    left, top = int(x), int(y)
+    right, bottom = min(left + 1, side - 1), min(top + 1, side - 1)
+    upper = picture[top, left].float() * (left + 1 - x) + picture[top, right].float() * (x - left)
+    lower = picture[bottom, left].float() * (left + 1 - x) + picture[bottom, right].float() * (x - left)
+    return upper * (top + 1 - y) + lower * (y - top)
+
+
+@pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset])
+@pytest.mark.parametrize("aspect", [1.0, 2.5])
+def test_the_views_are_those_of_a_slow_plain_version(name: str, aspect: float) -> None:
+    preset = PRESETS[name]
+    assert preset is not None
+    noise = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    batch, size = torch.from_numpy(noise), (12, 15)
+    generator = torch.Generator().manual_seed(7)
+    made = augment(batch, torch.full((5,), aspect), preset, Preprocessing(size=size), generator)
+    assert torch.allclose(made, slowly(batch, aspect, preset, size, 7), atol=2e-3)
