@@ -7,6 +7,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
+# An allocator that keeps its pages trains faster on a CPU; it is used where it is installed (JEMALLOC= for no).
+JEMALLOC ?= $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2 /usr/lib/libjemalloc.so.2))
+KEEPING_PAGES = LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
 FAST = not slow and not browser and not network and not gpu
 
 .PHONY: help app test check bench screenshots install install-dev browser clean
@@ -21,7 +24,7 @@ help:
 
 app: install
 	@echo "Opening the app; stop it with Ctrl-C."
-	@$(BIN)/python app.py $(ARGS)
+	@$(if $(JEMALLOC),$(KEEPING_PAGES) )$(BIN)/python app.py $(ARGS)
 
 test: browser
 	@$(BIN)/python -m pytest $(ARGS)

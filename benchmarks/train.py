@@ -50,13 +50,18 @@ def main() -> None:
                 f"\n{name}: {', '.join(f'{counts[split]} {split}' for split in ('train', 'valid', 'test'))}", flush=True
             )
             _shares(workspace, args.threads)
+            if not args.fastai:
+                _ours(args, workspace, 1)
+                continue
             found = [_once(args, workspace, folders, weights, seed) for seed in range(1, args.seeds + 1)]
             _summary(found, args.epochs, int(counts["valid"]), int(counts["test"]))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--fastai", required=True, metavar="PYTHON", help="interpreter with fastai, timm, safetensors")
+    parser.add_argument(
+        "--fastai", metavar="PYTHON", help="interpreter with fastai, timm, safetensors (else ours alone)"
+    )
     parser.add_argument("--data", nargs="+", default=["near=starter"], metavar="NAME=SOURCE", help="what to import")
     parser.add_argument("--pictures", type=int, default=600, help="at most so many of a set (train, valid and test)")
     parser.add_argument("--seeds", type=int, default=3)
@@ -121,22 +126,21 @@ def _once(args: argparse.Namespace, workspace: Workspace, folders: Path, weights
         )
         found[f"fine_tune({epochs})"] = theirs
         _line(f"fastai fine_tune({epochs}), seed {seed}", theirs)
-        shutil.rmtree(workspace.cache, ignore_errors=True)
-        ours = contend(
-            sys.executable,
-            OURS,
-            str(workspace.root),
-            str(seed),
-            str(args.threads),
-            json.dumps(args.settings),
-            seconds=7200,
-        )
+        ours = _ours(args, workspace, seed)
         found[f"ours beside {epochs}"] = ours
-        _line(f"ours, seed {seed}", ours)
         reached = _reached(ours, theirs["answer"]["epochs"][-1][2])
         ratio = f"{theirs['seconds'] / reached:.1f} times as fast" if reached else "not reached"
         print(f"    its error is reached after {reached or float('nan'):.1f} s: {ratio}", flush=True)
     return found
+
+
+def _ours(args: argparse.Namespace, workspace: Workspace, seed: int) -> Measured:
+    """Ours with one seed, nothing decoded yet; prints a line."""
+    shutil.rmtree(workspace.cache, ignore_errors=True)
+    settings = json.dumps(args.settings)
+    ours = contend(sys.executable, OURS, workspace.root, str(seed), str(args.threads), settings, seconds=7200)
+    _line(f"ours, seed {seed}", ours)
+    return ours
 
 
 def _line(name: str, measured: Measured) -> None:

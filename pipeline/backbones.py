@@ -32,13 +32,14 @@ BUNDLED: Mapping[str, str] = {
 @dataclass(frozen=True)
 class Backbone:
     """A network that can be fine-tuned: millions of parameters, the input side it was trained at, and where its
-    pretrained weights are: ``bundled``, ``cached`` (both offline) or ``hub``.
+    pretrained weights are: ``bundled``, ``cached`` (both offline) or ``hub``; ``preset``: its other name, if any.
     """
 
     name: str
     params_m: float | None
     image_size: int
     weights: str
+    preset: str = ""
 
     @property
     def offline(self) -> bool:
@@ -51,15 +52,20 @@ def list_backbones(text: str = "") -> list[Backbone]:
     import timm
 
     sizes = _sizes()
-    names = [name for name in timm.list_models(pretrained=False) if text.strip().lower() in name]
+    wanted = text.strip().lower()
+    names = [name for name in timm.list_models(pretrained=False) if wanted in name or wanted == _preset(name)]
     found = [_backbone(name, sizes.get(name)) for name in names if _config(name) is not None]
-    return sorted(found, key=lambda backbone: (backbone.name != DEFAULT, not backbone.offline, backbone.name))
+    return sorted(found, key=lambda backbone: (not backbone.preset, not backbone.offline, backbone.name))
+
+
+def _preset(name: str) -> str:
+    return next((preset for preset, chosen in PRESETS.items() if chosen == name), "")
 
 
 def _backbone(name: str, params_m: float | None) -> Backbone:
     config = _config(name)
     size = config.input_size[-1] if config else 224
-    return Backbone(name, params_m, int(size), _weights_place(name, config))
+    return Backbone(name, params_m, int(size), _weights_place(name, config), _preset(name))
 
 
 def _config(name: str) -> Any:

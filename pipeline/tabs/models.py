@@ -29,14 +29,19 @@ def catalogue(text: str, offline_only: bool) -> str:
 
 
 def _row(backbone: Backbone) -> tuple[str, str, str, str]:
-    name = f"{backbone.name} (default)" if backbone.name == DEFAULT else backbone.name
+    also = [backbone.preset] if backbone.preset else []
+    also += ["the default"] if backbone.name == DEFAULT else []
+    name = f"{backbone.name} ({', '.join(also)})" if also else backbone.name
     size = f"{backbone.params_m:.1f}" if backbone.params_m is not None else "–"
     return name, size, f"{backbone.image_size} px", PLACES[backbone.weights]
 
 
 def build(tab: gr.Tab, shared: Shared) -> None:
     """Draw the tab, then wire it."""
-    guide("Any of these can be the start of your model: write its name under Train, More options, Backbone.")
+    guide(
+        "Any of these can be the start of your model: write its name under Train, More options, Backbone. "
+        "Not sure? Fast, balanced and accurate are names too."
+    )
     with gr.Row():
         text = gr.Textbox(label="Name contains", placeholder="resnet", elem_id="models-filter", scale=3)
         offline = gr.Checkbox(label="Only those that need no network", elem_id="models-offline", min_width=260)

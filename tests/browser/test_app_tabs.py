@@ -354,7 +354,7 @@ def test_a_space_folder_is_listed_downloaded_and_not_sent_without_a_token(
 def test_models_can_be_filtered(serve: Serve, page: Page, workspace: Workspace) -> None:
     opened(page, serve(workspace.root))
     tab(page, "Models")
-    expect(page.locator("#models-table")).to_contain_text("tf_efficientnet_lite0 (default)", timeout=SOON)
+    expect(page.locator("#models-table")).to_contain_text("tf_efficientnet_lite0 (fast, the default)", timeout=SOON)
     page.locator("#models-filter").locator("input, textarea").fill("resnet18")
     expect(page.locator("#models-table")).not_to_contain_text("lite0", timeout=SOON)
     expect(page.locator("#models-table")).to_contain_text("resnet18")

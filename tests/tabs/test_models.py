@@ -6,7 +6,7 @@ from pipeline.tabs.models import SHOWN, catalogue
 def test_the_default_comes_first_and_says_that_it_needs_no_network() -> None:
     html = catalogue("", offline_only=False)
     first = html.split("<tbody><tr>")[1].split("</tr>")[0]
-    assert "tf_efficientnet_lite0 (default)" in first and "came with Winnow" in first
+    assert "tf_efficientnet_lite0 (fast, the default)" in first and "came with Winnow" in first
     assert html.count("<tr>") == SHOWN + 1 and f"the first {SHOWN} are shown" in html
 
 
