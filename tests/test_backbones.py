@@ -18,7 +18,7 @@ from pipeline.errors import BackboneError
 
 def test_the_default_is_bundled_and_comes_first() -> None:
     first = list_backbones()[0]
-    assert first == Backbone(DEFAULT, 4.65, 224, "bundled") and first.offline
+    assert first == Backbone(DEFAULT, 4.65, 224, "bundled", "fast") and first.offline
 
 
 def test_the_list_is_long_and_every_size_is_known() -> None:
