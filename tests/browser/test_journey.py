@@ -137,6 +137,7 @@ def _train_and_lose_sight_of_it(app: Server, page: Page, complaints: list[str], 
     tab(page, "Train")
     page.locator("#train-options").get_by_text("More options").click()
     page.locator("#train-epochs input[type=number]").fill("1")
+    page.locator("#train-options .w-group-of-fields .label-wrap").first.click()
     page.locator("#train-image-size input").fill("160")
     page.keyboard.press("Tab")
     page.locator("#train-run").click()
