@@ -117,14 +117,14 @@ def create(name: str, class_count: int, arguments: Mapping[str, Any] | None = No
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else " 'python cli.py backbones' lists them."
         raise BackboneError(f"There is no backbone '{name}'.{hint}")
-    if weights:
-        model = _with_arguments(name, arguments)
-        _load_own(model, Path(weights))
-    elif bundled := bundled_weights(name):
-        model = _with_arguments(name, arguments)
-        _load_in_order(model, bundled)
-    else:
+    bundled = bundled_weights(name)
+    if not weights and bundled is None:
         return _fetched(name, class_count, arguments)
+    model = _made(name, arguments, pretrained=False)
+    if weights:
+        _load_own(model, Path(weights))
+    elif bundled:
+        _load_in_order(model, bundled)
     model.reset_classifier(class_count)
     return model
 
@@ -144,23 +144,21 @@ def sized(name: str, height: int, width: int) -> dict[str, Any]:
     return {"img_size": list(input_size(config.input_size, height, width))}
 
 
-def _with_arguments(name: str, arguments: Mapping[str, Any]) -> Any:
-    """An untrained timm model. Raises BackboneError where the architecture does not take the arguments."""
+def _made(name: str, arguments: Mapping[str, Any], **more: Any) -> Any:
+    """A timm model. Raises BackboneError where the architecture does not take the ``arguments``."""
     import timm
 
     try:
-        return timm.create_model(name, pretrained=False, **arguments)
+        return timm.create_model(name, **arguments, **more)
     except TypeError as error:
         raise BackboneError(f"{name} cannot be made with {', '.join(arguments)}: {str(error)[:200]}.") from error
 
 
 def _fetched(name: str, class_count: int, arguments: Mapping[str, Any]) -> Any:
-    import timm
-
     try:
-        return timm.create_model(name, pretrained=True, num_classes=class_count, **arguments)
-    except TypeError as error:
-        raise BackboneError(f"{name} cannot be made with {', '.join(arguments)}: {str(error)[:200]}.") from error
+        return _made(name, arguments, pretrained=True, num_classes=class_count)
+    except BackboneError:
+        raise
     except Exception as error:
         raise BackboneError(
             f"The pretrained weights of {name} are not on this machine and cannot be fetched from the Hugging Face hub "

@@ -19,7 +19,7 @@ from PIL import Image
 from pipeline.entries import SEVERAL
 from pipeline.errors import NotEnoughData, TrainingError
 from pipeline.images import squished
-from pipeline.pixel_cache import Array, PixelCache, Pixels
+from pipeline.pixel_cache import Array, CachedRows, PixelCache, Pixels
 from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
 from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
@@ -43,6 +43,15 @@ class Dataset:
     squished: Pixels
     aspect: np.ndarray[Any, np.dtype[np.float32]]
     note: str = ""
+
+    @classmethod
+    def of_cache(
+        cls, rows: pd.DataFrame, classes: tuple[str, ...], preprocessing: Preprocessing, cached: CachedRows
+    ) -> Dataset:
+        """The dataset of ``rows``, whose pictures are all ``cached``."""
+        ids = [str(image) for image in rows["id"]]
+        exact, whole, aspect = (cached.column(name, ids) for name in ("exact", "squished", "aspect"))
+        return cls(rows, classes, preprocessing, exact, whole, np.asarray(aspect))
 
     def positions(self, *splits: str) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The row numbers of the pictures in ``splits``."""
@@ -110,8 +119,7 @@ def load_dataset(workspace: Workspace, preprocessing: Preprocessing, presize: in
     if missing:
         yield from _decode(workspace, rows.iloc[missing], cache)
         cached = cache.rows(ids)
-    exact, whole, aspect = (cached.column(name, ids) for name in ("exact", "squished", "aspect"))
-    return Dataset(rows, classes, preprocessing, exact, whole, np.asarray(aspect))
+    return Dataset.of_cache(rows, classes, preprocessing, cached)
 
 
 def _uncached(

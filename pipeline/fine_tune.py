@@ -22,7 +22,7 @@ from pipeline.head import fit_head, out_of_fold
 from pipeline.plan import decided, plan
 from pipeline.predict import forward
 from pipeline.schedules import cycles, factor, momentum
-from pipeline.stage import Progress, Stage
+from pipeline.stage import Progress, Stage, run
 from pipeline.training import (
     Epoch,
     Training,
@@ -35,8 +35,6 @@ from pipeline.training import (
     step,
     train_mode,
 )
-
-VIEWS_SEED = 1
 
 
 def fit_the_head(training: Training) -> Stage[None]:
@@ -84,7 +82,7 @@ def _features(
 
 def _random_features(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
     began, parts, done = time.monotonic(), [], 0
-    chance = torch.Generator().manual_seed(training.config.seed + VIEWS_SEED * number)
+    chance = torch.Generator().manual_seed(training.config.seed + number)
     training.model.eval()
     for some in batches(positions, training.config.batch_size):
         part = training.ranks.part(len(some))
@@ -196,14 +194,14 @@ def _epochs(training: Training, checkpoints: Checkpoints, taken_up: Mapping[str,
         train_loss = yield from _epoch(training, loop, epoch, pace)
         size = {"size": list(training.plan[epoch - 1].size)}
         with _averaged(training, loop):
-            logits = yield from _logits(training)
+            logits = _logits(training)
             ended = _end_epoch(training, epoch, "all", train_loss, logits, time.monotonic() - began, **size)
         if training.ranks.first:
             shown = [asdict(planned) for planned in training.plan]
             checkpoints.save({"epoch": epoch, **state_of(training), "loop": loop.state(), "plan": shown})
         yield ended
     if loop.snapshots > 1:
-        yield from _average_of_snapshots(training, loop)
+        yield _average_of_snapshots(training, loop)
 
 
 def _without_progress(training: Training) -> str:
@@ -219,13 +217,15 @@ def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) 
     """One pass over the train split; returns the mean loss. ``pace``: a time, and the epochs that were done by then."""
     config, train, planned = training.config, training.dataset.positions("train"), training.plan[epoch - 1]
     losses: list[float] = []
+    epochs = len(training.plan)
+    each = loop.steps // epochs
     train_mode(training.model)
     open_layers(training.model, planned.share)
     training.network = training.ranks.network(training.model)
-    ends = {end for _, end in cycles(config, loop.steps, loop.steps // len(training.plan))} if config.snapshots else ()
+    ends = {end for _, end in cycles(config, loop.steps, each)} if config.snapshots else ()
     for positions in batches(_drawn(training, loop), config.batch_size):
         told = len(training.notes)
-        rate = config.base_lr * factor(config, loop.done, loop.steps, loop.steps // len(training.plan))
+        rate = config.base_lr * factor(config, loop.done, loop.steps, each)
         set_rates(loop.optimizer, rate, momentum(config, loop.done, loop.steps))
         losses.append(step(training, positions, loop.optimizer, loop.views, planned.size))
         loop.done += 1
@@ -233,11 +233,10 @@ def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) 
             loop.average.update(training.model, loop.done)
         if loop.done in ends:
             _add_snapshot(training, loop)
-        note = " ".join(training.notes[told:]) or f"Epoch {epoch} of {len(training.plan)}"
+        note = " ".join(training.notes[told:]) or f"Epoch {epoch} of {epochs}"
         seen = (epoch - 1) * len(train) + min(len(losses) * config.batch_size, len(train))
         numbers = {"loss": losses[-1], "lr": rate, "step": loop.done}
-        total = len(training.plan) * len(train)
-        yield progress(seen, total, note, "all", pace[0], pace[1] * len(train), **numbers)
+        yield progress(seen, epochs * len(train), note, "all", pace[0], pace[1] * len(train), **numbers)
     return float(np.mean(losses))
 
 
@@ -251,9 +250,9 @@ def _drawn(training: Training, loop: Loop) -> np.ndarray[Any, Any]:
     return drawn
 
 
-def _logits(training: Training) -> Stage[torch.Tensor]:
-    """[N, C]: of the valid split."""
-    _, logits = yield from answers(training, training.dataset.positions("valid"), "Validating", "validate")
+def _logits(training: Training) -> torch.Tensor:
+    """[N, C]: of the valid split. How far that is is not told: it is part of an epoch, which is."""
+    _, logits = run(answers(training, training.dataset.positions("valid"), "Validating", "validate"))
     return logits
 
 
@@ -279,15 +278,15 @@ def _add_snapshot(training: Training, loop: Loop) -> None:
     loop.snapshots += 1
 
 
-def _average_of_snapshots(training: Training, loop: Loop) -> Stage[None]:
+def _average_of_snapshots(training: Training, loop: Loop) -> Progress:
     """The mean of the weights at the ends of the cycles (Izmailov et al. 2018), kept where it is better than each."""
     began = time.monotonic()
     summed = loop.summed or {}
     mean = {name: t / loop.snapshots if t.is_floating_point() else t for name, t in summed.items()}
     training.model.load_state_dict(mean)
     train_loss = float(training.epochs[-1]["train_loss"])
-    logits = yield from _logits(training)
-    yield _end_epoch(training, len(training.plan) + 1, "average", train_loss, logits, time.monotonic() - began)
+    logits = _logits(training)
+    return _end_epoch(training, len(training.plan) + 1, "average", train_loss, logits, time.monotonic() - began)
 
 
 # --- broken off and taken up again ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
     arguments = backbones.sized(config.backbone, config.image_size, config.image_width)
     dropping = {name: rate for name in ("drop_rate", "drop_path_rate") if (rate := getattr(config, name))}
     body = backbones.create(config.backbone, 2, {**arguments, **dropping}, config.weights)
-    dataset = yield from load_dataset(workspace, preprocessing_for(body, config), config.presize)
+    dataset = yield from load_dataset(workspace, preprocessing_for(body.pretrained_cfg, config), config.presize)
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
     targets = torch.tensor(dataset.rows["target"].to_numpy(dtype=int))
@@ -118,9 +119,8 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-def preprocessing_for(model: Any, config: TrainConfig) -> Preprocessing:
-    """The preprocessing of a timm model, at the configured size and way of resizing."""
-    cfg = model.pretrained_cfg
+def preprocessing_for(cfg: Mapping[str, Any], config: TrainConfig) -> Preprocessing:
+    """The preprocessing of a timm model (``cfg``: its pretrained_cfg), at the configured size and way of resizing."""
     height, width = backbones.input_size(cfg["input_size"], config.image_size, config.image_width)
     mean, std = tuple(cfg["mean"]), tuple(cfg["std"])
     return Preprocessing((height, width), config.resize, mean, std, padding=config.padding)

@@ -74,8 +74,12 @@ class Training:
 
     @cached_property
     def class_weights(self) -> torch.Tensor:
-        """[C]: what a picture of each class counts for."""
-        return class_weights(self)
+        """[C]: what a picture of each class counts for. With ``balance`` the classes of the train split count alike."""
+        targets = self.targets[self.dataset.positions("train")]
+        counts = torch.bincount(targets, minlength=len(self.dataset.classes)).float()
+        if self.config.balance == "none":
+            return torch.ones_like(counts)
+        return counts.sum() / (len(counts) * counts.clamp_min(1))
 
 
 def train_mode(model: Any) -> None:
@@ -112,15 +116,6 @@ def open_layers(model: Any, share: float) -> None:
     lowest = min(highest, round((1 - share) * (highest + 1)))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(layers.get(name, highest) >= lowest)
-
-
-def class_weights(training: Training) -> torch.Tensor:
-    """[C]: what a picture of each class counts for. With ``balance`` the classes of the train split count alike."""
-    targets = training.targets[training.dataset.positions("train")]
-    counts = torch.bincount(targets, minlength=len(training.dataset.classes)).float()
-    if training.config.balance == "none":
-        return torch.ones_like(counts)
-    return counts.sum() / (len(counts) * counts.clamp_min(1))
 
 
 # --- one step ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +110,7 @@ def _preprocessing(config: TrainConfig) -> Preprocessing:
     settings = timm.models.get_pretrained_cfg(name, allow_unregistered=True) if timm.is_model(name) else None
     if settings is None:
         raise BackboneError(f"There is no backbone '{config.backbone}'. Models lists them.")
-    return preprocessing_for(SimpleNamespace(pretrained_cfg=settings.to_dict()), config)
+    return preprocessing_for(settings.to_dict(), config)
 
 
 def _training(config: TrainConfig, rows: pd.DataFrame, preprocessing: Preprocessing, cached: CachedRows) -> Training:
@@ -121,10 +120,8 @@ def _training(config: TrainConfig, rows: pd.DataFrame, preprocessing: Preprocess
     from pipeline.data import Dataset
     from pipeline.training import Training
 
-    ids = [str(image) for image in rows["id"]]
-    exact, squished, aspect = (cached.column(name, ids) for name in ("exact", "squished", "aspect"))
-    dataset = Dataset(rows, (), preprocessing, exact, squished, np.asarray(aspect))
-    return Training(config, dataset, None, "cpu", torch.zeros(len(ids), dtype=torch.long))
+    dataset = Dataset.of_cache(rows, (), preprocessing, cached)
+    return Training(config, dataset, None, "cpu", torch.zeros(len(rows), dtype=torch.long))
 
 
 def _inputs(training: Training, views: int) -> torch.Tensor:

@@ -73,6 +73,18 @@ def photographs(starter_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     return target
 
 
+@pytest.fixture(scope="module")
+def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with those photographs in it, for all tests of a module."""
+    from pipeline.importing import ImportConfig, import_images
+    from pipeline.stage import run
+    from pipeline.workspace import Workspace
+
+    workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
+    run(import_images(workspace, ImportConfig(str(photographs))))
+    return workspace
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     """A web server on this machine whose pages the test sets."""

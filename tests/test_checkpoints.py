@@ -15,7 +15,6 @@ import torch
 
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import Cancelled, TrainingError
-from pipeline.importing import ImportConfig, import_images
 from pipeline.predict import Classifier
 from pipeline.runs import Run, list_runs
 from pipeline.stage import Progress, run
@@ -26,13 +25,6 @@ from pipeline.workspace import Workspace
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS: dict[str, Any] = {"epochs": 3, "image_size": 64, "batch_size": 8}
 NUMBERS = ("train_loss", "valid_loss", "error_rate")
-
-
-@pytest.fixture(scope="module")
-def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
-    run(import_images(workspace, ImportConfig(str(photographs))))
-    return workspace
 
 
 @pytest.fixture(scope="module")

@@ -25,13 +25,6 @@ SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 8}
 
 
 @pytest.fixture(scope="module")
-def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
-    run(import_images(workspace, ImportConfig(str(photographs))))
-    return workspace
-
-
-@pytest.fixture(scope="module")
 def trained(fruit: Workspace) -> Run:
     return run(train(fruit, TrainConfig(epochs=1, **SMALL)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.models import create_model
 
-from pipeline.importing import ImportConfig, import_images
 from pipeline.stage import run
 from pipeline.train import TrainConfig, prepare
-from pipeline.training import Training, class_weights, new_optimizer, open_layers, random_views, set_rates, step
+from pipeline.training import Training, new_optimizer, open_layers, random_views, set_rates, step
 from pipeline.workspace import Workspace
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 8}
-
-
-@pytest.fixture(scope="module")
-def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
-    run(import_images(workspace, ImportConfig(str(photographs))))
-    return workspace
 
 
 def ready(workspace: Workspace, **settings: Any) -> Training:
@@ -81,11 +72,11 @@ def test_every_parameter_is_in_one_group_and_lower_layers_are_slower(
 def test_weights_make_a_rare_class_count_as_much_as_the_others(fruit: Workspace) -> None:
     training = ready(fruit, balance="weights")
     targets = training.targets[training.dataset.positions("train")]
-    weights = class_weights(training)
+    weights = training.class_weights
     totals = [float(weights[targets[targets == number]].sum()) for number in range(len(training.dataset.classes))]
     assert totals == pytest.approx([totals[0]] * len(totals))
     assert float(weights[targets].mean()) == pytest.approx(1.0)
-    assert class_weights(ready(fruit)).tolist() == [1.0] * len(totals)
+    assert ready(fruit).class_weights.tolist() == [1.0] * len(totals)
 
 
 def test_a_step_with_pieces_is_that_of_the_whole_batch_with_weights_too(fruit: Workspace) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.jobs import Job
+from pipeline.tabs.frame import Frame
 from pipeline.tabs.show import count, duration, error_rate, escape, percent, table
 
 DOING = {
@@ -27,7 +28,7 @@ PHASES = {
     "evaluate": "measuring the result",
 }
 RATES = {"suggestion": "the middle of the valley", "steepest": "where the loss falls fastest"}
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 190, 44, 24, 10
+FRAME = Frame(640, 190, left=44, right=8, top=10, bottom=24)
 POINTS = 240
 REASONS, FILES = 12, 50
 
@@ -171,13 +172,12 @@ def curve(losses: Sequence[float], valid: Sequence[tuple[int, float]]) -> str:
     top, last = max(values) or 1.0, max(len(losses) - 1, 1)
 
     def place(step: float, loss: float) -> tuple[float, float]:
-        x = LEFT + (WIDTH - LEFT - 8) * step / last
-        return x, TOP + (HEIGHT - BOTTOM - TOP) * (1 - min(loss, top) / top)
+        return FRAME.place(step / last, min(loss, top) / top)
 
     train = [place(step, loss) for step, loss in thinned(losses) if loss == loss]
     valids = [place(step, loss) for step, loss in valid if loss == loss]
     return (
-        f'<figure class="w-curve"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<figure class="w-curve"><svg viewBox="0 0 {FRAME.width} {FRAME.height}" role="img" '
         f'aria-label="Loss so far: {values[0]:.2f} at first, {losses[-1] if losses else values[-1]:.2f} now">'
         f"{_grid(top, last)}{_line(train, 'w-train')}{_line(valids, 'w-valid')}"
         f"{''.join(_dot(*point) for point in valids)}</svg>"
@@ -194,15 +194,10 @@ def thinned(losses: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _grid(top: float, last: int) -> str:
-    lines = ""
-    for share in (0.0, 0.5, 1.0):
-        y = TOP + (HEIGHT - BOTTOM - TOP) * (1 - share)
-        lines += f'<line x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        lines += f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * share:.3g}</text>'
-    foot = HEIGHT - 6
+    foot = FRAME.height - 6
     return (
-        f'<g class="w-grid">{lines}<text x="{LEFT}" y="{foot}">step 1</text>'
-        f'<text x="{WIDTH - 8}" y="{foot}" text-anchor="end">{last + 1:,}</text></g>'
+        f'<g class="w-grid">{FRAME.levels(top)}<text x="{FRAME.left}" y="{foot}">step 1</text>'
+        f'<text x="{FRAME.width - FRAME.right}" y="{foot}" text-anchor="end">{last + 1:,}</text></g>'
     )
 
 

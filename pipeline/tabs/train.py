@@ -13,12 +13,10 @@ from pipeline.tabs.component import component
 from pipeline.tabs.run_panel import draw_run_panel
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import guide, heading
-from pipeline.tabs.train_fields import command, draw_fields, starting_points
+from pipeline.tabs.train_fields import command, draw_fields, held, starting_points
 from pipeline.tabs.train_jobs import material, train_job
 from pipeline.tabs.train_rates import wire_rates
 from pipeline.tabs.train_views import wire_views
-
-__all__ = ["build", "train_job"]
 
 
 def build(tab: gr.Tab, shared: Shared) -> None:
@@ -51,15 +49,14 @@ def build(tab: gr.Tab, shared: Shared) -> None:
 def _wire_settings(
     tab: gr.Tab, shared: Shared, start: gr.Button, fields: Mapping[str, Component], line: gr.Textbox
 ) -> None:
-    def by_name(values: Values) -> dict[str, Any]:
-        return {name: values[component] for name, component in fields.items()}
-
     @translate
     def spelled_out(values: Values) -> str:
-        return command(shared.open(values[shared.picker]), by_name(values))
+        return command(shared.open(values[shared.picker]), held(values, fields))
 
     inputs = {shared.picker, *fields.values()}
-    shared.job.launch(start.click, lambda v: train_job(shared.open(v[shared.picker]), by_name(v), shared.local), inputs)
+    shared.job.launch(
+        start.click, lambda v: train_job(shared.open(v[shared.picker]), held(v, fields), shared.local), inputs
+    )
     changes = [field.change for field in fields.values()]  # type: ignore[attr-defined]
     gr.on(
         [tab.select, shared.picker.change, *changes], spelled_out, inputs, line,
@@ -72,5 +69,4 @@ def _wire_material(tab: gr.Tab, shared: Shared, counts: gr.HTML, fields: Mapping
         workspace = shared.open(name)
         return [material(workspace), gr.Dropdown(choices=starting_points(list_runs(workspace)))]
 
-    outputs = [counts, fields["weights"]] if "weights" in fields else [counts]
-    shared.watch(tab, view if len(outputs) > 1 else lambda name: view(name)[0], outputs)
+    shared.watch(tab, view, [counts, fields["weights"]])

@@ -140,7 +140,7 @@ def draw_fields() -> dict[str, Component]:
 
 def _draw_row(names: Sequence[str], defaults: Mapping[str, Any]) -> dict[str, Component]:
     with gr.Row(elem_classes="w-fields"):
-        return {name: _draw_field(name, defaults[name]) for name in names if name in defaults}
+        return {name: _draw_field(name, defaults[name]) for name in names}
 
 
 def _draw_field(name: str, default: Any) -> Component:
@@ -164,6 +164,11 @@ def shown(value: Any) -> str:
 
 
 # --- from the widgets ----------------------------------------------------------------------------------------------
+
+
+def held(values: Mapping[Component, Any], fields: Mapping[str, Component]) -> dict[str, Any]:
+    """What the widgets hold, by field name."""
+    return {name: values[component] for name, component in fields.items()}
 
 
 def settings(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pipeline.tabs.job_panel import QUIET
 from pipeline.tabs.job_view import RATES
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import ago
+from pipeline.tabs.train_fields import held
 from pipeline.tabs.train_jobs import find_job
 from pipeline.workspace import Workspace
 
@@ -82,8 +83,7 @@ def wire_rates(shared: Shared, tab: gr.Tab, find: gr.Button, plot: gr.HTML, fiel
     field: Any = fields["base_lr"]
 
     def start(values: Values) -> Job:
-        settings = {name: values[component] for name, component in fields.items()}
-        return find_job(shared.open(values[shared.picker]), settings, shared.local)
+        return find_job(shared.open(values[shared.picker]), held(values, fields), shared.local)
 
     @translate
     def take(event: gr.EventData) -> float:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from pipeline.errors import RunError
 from pipeline.run_notes import read_about
 from pipeline.runs import Run, discard, discarded, restore
+from pipeline.tabs.frame import Frame
 from pipeline.tabs.job_view import epoch_table
 from pipeline.tabs.show import ago, count, duration, error_rate, escape, facts, percent, table
 from pipeline.tabs.train_fields import FIELDS, Recalled, recalled, shown, title_of
@@ -18,7 +19,7 @@ from pipeline.workspace import Workspace
 MOST = 2
 UNSAID = "–"
 NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 460, 210, 46, 26, 12, 12
+FRAME = Frame(460, 210, left=46, right=12, top=12, bottom=26)
 COLOURS = ("var(--color-accent)", "#d97706")
 View: TypeAlias = dict[str, Any]
 
@@ -186,8 +187,7 @@ def epoch_curves(runs: Sequence[Run]) -> str:
         return ""
 
     def place(epoch: float, loss: float) -> tuple[float, float]:
-        across, down = (WIDTH - LEFT - RIGHT) * epoch / last, (HEIGHT - BOTTOM - TOP) * (1 - loss / top)
-        return LEFT + across, TOP + down
+        return FRAME.place(epoch / last, loss / top)
 
     lines = "".join(
         _line([place(*point) for point in points], COLOURS[number], kind == "train") for number, kind, points in series
@@ -196,7 +196,7 @@ def epoch_curves(runs: Sequence[Run]) -> str:
         f'<span><b style="color:{COLOURS[number]}">●</b> {escape(run.name)}</span>' for number, run in enumerate(runs)
     )
     return (
-        f'<figure class="w-curve w-epochs"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<figure class="w-curve w-epochs"><svg viewBox="0 0 {FRAME.width} {FRAME.height}" role="img" '
         f'aria-label="Loss by epoch of {escape(" and ".join(run.name for run in runs))}">'
         f"{_grid(top, last)}{lines}</svg><figcaption>{keys}"
         "<span>loss by epoch: validation drawn through, training dashed</span></figcaption></figure>"
@@ -218,15 +218,11 @@ def _line(points: Sequence[tuple[float, float]], colour: str, dashed: bool) -> s
 
 
 def _grid(top: float, last: float) -> str:
-    marks = ""
-    for share in (0.0, 0.5, 1.0):
-        y = TOP + (HEIGHT - BOTTOM - TOP) * (1 - share)
-        marks += f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        marks += f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * share:.3g}</text>'
+    marks = FRAME.levels(top)
     every = max(1, round(last / 8))
     for epoch in range(0, int(last) + 1, every):
-        x = LEFT + (WIDTH - LEFT - RIGHT) * epoch / last
-        marks += f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{epoch}</text>'
+        x, _ = FRAME.place(epoch / last, 0.0)
+        marks += f'<text x="{x:.1f}" y="{FRAME.height - 6}" text-anchor="middle">{epoch}</text>'
     return f'<g class="w-grid">{marks}</g>'
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.tabs.job_panel import QUIET
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import count, escape
-from pipeline.tabs.train_fields import config_from
+from pipeline.tabs.train_fields import config_from, held
 from pipeline.train_config import TrainConfig
 from pipeline.view_preview import Array, Preview, Viewed, preview
 
@@ -62,7 +62,7 @@ def wire_views(shared: Shared, button: gr.Button, views: gr.HTML, fields: Mappin
 
     @translate
     def show(values: Values) -> Any:
-        config = config_from({name: values[component] for name, component in fields.items()})
+        config = config_from(held(values, fields))
         return gr.HTML(views_html(preview(shared.open(values[shared.picker]), config), config), visible=True)
 
     shown = button.click(
