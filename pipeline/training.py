@@ -165,7 +165,9 @@ def _batch(
         inputs, targets = mixup(random_views(training, order, views, size)[:even], targets[:even])
         part = training.ranks.part(even)
         inputs = inputs[part]
-    counted = training.class_weights.to(training.device)
+    weighted = training.config.balance == "weights"  # drawn more often, rare classes count enough already
+    counted = training.class_weights if weighted else torch.ones_like(training.class_weights)
+    counted = counted.to(training.device)
     counts = counted[targets] if targets.ndim == 1 else targets @ counted
     shares = counts / counts.sum() / training.ranks.copies(len(targets))
     return inputs, targets[part], shares[part]

@@ -79,6 +79,20 @@ def test_weights_make_a_rare_class_count_as_much_as_the_others(fruit: Workspace)
     assert ready(fruit).class_weights.tolist() == [1.0] * len(totals)
 
 
+def test_a_class_that_is_drawn_more_often_does_not_count_more_as_well(fruit: Workspace) -> None:
+    losses = {}
+    for balance in ("none", "sampling", "weights"):
+        training = ready(fruit, balance=balance, augmentation="none")
+        training.class_weights = torch.tensor([1.0, 9.0, 1.0, 9.0, 1.0])
+        order = training.dataset.positions("train")[::3][:8]
+        assert len(set(training.targets[order].tolist())) > 1
+        training.model.eval()
+        optimizer = new_optimizer(training.model, training.config)
+        losses[balance] = step(training, order, optimizer, torch.Generator())
+    assert losses["sampling"] == pytest.approx(losses["none"], rel=1e-5)
+    assert losses["weights"] != pytest.approx(losses["none"], rel=1e-3)
+
+
 def test_a_step_with_pieces_is_that_of_the_whole_batch_with_weights_too(fruit: Workspace) -> None:
     grown = []
     for piece in (0, 3):
