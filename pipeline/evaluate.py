@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from pipeline.data import Dataset
-from pipeline.predict import forward, normalise
+from pipeline.frozen import Body, plain
+from pipeline.predict import normalise
 
 Z95 = 1.959963984540054
 SMALLEST = 1e-12
@@ -19,15 +20,26 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def outputs(
-    model: Any, dataset: Dataset, positions: np.ndarray[Any, Any], device: str, mirrored: bool = False, size: int = 32
+    model: Any,
+    dataset: Dataset,
+    positions: np.ndarray[Any, Any],
+    device: str,
+    mirrored: bool = False,
+    size: int = 32,
+    body: Body | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(features, logits) batch by batch, on the CPU in float32, of the pictures as the deployed model sees them."""
+    """(features, logits) batch by batch, on the CPU in float32, of the pictures as the deployed model sees them.
+
+    ``body``: what the model's body is asked through (None: torch).
+    """
     model.eval()
+    body = body or plain(model)
     for start in range(0, len(positions), size):
         batch = torch.from_numpy(dataset.exact[positions[start : start + size]]).to(device)
         with torch.inference_mode():
             inputs = normalise(batch, dataset.preprocessing)
-            features, logits = forward(model, inputs.flip(3) if mirrored else inputs)
+            features = body(inputs.flip(3) if mirrored else inputs)
+            logits = model.get_classifier()(features)
         yield features.float().cpu(), logits.float().cpu()
 
 

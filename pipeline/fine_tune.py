@@ -19,8 +19,7 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.data import batches
 from pipeline.evaluate import loss_and_error
 from pipeline.head import fit_head, out_of_fold
-from pipeline.plan import decided, plan
-from pipeline.predict import forward
+from pipeline.plan import decided, plan, stops
 from pipeline.schedules import cycles, factor, momentum
 from pipeline.stage import Progress, Stage, run
 from pipeline.training import (
@@ -38,29 +37,43 @@ from pipeline.training import (
 
 
 def fit_the_head(training: Training) -> Stage[None]:
-    """Fit the head on features of the train split: as they are, mirrored, and in random views; then out of fold."""
+    """Fit the head on features of the train split: as they are, then with them mirrored, then with random views; of
+    these heads the best is kept. Then out of fold.
+    """
     began = time.monotonic()
     dataset, config = training.dataset, training.config
     train, valid = dataset.positions("train"), dataset.positions("valid")
-    views = []
-    for number in range(max(1, config.freeze_epochs)):
-        views.append((yield from _features_of_view(training, train, number)))
-    training.pace = training.ranks.said((time.monotonic() - began) / (len(train) * len(views)))
-    targets = training.targets[train]
+    views = [(yield from _features_of_view(training, train, 0))]
     if config.freeze_epochs:
-        repeated = targets.repeat(len(views))
-        weights = training.class_weights[repeated] if config.balance != "none" else None
-        head = fit_head(torch.cat(views), repeated, len(dataset.classes), weights=weights)
-        classifier = training.model.get_classifier()
-        with torch.no_grad():
-            classifier.weight.copy_(head.weight)
-            classifier.bias.copy_(head.bias)
-        train_loss, _ = loss_and_error(head(views[0]), targets)
         held_out = yield from _features(training, valid, "Reading features")
-        yield _end_epoch(training, 0, "head", train_loss, head(held_out), time.monotonic() - began)
+        yield _better_head(training, views, held_out, began)
+    for number in range(1, config.freeze_epochs):
+        views.append((yield from _features_of_view(training, train, number)))
+        yield _better_head(training, views, held_out, began)
     groups = [str(group) for group in dataset.rows["group"].iloc[train]]
-    for positions, logits in out_of_fold(views[0], targets, groups, len(dataset.classes)):
+    for positions, logits in out_of_fold(views[0], training.targets[train], groups, len(dataset.classes)):
         training.out_of_fold.append((train[positions], logits.softmax(dim=1).numpy()))
+
+
+def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.Tensor, began: float) -> Progress:
+    """Fit a head to the ``views``, and keep it where it has a lower loss on the valid split than the one before."""
+    config, classes = training.config, len(training.dataset.classes)
+    targets = training.targets[training.dataset.positions("train")]
+    repeated = targets.repeat(len(views))
+    weights = training.class_weights[repeated] if config.balance != "none" else None
+    head = fit_head(torch.cat(views), repeated, classes, weights=weights)
+    logits = head(held_out)
+    valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")])
+    if valid_loss >= training.best[0]:
+        words = f"Not better with {len(views)} views of each picture: {100 * wrong:.1f} % of the valid split wrong"
+        return Progress(0, 0, words, {"phase": "head"})
+    classifier = training.model.get_classifier()
+    with torch.no_grad():
+        classifier.weight.copy_(head.weight)
+        classifier.bias.copy_(head.bias)
+    train_loss, _ = loss_and_error(head(views[0]), targets)
+    training.epochs.clear()
+    return _end_epoch(training, 0, "head", train_loss, logits, time.monotonic() - began, views=len(views))
 
 
 def _features_of_view(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
@@ -84,10 +97,11 @@ def _random_features(training: Training, positions: np.ndarray[Any, Any], number
     began, parts, done = time.monotonic(), [], 0
     chance = torch.Generator().manual_seed(training.config.seed + number)
     training.model.eval()
+    body = training.body(len(positions))
     for some in batches(positions, training.config.batch_size):
         part = training.ranks.part(len(some))
         with torch.inference_mode():
-            features, _ = forward(training.model, random_views(training, some, chance, part=part))
+            features = body(random_views(training, some, chance, part=part))
         parts.append(training.ranks.gathered(features.float().cpu(), len(some)))
         done += len(some)
         yield progress(done, len(positions), "Reading features of random views", "features", began)
@@ -187,7 +201,7 @@ def _epochs(training: Training, checkpoints: Checkpoints, taken_up: Mapping[str,
         yield Progress(first - 1, len(training.plan), words)
     pace = (time.monotonic(), first - 1)
     for epoch in range(first, len(training.plan) + 1):
-        if stopped := _without_progress(training):
+        if stopped := stops(training):
             training.notes.append(stopped)
             break
         began = time.monotonic()
@@ -202,15 +216,6 @@ def _epochs(training: Training, checkpoints: Checkpoints, taken_up: Mapping[str,
         yield ended
     if loop.snapshots > 1:
         yield _average_of_snapshots(training, loop)
-
-
-def _without_progress(training: Training) -> str:
-    """Why it is to stop early; empty where it goes on."""
-    losses = [float(epoch["valid_loss"]) for epoch in training.epochs]
-    patience = training.config.patience
-    if not patience or not losses or len(losses) - 1 - losses.index(min(losses)) < patience:
-        return ""
-    return f"Stopped early: the validation loss has not been lower for {patience} epochs."
 
 
 def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) -> Stage[float]:
@@ -300,7 +305,6 @@ def state_of(training: Training) -> dict[str, Any]:
         "best": {"loss": best_loss, "model": best},
         "epochs": training.epochs,
         "seconds": training.seconds,
-        "pace": training.pace,
         "notes": training.notes,
         "decision": training.decision,
         "out_of_fold": [
@@ -315,6 +319,6 @@ def restore(training: Training, state: Mapping[str, Any]) -> None:
     training.model.load_state_dict(state["model"])
     training.best = (float(state["best"]["loss"]), dict(state["best"]["model"]))
     training.epochs, training.notes = list(state["epochs"]), list(state["notes"])
-    training.spent, training.pace = float(state["seconds"]), float(state["pace"])
+    training.spent = float(state["seconds"])
     training.decision = str(state["decision"])
     training.out_of_fold = [(fold["positions"].numpy(), fold["probabilities"].numpy()) for fold in state["out_of_fold"]]

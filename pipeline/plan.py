@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+from pipeline.evaluate import outputs
 from pipeline.training import Epoch, Training
 
 # A picture with all layers learning takes so many times what it takes once through the frozen network.
 LEARNING = 3.5
 # Where the head gets fewer wrong than this, on the train (out of fold) and the valid split, there is little to win.
 FEW_WRONG = 0.005
+# An epoch with all layers whose validation loss is so many times that of the head alone is not followed by another.
+MUCH_WORSE = 1.25
 
 
 def plan(training: Training) -> list[Epoch]:
@@ -37,9 +42,9 @@ def _worth_it(training: Training) -> int:
         return 0
     config, (height, width) = training.config, training.dataset.preprocessing.size
     left, count = 60 * config.minutes, 0
-    pictures = len(training.dataset.positions("train"))
+    pictures, pace = len(training.dataset.positions("train")), _pace(training)
     for size in _sizes(training, config.epochs):
-        left -= LEARNING * training.pace * pictures * size[0] * size[1] / (height * width)
+        left -= LEARNING * pace * pictures * size[0] * size[1] / (height * width)
         count += left >= 0
     if count < config.epochs:
         seconds = (60 * config.minutes - left) / config.epochs
@@ -48,6 +53,16 @@ def _worth_it(training: Training) -> int:
             f"allowed (--minutes): {count} of {config.epochs} epochs with all layers."
         )
     return count
+
+
+def _pace(training: Training) -> float:
+    """Seconds that one picture takes through the network in torch, once."""
+    some = training.dataset.positions("train")[: training.config.batch_size]
+    for _ in range(2):  # the first time is slower
+        began = time.monotonic()
+        for _ in outputs(training.model, training.dataset, some, training.device):
+            continue
+    return training.ranks.said((time.monotonic() - began) / len(some))
 
 
 def _words(seconds: float) -> str:
@@ -62,6 +77,18 @@ def _wrong_out_of_fold(training: Training) -> float:
         for positions, probabilities in training.out_of_fold
     )
     return wrong / asked if asked else 0.0
+
+
+def stops(training: Training) -> str:
+    """Why no further epoch is to follow; empty where one is."""
+    losses = [float(epoch["valid_loss"]) for epoch in training.epochs]
+    patience, first, last = training.config.patience, training.epochs[:1], training.epochs[-1:]
+    if patience and losses and len(losses) - 1 - losses.index(min(losses)) >= patience:
+        return f"Stopped early: the validation loss has not been lower for {patience} epochs."
+    tried = len(losses) > 1 and first[0]["phase"] == "head" and training.config.layers == "auto"
+    if tried and losses[-1] > MUCH_WORSE * losses[0] and last[0]["error_rate"] > first[0]["error_rate"]:
+        return "Stopped early: with all layers it became much worse than the head alone."
+    return ""
 
 
 def decided(training: Training) -> str:

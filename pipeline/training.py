@@ -19,6 +19,7 @@ from pipeline.augment import EVERYTHING, augment, preset, shrunk
 from pipeline.data import Dataset
 from pipeline.errors import TrainingError
 from pipeline.evaluate import outputs
+from pipeline.frozen import WORTH_COMPILING, Body, NotCompiled, compiled, plain, weights_of_body
 from pipeline.predict import normalise
 from pipeline.ranks import Ranks
 from pipeline.stage import Progress, Stage
@@ -42,9 +43,8 @@ class Training:
 
     ``best``: the lowest validation loss and the weights that had it. ``out_of_fold``: (positions, probabilities) of
     the train split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch at once, 0 for
-    all; it is halved when memory runs out. ``pace``: seconds that one picture takes through the network, once;
-    ``plan``: the epochs after the head was fitted; ``ranks``: the processes that train together, and ``network`` the
-    model as they do.
+    all; it is halved when memory runs out. ``plan``: the epochs after the head was fitted; ``ranks``: the processes
+    that train together, and ``network`` the model as they do.
     ``notes``: what happened on the way, for the person and the run; ``decision``: whether fine-tuning paid.
     """
 
@@ -60,12 +60,12 @@ class Training:
     out_of_fold: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = field(default_factory=list)
     piece: int = 0
     halvings: int = 0
-    pace: float = 0.0
     plan: list[Epoch] = field(default_factory=list)
     ranks: Ranks = field(default_factory=Ranks)
     network: Any = None
     notes: list[str] = field(default_factory=list)
     decision: str = ""
+    _compiled: tuple[Any, Body] | None = None
 
     @property
     def seconds(self) -> float:
@@ -80,6 +80,25 @@ class Training:
         if self.config.balance == "none":
             return torch.ones_like(counts)
         return counts.sum() / (len(counts) * counts.clamp_min(1))
+
+    def body(self, pictures: int) -> Body:
+        """What turns pictures into features, with the weights as they are now; so many are to be asked about."""
+        if self.device != "cpu" or pictures < WORTH_COMPILING:
+            return plain(self.model)
+        known = weights_of_body(self.model)
+        if self._compiled is None or self._compiled[0] != known:
+            self._compiled = known, self._compile()
+        return self._compiled[1]
+
+    def _compile(self) -> Body:
+        noise = torch.randn(2, 3, *self.dataset.preprocessing.size, generator=torch.Generator().manual_seed(0))
+        try:
+            return compiled(self.model, noise)
+        except NotCompiled as error:
+            words = f"Pictures go through the network in torch, which is slower than OpenVINO: {error}."
+            if words not in self.notes:
+                self.notes.append(words)
+            return plain(self.model)
 
 
 def train_mode(model: Any) -> None:
@@ -253,7 +272,10 @@ def answers(
     """(features [N, F], logits [N, C]) of the pictures at ``positions`` as the deployed model sees them, on the CPU."""
     began, features, logits, done = time.monotonic(), [], [], 0
     mine = positions[training.ranks.part(len(positions))]
-    for some_features, some_logits in outputs(training.model, training.dataset, mine, training.device, mirrored):
+    body = training.body(len(mine))
+    for some_features, some_logits in outputs(
+        training.model, training.dataset, mine, training.device, mirrored, body=body
+    ):
         features.append(some_features)
         logits.append(some_logits)
         done += len(some_logits)

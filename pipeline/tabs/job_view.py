@@ -60,6 +60,8 @@ class History:
             self.losses.append(float(metrics["loss"]))
         epoch = metrics.get("epoch")
         if isinstance(epoch, Mapping):
+            if self.epochs and self.epochs[-1].get("epoch") == epoch.get("epoch"):
+                self.epochs.pop()  # the head again, better
             self.epochs.append(epoch)
             if isinstance(epoch.get("valid_loss"), (int, float)):
                 self.valid.append((max(len(self.losses) - 1, 0), float(epoch["valid_loss"])))
