@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.entries import clean_label
+from pipeline.entries import SEVERAL, clean_labels
 from pipeline.errors import StoreError, UsageError
 from pipeline.records import Decision, State
 from pipeline.workspace import Workspace
@@ -20,13 +20,14 @@ def keep(workspace: Workspace, image_id: str, expected: State | None = None) -> 
 
 
 def relabel(workspace: Workspace, image_id: str, label: str, expected: State | None = None) -> Decision:
-    """Give the image ``label`` in place of the one it has; a name that no image had so far makes a new class.
+    """Give the image ``label`` in place of the one it has; a name that no image had so far makes a new class. Several
+    labels are joined by ``|``.
 
     Errors as in :func:`keep`, and SourceError where ``label`` cannot be a class name.
     """
-    name = clean_label(label)
+    names = tuple(clean_labels(label, SEVERAL).split(SEVERAL))
     return workspace.store.decide(
-        image_id, "relabel", lambda state: State((name,), _in_use(state).status, state.reason), expected
+        image_id, "relabel", lambda state: State(names, _in_use(state).status, state.reason), expected
     )
 
 

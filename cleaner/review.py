@@ -11,6 +11,8 @@ import pandas as pd
 
 from pipeline.errors import UsageError
 from pipeline.evaluate import error_rate_interval
+from pipeline.labels import Flags, as_flags, known, likelihood, named
+from pipeline.predict import NONE, Outputs
 from pipeline.runs import Run
 from pipeline.store import SPLITS
 from pipeline.workspace import Workspace
@@ -58,11 +60,11 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
     return Reviewed(
         run=run.id,
         split=split,
-        classes=list(run.classes),
-        confusion=confusion(part, run.classes).to_numpy().tolist(),
-        most_confused=most_confused(part, run.classes),
+        classes=list(run.answers),
+        confusion=confusion(part, run.answers).to_numpy().tolist(),
+        most_confused=most_confused(part, run.answers),
         top_losses=top_losses(part, count).to_dict("records"),  # type: ignore[arg-type]
-        per_class=per_class(part, run.classes).to_dict("records"),  # type: ignore[arg-type]
+        per_class=per_class(part, run.answers).to_dict("records"),  # type: ignore[arg-type]
         n=len(part),
         error_rate=rate,
         low=low,
@@ -85,20 +87,20 @@ def judged(workspace: Workspace, run: Run, predictions: pd.DataFrame | None = No
     changed = (seen["label"] != seen["trained_label"]).to_numpy(dtype=bool)
     losses = seen["loss"].to_numpy(dtype=float).copy()
     losses[changed] = -np.log(
-        np.maximum(probability_of(seen[changed], seen.loc[changed, "label"]), SMALLEST_PROBABILITY)
+        np.maximum(probability_of(seen[changed], seen.loc[changed, "label"], run.outputs), SMALLEST_PROBABILITY)
     )
     return seen.assign(loss=losses)
 
 
-def probability_of(predictions: pd.DataFrame, labels: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The probability the run gives to ``labels``, row by row, shape [N]; 0 for a class the run does not know."""
+def probability_of(
+    predictions: pd.DataFrame, labels: pd.Series, outputs: Outputs
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """How likely ``labels`` are by the run's probabilities, row by row, shape [N]; 0 where they name a class that the
+    run does not know. ``outputs``: those of the run.
+    """
     columns = [name for name in predictions.columns if name.startswith("p:")]
     table = predictions[columns].to_numpy(dtype=float)
-    where = pd.Index([name[2:] for name in columns]).get_indexer(pd.Index(labels))
-    known = where >= 0
-    result = np.zeros(len(predictions))
-    result[known] = table[np.flatnonzero(known), where[known]]
-    return result
+    return likelihood(labels.astype(str), table, [name[2:] for name in columns], outputs)
 
 
 def error_rate(predictions: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
@@ -110,20 +112,32 @@ def error_rate(predictions: pd.DataFrame) -> tuple[float | None, float | None, f
     return errors / len(predictions), low, high
 
 
-def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """How many images of each class (row) were taken for each class (column), shape [C, C].
+def confusion(predictions: pd.DataFrame, answers: Sequence[str]) -> pd.DataFrame:
+    """How many images of each class (row) were taken for each class (column), shape [C, C]; ``answers``: all that the
+    run may answer.
 
-    Images whose label of today is none of ``classes`` cannot be placed and are left out.
+    An image with several labels counts on the diagonal for each that was found; for each that was missed, in the
+    columns of what was named wrongly instead, or of NONE; what was named without anything missed, in the row of NONE.
+    Images whose label of today is none of ``answers`` cannot be placed and are left out.
     """
-    names = pd.Index(classes)
-    actual, predicted = (
-        names.get_indexer(pd.Index(predictions["label"])),
-        names.get_indexer(pd.Index(predictions["predicted"])),
-    )
-    counts = np.zeros((len(names), len(names)), dtype=int)
-    placed = (actual >= 0) & (predicted >= 0)
-    np.add.at(counts, (actual[placed], predicted[placed]), 1)
-    return pd.DataFrame(counts, index=names.rename("actual"), columns=names.rename("predicted"))
+    actual, predicted = _flags(predictions, answers)
+    missed, invented = actual & ~predicted, predicted & ~actual
+    if NONE in answers:
+        none = answers.index(NONE)
+        nothing_else = missed.any(axis=1) & ~invented.any(axis=1)
+        too_much = invented.any(axis=1) & ~missed.any(axis=1)
+        invented[nothing_else, none] = True
+        missed[too_much, none] = True
+    counts = missed.T.astype(int) @ invented.astype(int) + np.diag((actual & predicted).sum(axis=0))
+    return pd.DataFrame(counts, index=pd.Index(answers, name="actual"), columns=pd.Index(answers, name="predicted"))
+
+
+def _flags(predictions: pd.DataFrame, answers: Sequence[str]) -> tuple[Flags, Flags]:
+    """(actual, predicted), each [N, C], of the images whose labels and answers are among ``answers``."""
+    both = predictions["label"].astype(str).tolist(), predictions["predicted"].astype(str).tolist()
+    placed = known(both[0], answers) & known(both[1], answers)
+    actual, predicted = (as_flags(labels, answers)[placed] for labels in both)
+    return actual, predicted
 
 
 def most_confused(predictions: pd.DataFrame, classes: Sequence[str], minimum: int = 1) -> list[tuple[str, str, int]]:
@@ -146,14 +160,23 @@ def top_losses(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def images_in_cell(predictions: pd.DataFrame, actual: str, predicted: str) -> pd.DataFrame:
     """The images of class ``actual`` taken for ``predicted``, highest loss first; the columns of ``top_losses``."""
-    inside = (predictions["label"] == actual) & (predictions["predicted"] == predicted)
+    pairs = zip(predictions["label"].astype(str), predictions["predicted"].astype(str), strict=True)
+    inside = np.array([_in_cell(named(a), named(p), actual, predicted) for a, p in pairs], dtype=bool)
     return top_losses(predictions[inside], int(inside.sum()))
+
+
+def _in_cell(labels: frozenset[str], said: frozenset[str], actual: str, predicted: str) -> bool:
+    """Whether an image counts in that cell of :func:`confusion`."""
+    if actual == predicted:
+        return actual in labels & said
+    missed, invented = labels - said, said - labels
+    return labels != said and actual in (missed or {NONE}) and predicted in (invented or {NONE})
 
 
 def per_class(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """One row a class: class, n (images of it), precision and recall (0 to 1, None where nothing was counted)."""
-    counts = confusion(predictions, classes).to_numpy()
-    right, of_class, called = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    actual, predicted = _flags(predictions, classes)
+    right, of_class, called = (flags.sum(axis=0) for flags in (actual & predicted, actual, predicted))
     rows = zip(classes, right.tolist(), of_class.tolist(), called.tolist(), strict=True)
     table = [(name, n, _share(hit, said), _share(hit, n)) for name, hit, n, said in rows]
     return pd.DataFrame(table, columns=["class", "n", "precision", "recall"], dtype=object)

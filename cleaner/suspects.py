@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cleaner.review import judged, probability_of
+from pipeline.predict import Outputs
 from pipeline.records import Decision
 from pipeline.runs import Run
 from pipeline.workspace import Workspace
@@ -31,8 +32,8 @@ def suspects(workspace: Workspace, run: Run) -> pd.DataFrame:
     journal = [decision for decision in workspace.store.decisions() if decision.about_label]
     decided = {decision.image for decision in journal}
     seen = judged(workspace, run)
-    rows = _scored(seen[seen["split"].isin(["train", "valid"])].reset_index(drop=True))
-    rows = _with_conflicts(rows, _claims(workspace, rows, decided), decided)
+    rows = _scored(seen[seen["split"].isin(["train", "valid"])].reset_index(drop=True), run.outputs)
+    rows = _with_conflicts(rows, _claims(workspace, rows, decided), decided, run.outputs)
     since = decided_since(run, journal)
     rows = rows[~rows["id"].isin(since) & (rows["label"] == rows["trained_label"])]
     before = rows["id"].isin(decided)
@@ -49,8 +50,8 @@ def decided_since(run: Run, journal: Iterable[Decision]) -> set[str]:
     return {d.image for d in journal if not d.undone and datetime.fromisoformat(d.at) >= began}
 
 
-def _scored(seen: pd.DataFrame) -> pd.DataFrame:
-    own = probability_of(seen, seen["label"])
+def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
+    own = probability_of(seen, seen["label"], outputs)
     best = seen["probability"].astype(float)
     return seen.assign(
         suggested=seen["predicted"],
@@ -84,14 +85,16 @@ def _claims(workspace: Workspace, rows: pd.DataFrame, decided: Collection[str]) 
     return claims.assign(group=claims["group"].fillna(claims["id"]), decided=claims["id"].isin(list(decided)))
 
 
-def _with_conflicts(rows: pd.DataFrame, claims: pd.DataFrame, decided: Collection[str]) -> pd.DataFrame:
+def _with_conflicts(
+    rows: pd.DataFrame, claims: pd.DataFrame, decided: Collection[str], outputs: Outputs
+) -> pd.DataFrame:
     """``rows`` with the score, suggestion and reason of every undecided picture that was given two labels."""
     disputed = claims[claims.groupby("group")["label"].transform("nunique") > 1]
     if disputed.empty:
         return rows
     rows = rows.assign(group=rows["group"].fillna(rows["id"]))
     mine = rows["group"].isin(disputed["group"]) & ~rows["id"].isin(list(decided))
-    ranked = _ranked(rows[rows["group"].isin(disputed["group"])], disputed)
+    ranked = _ranked(rows[rows["group"].isin(disputed["group"])], disputed, outputs)
     given = disputed.groupby("group")["label"].agg(lambda labels: sorted(set(labels))).to_dict()
     likely = ranked[ranked["likely"]].groupby("group")["label"].agg(set).to_dict()
     first = ranked.drop_duplicates("group").set_index("group")["label"].to_dict()
@@ -103,12 +106,12 @@ def _with_conflicts(rows: pd.DataFrame, claims: pd.DataFrame, decided: Collectio
         why=[f"The same picture is also called {other}. {why}" for other, why in zip(others, part["why"], strict=True)],
         score=np.where(fits, part["score"].clip(lower=DISPUTED), 1.0),
         suggested=np.where(fits, part["suggested"], better),
-        suggested_probability=np.where(fits, part["suggested_probability"], probability_of(part, better)),
+        suggested_probability=np.where(fits, part["suggested_probability"], probability_of(part, better, outputs)),
     )
     return pd.concat([rows[~mine], marked]).sort_index()
 
 
-def _ranked(members: pd.DataFrame, disputed: pd.DataFrame) -> pd.DataFrame:
+def _ranked(members: pd.DataFrame, disputed: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
     """Every label given to every disputed picture, likeliest first: group, label, likely.
 
     What a person decided is likely, whatever the model says; without that, the one label with the highest mean
@@ -116,7 +119,7 @@ def _ranked(members: pd.DataFrame, disputed: pd.DataFrame) -> pd.DataFrame:
     """
     given = disputed.groupby(["group", "label"], as_index=False).agg(decided=("decided", "any"))
     pairs = members.merge(given.rename(columns={"label": "candidate"}), on="group")
-    pairs["mean"] = probability_of(pairs, pairs["candidate"])
+    pairs["mean"] = probability_of(pairs, pairs["candidate"], outputs)
     table = pairs.groupby(["group", "candidate"], as_index=False).agg(mean=("mean", "mean"), decided=("decided", "any"))
     table = table.sort_values(["group", "decided", "mean"], ascending=[True, False, False], kind="stable")
     first = ~table.duplicated("group")

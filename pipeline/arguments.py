@@ -107,6 +107,8 @@ def _settings(added: argparse.ArgumentParser) -> None:
 
 
 def _learning_settings(added: argparse.ArgumentParser) -> None:
+    about = "softmax: one class a picture; sigmoid: each class by itself, several or none; auto: by the labels"
+    added.add_argument("--head", choices=("auto", "softmax", "sigmoid"), help=about)
     about = "what learns: the head alone, all layers, gradually more of them, or (auto) all where that may pay"
     added.add_argument("--layers", choices=("auto", "head", "gradual", "all"), help=about)
     added.add_argument("--epochs", type=int, help="passes with more than the head (0: the head alone)")

@@ -39,7 +39,7 @@ class Checkpoints:
     def of(cls, workspace: Workspace, config: TrainConfig, dataset: Dataset) -> Checkpoints:
         """Where the checkpoint of this training is, or will be. A note does not make it another training."""
         settings = {key: value for key, value in asdict(config).items() if key != "note"}
-        pictures = dataset.rows[["id", "split", "target"]].to_numpy().tolist()
+        pictures = dataset.rows[["id", "split", "label"]].to_numpy().tolist()
         about = [FORMAT, torch.__version__, settings, list(dataset.classes), pictures]
         return cls(workspace.checkpoints / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])
 

@@ -6,7 +6,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.entries import SEVERAL
-from pipeline.errors import NotEnoughData, TrainingError
+from pipeline.errors import NotEnoughData, TrainingError, UsageError
 from pipeline.images import squished
+from pipeline.labels import answers_of, classes_of, named
 from pipeline.pixel_cache import Array, CachedRows, PixelCache, Pixels
-from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
+from pipeline.predict import NONE, SEVERAL, Outputs, Preprocessing, Unreadable, open_image, pixels
 from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
 
@@ -29,7 +29,8 @@ MIN_TRAIN_PER_CLASS = 2
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a training sees. ``rows``: id, label, split, group, target (class number), one row a picture.
+    """What a training sees. ``rows``: id, label, split, group, one row a picture; ``outputs``: what a network is to say
+    of them (its thresholds are not chosen yet).
 
     ``exact`` uint8 [N, H, W, 3]: the pictures as the deployed model will see them. ``squished`` uint8 [N, S, S, 3]:
     whole pictures with some room for random crops; ``aspect`` [N]: their width / height before squishing. ``note``:
@@ -43,52 +44,61 @@ class Dataset:
     squished: Pixels
     aspect: np.ndarray[Any, np.dtype[np.float32]]
     note: str = ""
+    outputs: Outputs = field(default_factory=Outputs)
 
     @classmethod
     def of_cache(
-        cls, rows: pd.DataFrame, classes: tuple[str, ...], preprocessing: Preprocessing, cached: CachedRows
+        cls,
+        rows: pd.DataFrame,
+        classes: tuple[str, ...],
+        preprocessing: Preprocessing,
+        cached: CachedRows,
+        outputs: Outputs | None = None,
     ) -> Dataset:
         """The dataset of ``rows``, whose pictures are all ``cached``."""
         ids = [str(image) for image in rows["id"]]
         exact, whole, aspect = (cached.column(name, ids) for name in ("exact", "squished", "aspect"))
-        return cls(rows, classes, preprocessing, exact, whole, np.asarray(aspect))
+        return cls(rows, classes, preprocessing, exact, whole, np.asarray(aspect), outputs=outputs or Outputs())
 
     def positions(self, *splits: str) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The row numbers of the pictures in ``splits``."""
         return np.flatnonzero(self.rows["split"].isin(splits).to_numpy())
 
 
-def usable_rows(workspace: Workspace) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """(rows, classes) of what can be trained on: status ok, labelled, with a split. Raises NotEnoughData, also where
-    images have several labels.
+def usable_rows(workspace: Workspace, head: str = "auto") -> tuple[pd.DataFrame, tuple[str, ...], Outputs]:
+    """(rows, classes, outputs) of what can be trained on: status ok, labelled, with a split.
+
+    ``head``: softmax, sigmoid, or auto: sigmoid where a picture has several labels. Raises NotEnoughData, and
+    UsageError for softmax where a picture has several labels.
     """
     images = workspace.store.images("ok")
     rows = images[images["label"].notna() & images["split"].notna()].reset_index(drop=True)
-    _refuse_several_labels(rows)
-    train = Counter(str(label) for label in rows[rows["split"] == "train"]["label"])
-    classes = tuple(sorted(set(rows["label"].astype(str))))
-    _check_enough(rows, classes, train)
-    number = {name: index for index, name in enumerate(classes)}
-    return rows.assign(target=rows["label"].map(number).astype(int)), classes
+    outputs = _outputs_for(rows, head)
+    classes = classes_of(rows["label"].astype(str), outputs)
+    _check_enough(rows, answers_of(classes, outputs) if NONE in set(rows["label"]) else classes, outputs)
+    return rows, classes, outputs
 
 
-def _refuse_several_labels(rows: pd.DataFrame) -> None:
+def _outputs_for(rows: pd.DataFrame, head: str) -> Outputs:
     several = [str(label) for label in rows["label"] if SEVERAL in str(label)]
-    if several:
+    if several and head == "softmax":
         example = ", ".join(several[0].split(SEVERAL)[:3])
-        raise NotEnoughData(
-            f"{len(several)} of {len(rows)} pictures have several labels ({example} …). Training with several labels a "
-            "picture is not there yet: give each one label in Clean, or import a table with one label a row."
+        raise UsageError(
+            f"{len(several)} of {len(rows)} pictures have several labels ({example} …), and a softmax head gives each "
+            "picture one. Train with --head sigmoid, or give each picture one label in Clean."
         )
+    return Outputs("sigmoid", bool(several)) if several or head == "sigmoid" else Outputs()
 
 
-def _check_enough(rows: pd.DataFrame, classes: tuple[str, ...], train: Counter[str]) -> None:
+def _check_enough(rows: pd.DataFrame, classes: Sequence[str], outputs: Outputs) -> None:
+    train = Counter(name for label in rows[rows["split"] == "train"]["label"] for name in named(str(label)))
     if not len(rows):
         raise NotEnoughData("There are no labelled pictures that passed Verify. Import some in Collect.")
     if len(classes) < 2:
+        more = f", or of '{NONE}'" if outputs.kind == "sigmoid" else ""
         raise NotEnoughData(
-            f"All {len(rows)} pictures are called '{classes[0]}'. A classifier needs at least 2 classes: "
-            "add pictures of what it should be told apart from."
+            f"All {len(rows)} pictures are called '{rows['label'].iloc[0]}'. A classifier needs at least 2 classes: "
+            f"add pictures of what it should be told apart from{more}."
         )
     if few := [name for name in classes if train[name] < MIN_TRAIN_PER_CLASS]:
         raise NotEnoughData(
@@ -102,24 +112,27 @@ def _check_enough(rows: pd.DataFrame, classes: tuple[str, ...], train: Counter[s
         )
 
 
-def load_dataset(workspace: Workspace, preprocessing: Preprocessing, presize: int = 0) -> Stage[Dataset]:
+def load_dataset(
+    workspace: Workspace, preprocessing: Preprocessing, presize: int = 0, head: str = "auto"
+) -> Stage[Dataset]:
     """The pictures that can be trained on with their pixels from the training cache; what it lacks is decoded.
 
-    ``presize``: side in pixels of the pictures that random views are cut from (0: 8/7 of the input's). Where the cache
-    would take more than a quarter of the free disk, there is none: pictures are decoded whenever they are needed.
+    ``head``: as for :func:`usable_rows`. ``presize``: side in pixels of the pictures that random views are cut from
+    (0: 8/7 of the input's). Where the cache would take more than a quarter of the free disk, there is none: pictures
+    are decoded whenever they are needed.
     """
-    rows, classes = usable_rows(workspace)
+    rows, classes, outputs = usable_rows(workspace, head)
     ids = [str(image) for image in rows["id"]]
     cache = PixelCache.of(workspace.cache, preprocessing, presize)
     cache.drop_others()
     cached = cache.rows(ids)
     missing = [number for number, image in enumerate(ids) if image not in cached.places]
     if missing and not cache.fits(len(missing)):
-        return _uncached(workspace, rows, classes, cache, preprocessing)
+        return replace(_uncached(workspace, rows, classes, cache, preprocessing), outputs=outputs)
     if missing:
         yield from _decode(workspace, rows.iloc[missing], cache)
         cached = cache.rows(ids)
-    return Dataset.of_cache(rows, classes, preprocessing, cached)
+    return Dataset.of_cache(rows, classes, preprocessing, cached, outputs)
 
 
 def _uncached(

@@ -12,11 +12,11 @@ import torch
 
 from pipeline.data import Dataset
 from pipeline.frozen import Body, plain
-from pipeline.predict import normalise
+from pipeline.labels import Floats, answered, likelihood
+from pipeline.predict import Outputs, normalise
 
 Z95 = 1.959963984540054
 SMALLEST = 1e-12
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def outputs(
@@ -43,28 +43,21 @@ def outputs(
         yield features.float().cpu(), logits.float().cpu()
 
 
-def loss_and_error(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, float]:
-    """(mean cross-entropy in nats, share of wrong answers) of logits [N, C] against class numbers [N]."""
-    loss = torch.nn.functional.cross_entropy(logits, targets)
-    wrong = (logits.argmax(dim=1) != targets).float().mean()
-    return float(loss), float(wrong)
-
-
 def predictions_table(
-    dataset: Dataset, positions: np.ndarray[Any, Any], probabilities: Floats, out_of_fold: bool
+    dataset: Dataset, positions: np.ndarray[Any, Any], probabilities: Floats, outputs: Outputs, out_of_fold: bool
 ) -> pd.DataFrame:
     """One row per picture: id, split, label, predicted, probability, loss, out_of_fold, and ``p:<class>`` for each."""
     rows = dataset.rows.iloc[positions]
-    best = probabilities.argmax(axis=1)
-    own = probabilities[np.arange(len(rows)), rows["target"].to_numpy(dtype=int)]
+    answers = answered(probabilities, dataset.classes, outputs)
+    likely = likelihood(rows["label"], probabilities, dataset.classes, outputs)
     table = pd.DataFrame(
         {
             "id": rows["id"].to_numpy(),
             "split": rows["split"].to_numpy(),
             "label": rows["label"].to_numpy(),
-            "predicted": [dataset.classes[index] for index in best],
-            "probability": probabilities.max(axis=1),
-            "loss": -np.log(np.maximum(own, SMALLEST)),
+            "predicted": answers["predicted"],
+            "probability": answers["probability"],
+            "loss": -np.log(np.maximum(likely, SMALLEST)),
             "out_of_fold": out_of_fold,
         }
     )

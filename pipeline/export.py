@@ -321,4 +321,4 @@ def _asked_again(run: Run, files: Sequence[str]) -> np.ndarray[Any, Any]:
     shapes = np.ones(len(files), np.float32)
     dataset = Dataset(pd.DataFrame(), run.classes, classifier.preprocessing, exact, exact, shapes)
     logits = torch.cat([logits for _, logits in outputs(classifier.model, dataset, np.arange(len(files)), "cpu")])
-    return logits.softmax(dim=1).numpy()
+    return classifier.outputs.probabilities(logits).numpy()

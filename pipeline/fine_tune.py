@@ -17,8 +17,8 @@ from timm.utils import ModelEmaV3
 from pipeline.augment import preset
 from pipeline.checkpoints import Checkpoints
 from pipeline.data import batches
-from pipeline.evaluate import loss_and_error
 from pipeline.head import fit_head, out_of_fold
+from pipeline.losses import loss_and_error
 from pipeline.plan import decided, plan, stops
 from pipeline.schedules import cycles, factor, momentum
 from pipeline.stage import Progress, Stage, run
@@ -52,18 +52,18 @@ def fit_the_head(training: Training) -> Stage[None]:
         yield _better_head(training, views, held_out, began)
     groups = [str(group) for group in dataset.rows["group"].iloc[train]]
     for positions, logits in out_of_fold(views[0], training.targets[train], groups, len(dataset.classes)):
-        training.out_of_fold.append((train[positions], logits.softmax(dim=1).numpy()))
+        training.out_of_fold.append((train[positions], dataset.outputs.probabilities(logits).numpy()))
 
 
 def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.Tensor, began: float) -> Progress:
     """Fit a head to the ``views``, and keep it where it has a lower loss on the valid split than the one before."""
     config, classes = training.config, len(training.dataset.classes)
     targets = training.targets[training.dataset.positions("train")]
-    repeated = targets.repeat(len(views))
-    weights = training.class_weights[repeated] if config.balance != "none" else None
+    repeated = torch.cat([targets] * len(views))
+    weights = training.picture_weights(repeated) if config.balance != "none" else None
     head = fit_head(torch.cat(views), repeated, classes, weights=weights)
-    logits = head(held_out)
-    valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")])
+    logits, outputs = head(held_out), training.dataset.outputs
+    valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")], outputs)
     if valid_loss >= training.best[0]:
         words = f"Not better with {len(views)} views of each picture: {100 * wrong:.1f} % of the valid split wrong"
         return Progress(0, 0, words, {"phase": "head"})
@@ -71,7 +71,7 @@ def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.
     with torch.no_grad():
         classifier.weight.copy_(head.weight)
         classifier.bias.copy_(head.bias)
-    train_loss, _ = loss_and_error(head(views[0]), targets)
+    train_loss, _ = loss_and_error(head(views[0]), targets, outputs)
     training.epochs.clear()
     return _end_epoch(training, 0, "head", train_loss, logits, time.monotonic() - began, views=len(views))
 
@@ -112,7 +112,8 @@ def _end_epoch(
     training: Training, epoch: int, phase: str, train_loss: float, logits: torch.Tensor, seconds: float, **more: Any
 ) -> Progress:
     """Put the epoch on record, keep the weights where they are the best so far, and say so."""
-    valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")])
+    held_out = training.targets[training.dataset.positions("valid")]
+    valid_loss, wrong = loss_and_error(logits, held_out, training.dataset.outputs)
     row = {"epoch": epoch, "phase": phase, "train_loss": train_loss, "valid_loss": valid_loss, "error_rate": wrong}
     training.epochs.append({**row, "seconds": round(seconds, 2), **more})
     if valid_loss < training.best[0]:
@@ -250,7 +251,7 @@ def _drawn(training: Training, loop: Loop) -> np.ndarray[Any, Any]:
     train = training.dataset.positions("train")
     if training.config.balance != "sampling":
         return loop.shuffle.permutation(train)
-    weights = training.class_weights[training.targets[train]].double().numpy()
+    weights = training.picture_weights(training.targets[train]).double().numpy()
     drawn: np.ndarray[Any, Any] = loop.shuffle.choice(train, len(train), p=weights / weights.sum())
     return drawn
 

@@ -1,4 +1,4 @@
-"""The head on the frozen body: multinomial logistic regression on cached features, also out of fold."""
+"""The head on the frozen body: logistic regression on cached features, also out of fold."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from pipeline.errors import TrainingError
+from pipeline.losses import losses_of
+from pipeline.predict import Outputs
 
 STRENGTH = 0.01
 # Of the mean standard deviation of all features.
@@ -38,8 +40,8 @@ def fit_head(
     strength: float = STRENGTH,
     weights: torch.Tensor | None = None,
 ) -> Head:
-    """The multinomial logistic regression of ``targets`` [N] on ``features`` [N, F]; ``weights`` [N]: how much each
-    row counts (None: alike).
+    """The multinomial logistic regression of class numbers ``targets`` [N] on ``features`` [N, F]; of each class by
+    itself, where ``targets`` are 0 and 1 [N, C]. ``weights`` [N]: how much each row counts (None: alike).
 
     The features are standardised (and the result folded back), but those that hardly vary are scaled less: they vary
     more on pictures that were not seen. (Of 420 textiles, the loss on random views goes from 43 to 1.6 by that, and on
@@ -53,13 +55,14 @@ def fit_head(
     weight = torch.zeros(class_count, features.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(class_count, dtype=torch.float64, requires_grad=True)
     cost = 1 / (2 * strength * len(features))
+    outputs = Outputs("softmax" if targets.ndim == 1 else "sigmoid")
     shares = torch.ones(len(features), dtype=torch.float64) if weights is None else weights.double()
     shares = shares / shares.sum()
     solver = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe", tolerance_grad=1e-6)
 
     def closure() -> torch.Tensor:
         solver.zero_grad()
-        losses = torch.nn.functional.cross_entropy(standard @ weight.T + bias, targets, reduction="none")
+        losses = losses_of(standard @ weight.T + bias, targets, outputs)
         loss = (losses * shares).sum() + cost * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss

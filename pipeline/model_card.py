@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.labels import as_flags
 from pipeline.markdown import plain
 from pipeline.runs import Run
 
@@ -89,6 +90,9 @@ def _quality(run: Run) -> str:
         f"**Wrong on {_percent(test['error_rate'])}** of {test['n']} pictures that were kept aside for this test "
         f"(95 % interval {_percent(test['low'])} to {_percent(test['high'])})."
     )
+    if run.outputs.kind == "sigmoid":
+        many = "may name several classes or none of them" if run.outputs.several else "names one class or none of them"
+        sentence += f" It {many}, each from a threshold of its own on, and is wrong where it names anything else."
     if test.get("baseline_error_rate") is not None:
         sentence += f" Always answering the most frequent class is wrong on {_percent(test['baseline_error_rate'])}."
     return sentence
@@ -96,10 +100,11 @@ def _quality(run: Run) -> str:
 
 def _class_rows(run: Run) -> str:
     predictions = run.predictions()
-    counts = predictions.groupby(["label", "split"]).size()
+    flags = as_flags(predictions["label"].astype(str), run.answers)
+    counts = {split: flags[(predictions["split"] == split).to_numpy()].sum(axis=0).tolist() for split in SPLITS}
     return "\n".join(
-        f"| {plain(name)} | {' | '.join(str(counts.get((name, split), 0)) for split in SPLITS)} |"
-        for name in run.classes
+        f"| {plain(name)} | {' | '.join(str(counts[split][number]) for split in SPLITS)} |"
+        for number, name in enumerate(run.answers)
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from pipeline.evaluate import outputs
+from pipeline.labels import answered
 from pipeline.training import Epoch, Training
 
 # A picture with all layers learning takes so many times what it takes once through the frozen network.
@@ -71,12 +74,12 @@ def _words(seconds: float) -> str:
 
 def _wrong_out_of_fold(training: Training) -> float:
     """The share of the train split that heads which did not see the pictures get wrong."""
-    asked = sum(len(positions) for positions, _ in training.out_of_fold)
-    wrong = sum(
-        int((probabilities.argmax(axis=1) != training.targets[positions].numpy()).sum())
+    dataset, labels = training.dataset, training.dataset.rows["label"].to_numpy()
+    wrong = [
+        answered(probabilities, dataset.classes, dataset.outputs)["predicted"].to_numpy() != labels[positions]
         for positions, probabilities in training.out_of_fold
-    )
-    return wrong / asked if asked else 0.0
+    ]
+    return float(np.concatenate(wrong).mean()) if wrong else 0.0
 
 
 def stops(training: Training) -> str:

@@ -255,10 +255,54 @@ def _enlarged(batch: torch.Tensor, share: float = 1 / 16) -> torch.Tensor:
     return interpolate(middle, (height, width), mode="bilinear", align_corners=False)
 
 
+NONE = "none of these"
+SEVERAL = "|"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network's outputs mean. ``softmax``: exactly one class; ``sigmoid``: each class by itself, so a picture
+    may be none of them, and, where ``several``, more than one. ``thresholds`` [C]: from which probability on a class is
+    said to be there (sigmoid; empty: from 0.5 on).
+    """
+
+    kind: str = "softmax"
+    several: bool = False
+    thresholds: tuple[float, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any] | None) -> Outputs:
+        """The outputs written by ``asdict``; those of a model that says nothing about them are softmax."""
+        return cls(raw["kind"], raw["several"], tuple(raw["thresholds"])) if raw else cls()
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """[N, C], from 0 to 1, of logits [N, C]; with softmax they add up to 1."""
+        return logits.sigmoid() if self.kind == "sigmoid" else logits.softmax(dim=1)
+
+    def chosen(self, probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """[N, C]: which classes the answer names; one, where not ``several``, or (sigmoid) none."""
+        least = 0.0 if self.kind == "softmax" else np.array(self.thresholds or 0.5)
+        there: np.ndarray[Any, np.dtype[np.bool_]] = probabilities >= least
+        if not self.several:
+            likeliest = np.where(there, probabilities, -1.0).argmax(axis=1)
+            there &= np.arange(probabilities.shape[1]) == likeliest[:, None]
+        return there
+
+    def answer(self, row: Sequence[float], chosen: Sequence[bool], classes: Sequence[str]) -> tuple[str, float]:
+        """(label, probability) of one picture: its classes joined by ``|``, and the probability of the least sure one;
+        NONE where none is chosen, and how unlikely the likeliest one is.
+        """
+        named = [(name, p) for name, p, there in zip(classes, row, chosen, strict=True) if there]
+        if not named:
+            return NONE, 1.0 - max(row)
+        return SEVERAL.join(name for name, _ in named), min(p for _, p in named)
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says about one picture; ``unfamiliar`` when it is unlike everything it was trained on. ``views``:
-    which views of it the probabilities are the mean of.
+    """What the model says about one picture; ``label``: one class, several joined by ``|``, or NONE (see Outputs).
+    ``unfamiliar`` when it is unlike everything it was trained on. ``views``: which views of it the probabilities are
+    the mean of.
     """
 
     label: str
@@ -269,14 +313,15 @@ class Prediction:
 
 
 class Classifier:
-    """A model folder, loaded: ``classes`` in the order of the outputs, ``info`` is its model.json; ``views``: those of
-    VIEWS that are asked about besides a picture as it is, where several are wanted (test-time augmentation).
+    """A model folder, loaded: ``classes`` in the order of the ``outputs``, ``info`` is its model.json; ``views``: those
+    of VIEWS that are asked about besides a picture as it is, where several are wanted (test-time augmentation).
     """
 
     def __init__(self, model: Any, info: dict[str, Any], centroids: torch.Tensor | None, device: str) -> None:
         self.model = model
         self.info = info
         self.classes: tuple[str, ...] = tuple(info["classes"])
+        self.outputs = Outputs.from_json(info.get("outputs"))
         self.preprocessing = Preprocessing.from_json(info["preprocessing"])
         self.device = device
         self.views: tuple[str, ...] = tuple(view for view in info.get("tta", ["mirrored"]) if view in VIEWS)
@@ -317,16 +362,14 @@ class Classifier:
         with torch.inference_mode():
             inputs = normalise(torch.from_numpy(batch).to(self.device), self.preprocessing)
             features, logits = forward(self.model, inputs)
-            probabilities = logits.float().softmax(dim=1)
             views = self.views if tta else ()
-            for view in views:
-                probabilities = probabilities + forward(self.model, VIEWS[view](inputs))[1].float().softmax(dim=1)
-            probabilities = probabilities / (1 + len(views))
+            asked = [logits, *(forward(self.model, VIEWS[view](inputs))[1] for view in views)]
+            probabilities = torch.stack([self.outputs.probabilities(one.float()) for one in asked]).mean(dim=0).cpu()
             unfamiliar = self._unfamiliar(features)
-        for row, strange in zip(probabilities.tolist(), unfamiliar, strict=True):
-            best = int(np.argmax(row))
+        chosen = self.outputs.chosen(probabilities.numpy())
+        for row, named, strange in zip(probabilities.tolist(), chosen.tolist(), unfamiliar, strict=True):
             by_class = dict(zip(self.classes, row, strict=True))
-            yield Prediction(self.classes[best], row[best], by_class, strange, ("as it is", *views))
+            yield Prediction(*self.outputs.answer(row, named, self.classes), by_class, strange, ("as it is", *views))
 
     def _unfamiliar(self, features: torch.Tensor) -> list[bool]:
         if self._centroids is None:

@@ -16,7 +16,8 @@ import pandas as pd
 
 from pipeline import __version__
 from pipeline.errors import RunError
-from pipeline.predict import checksum, file_sha256
+from pipeline.labels import answers_of
+from pipeline.predict import Outputs, checksum, file_sha256
 from pipeline.run_notes import read_about, write_about
 from pipeline.workspace import Workspace
 
@@ -40,6 +41,16 @@ class Run:
     def classes(self) -> tuple[str, ...]:
         """The classes in the order of the model's outputs."""
         return tuple(self.record["classes"])
+
+    @property
+    def outputs(self) -> Outputs:
+        """What the model's outputs mean, with the thresholds it was given; softmax for a run that does not say."""
+        return Outputs.from_json(self.record.get("outputs"))
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """All that the model may answer: its classes, and "none of these" where it may say that."""
+        return answers_of(self.classes, self.outputs)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.data import load_dataset
 from pipeline.errors import UsageError
 from pipeline.fine_tune import fine_tune, fit_the_head, restore, state_of
+from pipeline.losses import targets_of
 from pipeline.predict import Preprocessing
 from pipeline.ranks import Ranks, joined
 from pipeline.runs import Run
@@ -102,10 +103,11 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
     arguments = backbones.sized(config.backbone, config.image_size, config.image_width)
     dropping = {name: rate for name in ("drop_rate", "drop_path_rate") if (rate := getattr(config, name))}
     body = backbones.create(config.backbone, 2, {**arguments, **dropping}, config.weights)
-    dataset = yield from load_dataset(workspace, preprocessing_for(body.pretrained_cfg, config), config.presize)
+    preprocessing = preprocessing_for(body.pretrained_cfg, config)
+    dataset = yield from load_dataset(workspace, preprocessing, config.presize, config.head)
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
-    targets = torch.tensor(dataset.rows["target"].to_numpy(dtype=int))
+    targets = targets_of([str(label) for label in dataset.rows["label"]], dataset.classes, dataset.outputs)
     return Training(config, dataset, model, device, targets, notes=[dataset.note] if dataset.note else [])
 
 

@@ -9,6 +9,7 @@ from pipeline import backbones
 from pipeline.augment import PRESETS
 from pipeline.errors import UsageError
 
+HEADS = ("auto", "softmax", "sigmoid")
 LAYERS = ("auto", "head", "gradual", "all")
 SCHEDULES = ("one-cycle", "cosine", "restarts")
 OPTIMIZERS = ("adamw", "sgd")
@@ -25,6 +26,8 @@ class TrainConfig:
 
     The network. ``backbone``: a timm name, or fast, balanced, accurate. ``weights``: a safetensors file to start from
     ("": the pretrained ones). ``drop_rate``, ``drop_path_rate``: dropout before the head, and of whole layers.
+    ``head``: softmax, exactly one class a picture; sigmoid, each class by itself: several, or none of these; auto:
+    sigmoid where pictures have several labels.
 
     What learns. ``freeze_epochs``: how many views of each picture the head is fitted to while the body is frozen (0:
     the head starts untrained). ``layers``: ``head`` alone; ``all`` of them for ``epochs`` passes; ``gradual``: more of
@@ -47,6 +50,7 @@ class TrainConfig:
     weights: str = ""
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
+    head: str = "auto"
     layers: str = "auto"
     epochs: int = 3
     freeze_epochs: int = 2
@@ -88,6 +92,7 @@ class TrainConfig:
 
     def _choices(self) -> Iterator[tuple[bool, str]]:
         choices = {
+            "head": HEADS,
             "layers": LAYERS,
             "schedule": SCHEDULES,
             "optimizer": OPTIMIZERS,

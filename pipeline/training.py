@@ -20,6 +20,7 @@ from pipeline.data import Dataset
 from pipeline.errors import TrainingError
 from pipeline.evaluate import outputs
 from pipeline.frozen import WORTH_COMPILING, Body, NotCompiled, compiled, plain, weights_of_body
+from pipeline.losses import losses_of, shares_of
 from pipeline.predict import normalise
 from pipeline.ranks import Ranks
 from pipeline.stage import Progress, Stage
@@ -39,7 +40,8 @@ class Epoch:
 
 @dataclass
 class Training:
-    """What the steps of one training hand to each other. ``targets`` [N]: the class numbers of the dataset's rows.
+    """What the steps of one training hand to each other. ``targets``: what the dataset's rows show, class numbers [N]
+    or, with sigmoid outputs, 0 and 1 [N, C].
 
     ``best``: the lowest validation loss and the weights that had it. ``out_of_fold``: (positions, probabilities) of
     the train split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch at once, 0 for
@@ -75,11 +77,17 @@ class Training:
     @cached_property
     def class_weights(self) -> torch.Tensor:
         """[C]: what a picture of each class counts for. With ``balance`` the classes of the train split count alike."""
-        targets = self.targets[self.dataset.positions("train")]
-        counts = torch.bincount(targets, minlength=len(self.dataset.classes)).float()
+        counts = shares_of(self.targets[self.dataset.positions("train")], len(self.dataset.classes)).sum(dim=0)
         if self.config.balance == "none":
             return torch.ones_like(counts)
         return counts.sum() / (len(counts) * counts.clamp_min(1))
+
+    def picture_weights(self, targets: torch.Tensor) -> torch.Tensor:
+        """[N]: what each picture counts for, the mean over its classes; 1 where it has none."""
+        shares = shares_of(targets, len(self.dataset.classes))
+        named = shares.sum(dim=1)
+        weighted = shares @ self.class_weights.to(shares.device) / named.clamp_min(1e-9)
+        return torch.where(named > 0, weighted, torch.ones_like(weighted))
 
     def body(self, pictures: int) -> Body:
         """What turns pictures into features, with the weights as they are now; so many are to be asked about."""
@@ -173,31 +181,31 @@ def _batch(
     training: Training, order: np.ndarray[Any, Any], views: torch.Generator, size: tuple[int, int] | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """This process's part of a batch: views [N, 3, H, W]; targets, class numbers [N], or shares [N, C] where pictures
-    are mixed; and how much each picture's loss counts [N], 1 in all over the whole batch.
+    are mixed or have several classes; and how much each picture's loss counts [N], 1 in all over the whole batch.
     """
     targets = training.targets[order].to(training.device)
     part = training.ranks.part(len(order))
-    if (mixup := _mixup(training)) is None or len(order) < 2:
+    if len(order) < 2 or not (training.config.mixup or training.config.cutmix):
         inputs = random_views(training, order, views, size, part)
-    else:  # each picture with another one of the whole batch
-        even = len(order) - len(order) % 2
-        inputs, targets = mixup(random_views(training, order, views, size)[:even], targets[:even])
-        part = training.ranks.part(even)
+    else:
+        inputs, targets = _mixed(training, random_views(training, order, views, size), targets)
+        part = training.ranks.part(len(targets))
         inputs = inputs[part]
-    weighted = training.config.balance == "weights"  # drawn more often, rare classes count enough already
-    counted = training.class_weights if weighted else torch.ones_like(training.class_weights)
-    counted = counted.to(training.device)
-    counts = counted[targets] if targets.ndim == 1 else targets @ counted
+    counts = torch.ones(len(targets), device=training.device)
+    if training.config.balance == "weights":  # drawn more often, rare classes count enough already
+        counts = training.picture_weights(targets)
     shares = counts / counts.sum() / training.ranks.copies(len(targets))
     return inputs, targets[part], shares[part]
 
 
-def _mixup(training: Training) -> Any:
-    """timm's mixing of pictures (Zhang et al. 2018, Yun et al. 2019); it draws from NumPy's global generator."""
-    config = training.config
-    if not config.mixup and not config.cutmix:
-        return None
-    return Mixup(config.mixup, config.cutmix, label_smoothing=0.0, num_classes=len(training.dataset.classes))
+def _mixed(training: Training, inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each picture of a batch mixed with another one by timm (Zhang et al. 2018, Yun et al. 2019), which draws from
+    NumPy's global generator; an odd last one is left out. Targets become shares [N, C].
+    """
+    config, even = training.config, len(inputs) - len(inputs) % 2
+    mixup = Mixup(config.mixup, config.cutmix, label_smoothing=0.0, num_classes=even)
+    mixed, shares = mixup(inputs[:even], torch.arange(even, device=inputs.device))  # of each picture of the batch
+    return mixed, shares @ shares_of(targets[:even], len(training.dataset.classes))
 
 
 def random_views(
@@ -230,9 +238,7 @@ def _accumulate(
     for start in range(0, len(targets), size):
         some = slice(start, start + size)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            losses = torch.nn.functional.cross_entropy(
-                network(inputs[some]), targets[some], label_smoothing=config.label_smoothing, reduction="none"
-            )
+            losses = losses_of(network(inputs[some]), targets[some], training.dataset.outputs, config.label_smoothing)
         loss = (losses * shares[some]).sum()
         averaged = loss * ranks.world  # as the gradients are divided by the number of processes
         averaged.backward()  # type: ignore[no-untyped-call]

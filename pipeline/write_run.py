@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,15 @@ import torch
 
 from pipeline import backbones
 from pipeline.augment import views_to_ask
+from pipeline.data import Dataset
 from pipeline.database import now
 from pipeline.evaluate import baseline_error_rate, error_rate, predictions_table
-from pipeline.predict import distances
+from pipeline.labels import Floats, as_flags
+from pipeline.losses import shares_of
+from pipeline.predict import Outputs, distances
 from pipeline.runs import MANIFEST, PREDICTIONS, Run, new_run_id, write_model
 from pipeline.stage import Stage
+from pipeline.thresholds import choose
 from pipeline.training import Training, answers
 from pipeline.workspace import Workspace, writing
 
@@ -35,19 +39,23 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     if not complete:
         train = _some_of_each_class(training, train)
     seen, _ = yield from answers(training, train, "Learning what is familiar", "evaluate")
-    own = predictions_table(dataset, held_out, logits.softmax(dim=1).numpy(), out_of_fold=False)
-    folds = (predictions_table(dataset, *fold, out_of_fold=True) for fold in training.out_of_fold)
+    probabilities = dataset.outputs.probabilities(logits).numpy()
+    outputs, thresholds = _with_thresholds(dataset, held_out, probabilities)
+    own = predictions_table(dataset, held_out, probabilities, outputs, out_of_fold=False)
+    folds = (predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in training.out_of_fold)
     predictions = pd.concat([*folds, own], ignore_index=True)
-    centroids = torch.stack([seen[training.targets[train] == c].mean(dim=0) for c in range(len(dataset.classes))])
+    shares = shares_of(training.targets[train], len(dataset.classes))
+    centroids = shares.T @ seen / shares.sum(dim=0).clamp_min(1)[:, None]
     threshold = float(torch.quantile(distances(features, centroids), 1 - FALSE_ALARMS))
-    record = training.ranks.said(_record(training, predictions, complete))
+    record = {**_record(training, predictions, complete), "outputs": asdict(outputs), "thresholds": thresholds}
+    record = training.ranks.said(record)
     folder = workspace.runs / record["id"]
     if not training.ranks.first:
         training.ranks.wait()
         return Run(folder, record)
     with writing(folder) as part:
         part.mkdir()
-        write_model(part, training.model, _info(training, record["id"], threshold), centroids)
+        write_model(part, training.model, _info(training, record["id"], threshold, outputs), centroids)
         predictions.to_csv(part / PREDICTIONS, index=False)
         with writing(part / MANIFEST) as manifest:
             manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
@@ -56,18 +64,32 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
 
 
 def _some_of_each_class(training: Training, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    numbers = pd.Series(training.targets[positions].numpy())
+    numbers = training.dataset.rows["label"].iloc[positions].reset_index(drop=True)
     some: np.ndarray[Any, Any] = positions[(numbers.groupby(numbers).cumcount() < FAMILIAR_WHEN_STOPPED).to_numpy()]
     return some
 
 
-def _info(training: Training, run_id: str, threshold: float) -> dict[str, Any]:
+def _with_thresholds(
+    dataset: Dataset, positions: np.ndarray[Any, Any], probabilities: Floats
+) -> tuple[Outputs, list[dict[str, Any]]]:
+    """The outputs with thresholds chosen on the valid split, and how they were chosen; neither with softmax."""
+    if dataset.outputs.kind == "softmax":
+        return dataset.outputs, []
+    rows = dataset.rows.iloc[positions]
+    valid = (rows["split"] == "valid").to_numpy()
+    found = choose(as_flags(rows["label"][valid], dataset.classes), probabilities[valid], dataset.classes)
+    thresholds = tuple(one.threshold for one in found)
+    return replace(dataset.outputs, thresholds=thresholds), [asdict(one) for one in found]
+
+
+def _info(training: Training, run_id: str, threshold: float, outputs: Outputs) -> dict[str, Any]:
     return {
         "architecture": backbones.resolve(training.config.backbone),
         "model_arguments": backbones.sized(
             training.config.backbone, training.config.image_size, training.config.image_width
         ),
         "classes": list(training.dataset.classes),
+        "outputs": asdict(outputs),
         "preprocessing": training.dataset.preprocessing.to_json(),
         "tta": list(views_to_ask(training.config.augmentation, training.dataset.preprocessing.size)),
         "unfamiliar": {"threshold": threshold, "false_alarm_rate": FALSE_ALARMS},

@@ -17,11 +17,10 @@ from pipeline.evaluate import (
     baseline_error_rate,
     error_rate,
     error_rate_interval,
-    loss_and_error,
     outputs,
     predictions_table,
 )
-from pipeline.predict import Preprocessing
+from pipeline.predict import Outputs, Preprocessing
 
 
 @pytest.mark.parametrize(
@@ -40,12 +39,6 @@ def test_nothing_counted_is_nothing_known() -> None:
     assert error_rate(table, "valid")["error_rate"] == 1.0
 
 
-def test_the_loss_is_the_mean_cross_entropy() -> None:
-    logits = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
-    loss, wrong = loss_and_error(logits, torch.tensor([0, 1]))
-    assert loss == pytest.approx((0.693147 + 2.126928) / 2, abs=1e-5) and wrong == 0.5
-
-
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_the_interval_holds_the_rate_and_stays_between_0_and_1(errors: int, n: int) -> None:
     errors = min(errors, n)
@@ -57,7 +50,7 @@ def test_the_interval_holds_the_rate_and_stays_between_0_and_1(errors: int, n: i
 def dataset(labels: list[str], splits: list[str]) -> Dataset:
     classes = tuple(sorted(set(labels)))
     rows = pd.DataFrame({"id": [f"i{n}" for n in range(len(labels))], "label": labels, "split": splits})
-    rows = rows.assign(group=rows["id"], target=[classes.index(label) for label in labels])
+    rows = rows.assign(group=rows["id"])
     pictures = np.arange(len(labels) * 12, dtype=np.uint8).reshape(-1, 2, 2, 3)
     return Dataset(rows, classes, Preprocessing(size=(2, 2)), pictures, pictures, np.ones(len(labels), np.float32))
 
@@ -65,7 +58,7 @@ def dataset(labels: list[str], splits: list[str]) -> Dataset:
 def test_the_table_has_one_row_a_picture_and_a_column_a_class() -> None:
     data = dataset(["a", "b", "b"], ["train", "valid", "test"])
     probabilities = np.array([[0.25, 0.75], [1.0, 0.0]], dtype=np.float32)
-    table = predictions_table(data, np.array([2, 1]), probabilities, out_of_fold=False)
+    table = predictions_table(data, np.array([2, 1]), probabilities, Outputs(), out_of_fold=False)
     assert list(table["id"]) == ["i2", "i1"] and list(table["split"]) == ["test", "valid"]
     assert list(table["predicted"]) == ["b", "a"] and list(table["probability"]) == [0.75, 1.0]
     assert list(table["p:a"]) == [0.25, 1.0] and not table["out_of_fold"].any()

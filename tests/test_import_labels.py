@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data import usable_rows
-from pipeline.errors import NotEnoughData, SourceError, UsageError
+from pipeline.errors import SourceError, UsageError
 from pipeline.importing import ImportConfig, Imported
 from pipeline.records import State, Verdict
 from pipeline.workspace import Workspace
@@ -57,9 +57,7 @@ def test_labels_come_from_file_names_where_an_expression_is_given(workspace: Wor
     assert [bad.path for bad in result.failed] == ["other.png"]
 
 
-def test_all_labels_of_a_picture_are_kept_and_training_says_that_it_cannot_use_them_yet(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_all_labels_of_a_picture_are_kept_and_a_softmax_head_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     lay(tmp_path, "1.png", "2.png", "3.png")
     rows = "path,labels\n1.png,dog person\n2.png,dog\n3.png,polar bear;person\n"
     (tmp_path / "t.csv").write_text(rows)
@@ -68,8 +66,8 @@ def test_all_labels_of_a_picture_are_kept_and_training_says_that_it_cannot_use_t
     assert [set(label.split("|")) for label in rows["label"]] == [{"dog", "person"}, {"dog"}, {"polar bear", "person"}]
     workspace.store.record_verdicts([Verdict(image, "ok", "ok", "") for image in rows["id"]])
     workspace.store.set_splits(dict.fromkeys(rows["id"], "train"))
-    with pytest.raises(NotEnoughData, match=r"2 of 3 pictures have several labels \(dog, person .*not there yet"):
-        usable_rows(workspace)
+    with pytest.raises(UsageError, match=r"2 of 3 pictures have several labels \(dog, person .*--head sigmoid"):
+        usable_rows(workspace, "softmax")
 
 
 def test_the_labels_of_one_cell_are_split_where_that_is_asked_for(workspace: Workspace, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from cleaner import decisions
 from cleaner.suspects import decided_since, suspects
 from cleaner.tabs.show import LATEST, find_run
 from pipeline.errors import PipelineError, RunError, StoreError
+from pipeline.labels import named
 from pipeline.records import State
 from pipeline.runs import Run
 from pipeline.tabs.show import count
@@ -87,7 +88,7 @@ def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
     """The part of the queue that the filters let through, in the same order."""
     wanted = pd.Series(True, index=queue.index)
     if filters.label != ALL:
-        wanted &= queue["label"] == filters.label
+        wanted &= queue["label"].map(lambda label: filters.label in named(str(label))).astype(bool)
     if filters.split != ALL:
         wanted &= queue["split"] == filters.split
     return queue[wanted]
@@ -96,8 +97,8 @@ def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
 def classes(workspace: Workspace, run: Run) -> list[str]:
     """The classes of the run, then those that labels have named since, in alphabetical order."""
     now = workspace.store.images()
-    named = set(now.loc[now["status"].isin(["ok", "new"]), "label"].dropna())
-    return [*run.classes, *sorted(named - set(run.classes))]
+    labels = now.loc[now["status"].isin(["ok", "new"]), "label"].dropna().astype(str)
+    return [*run.answers, *sorted(frozenset().union(*map(named, set(labels))) - set(run.answers))]
 
 
 def class_choices(workspace: Workspace, run: str | None) -> list[tuple[str, str]]:
@@ -119,7 +120,7 @@ def _rows(workspace: Workspace, part: pd.DataFrame, position: int) -> list[View]
             picture, trouble = large(workspace, image_id, file)
         now = known.loc[image_id]
         shown = {str(name): row[name] for name in ("label", "suggested", "suggested_probability", "why", "split")}
-        seen = {"labels": [row["label"]], "status": now["status"], "reason": now["reason"]}
+        seen = {"labels": sorted(named(str(row["label"]))), "status": now["status"], "reason": now["reason"]}
         name = PurePosixPath(str(now["source_name"] or file)).name
         files = {"thumbnail": thumbnail(workspace, image_id), "large": picture, "trouble": trouble}
         rows.append({"id": image_id, "name": name, "seen": seen, **shown, **files})

@@ -65,9 +65,9 @@ def everything(workspace: Workspace, run: Run, split: str) -> list[Any]:
     gone = int((then["split"] == split).sum()) - len(part)
     return [
         summary(part, gone),
-        matrix_view(part, run.classes, f"{workspace.name}|{run.id}|{split}"),
-        pairs_view(part, run.classes),
-        classes_table(part, run.classes),
+        matrix_view(part, run.answers, f"{workspace.name}|{run.id}|{split}"),
+        pairs_view(part, run.answers),
+        classes_table(part, run.answers),
         None,
         pictures_view(workspace, part, Page()),
     ]

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components.label import LabelConfidence, LabelData
 
 from pipeline.errors import RunError, UsageError
-from pipeline.predict import Classifier, Prediction, Unreadable, open_image
+from pipeline.predict import SEVERAL, Classifier, Prediction, Unreadable, open_image
 from pipeline.runs import Run, load_run
 from pipeline.tabs.choose_run import draw_run_list, refreshed
 from pipeline.tabs.shared import Shared, translate
@@ -66,6 +67,20 @@ def remark(prediction: Prediction) -> str:
     )
 
 
+def in_words(label: str) -> str:
+    """A label as one says it: several with commas."""
+    return label.replace(SEVERAL, ", ")
+
+
+def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
+    """The answer in large (one class, several or none of them) above the probabilities of the likeliest classes."""
+    if prediction is None:
+        return {}
+    likeliest = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:SHOWN_CLASSES]
+    bars = [LabelConfidence(label=name, confidence=probability) for name, probability in likeliest]
+    return LabelData(label=in_words(prediction.label), confidences=bars)
+
+
 def many(models: Models, workspace: Workspace, run_id: str | None, files: Sequence[str]) -> str:
     """A table of what a run says about several picture files, as HTML; what cannot be read is a row with its reason."""
     if len(files) > MANY:
@@ -87,7 +102,12 @@ def _row(file: str, answer: Prediction | None, trouble: Any) -> tuple[str, str, 
     name = Path(file).name
     if answer is None:
         return name, "–", "–", str(trouble)
-    return name, answer.label, percent(answer.probability), "unlike the training pictures" if answer.unfamiliar else ""
+    return (
+        name,
+        in_words(answer.label),
+        percent(answer.probability),
+        "unlike the training pictures" if answer.unfamiliar else "",
+    )
 
 
 # --- the tab -------------------------------------------------------------------------------------------------------
@@ -107,7 +127,8 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             )  # fmt: skip
             image.preprocess = _path  # type: ignore[method-assign]  # Gradio's own opens it, with words for programmers
             with gr.Column(min_width=300):
-                answer = gr.Label(num_top_classes=SHOWN_CLASSES, label="It shows", elem_id="predict-answer")
+                answer = gr.Label(label="It shows", elem_id="predict-answer")
+                answer.postprocess = shown  # type: ignore[method-assign, assignment]  # Gradio's own names the likeliest class
                 warning = gr.HTML(elem_id="predict-warning")
         heading("Many at once")
         files = gr.File(
@@ -125,7 +146,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
     def predict(image: str | None, run: str | None = None, workspace: str | None = None) -> tuple[Any, str]:
         """Class probabilities of one picture, by a run (default: the newest) of a workspace (default: the first)."""
         found = one(models, shared.open(workspace or shared.root.name), run, image)
-        return (found.probabilities, remark(found)) if found else (None, "")
+        return (found, remark(found)) if found else (None, "")
 
     @translate
     def predict_many(chosen: list[str] | None, run: str | None, workspace: str) -> str:

@@ -30,6 +30,9 @@ SCHEDULES = [
     ("down (cosine)", "cosine"),
     ("down again and again", "restarts"),
 ]
+HEADS = [
+    ("as the labels need", "auto"), ("exactly one class", "softmax"), ("several, or none of these", "sigmoid"),
+]  # fmt: skip
 OPTIMIZERS = [("AdamW", "adamw"), ("SGD with momentum", "sgd")]
 BALANCES = [
     ("as they come", "none"),
@@ -70,6 +73,7 @@ FIELDS: Mapping[str, Draw] = {
     ),
     "drop_rate": _number("Dropout", "share of features left out before the head; 0: none"),
     "drop_path_rate": _number("Drop path", "share of layers left out at random; 0: none"),
+    "head": _choice("A picture shows", HEADS),
     "layers": _choice("Layers that learn", LAYERS),
     "freeze_epochs": _whole("Head first", "views of each picture the head learns from, the rest frozen"),
     "minutes": _number("Minutes at most", "for 'as many as help'"),
@@ -111,7 +115,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "image_size", "image_width", "resize", "padding", "augmentation", "min_scale", "mixup", "cutmix", "sizes",
         "presize",
     ),
-    "What learns": ("layers", "freeze_epochs", "minutes", "patience", "balance"),
+    "What learns": ("head", "layers", "freeze_epochs", "minutes", "patience", "balance"),
     "How it learns": (
         "base_lr", "layer_decay", "schedule", "warmup", "cycle_epochs", "cycle_factor", "snapshots", "batch_size",
         "optimizer", "weight_decay", "clip", "label_smoothing", "ema", "seed", "device",

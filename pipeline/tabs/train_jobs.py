@@ -43,7 +43,7 @@ def check(workspace: Workspace, config: TrainConfig, local: bool) -> None:
     if images.empty:
         raise NotEnoughData("There are no pictures to learn from yet. Go to Collect and bring some in first.")
     if not (images["status"] == "new").any():
-        usable_rows(workspace)
+        usable_rows(workspace, config.head)
     _check_weights(workspace, config.weights, local)
     if running(workspace, "train", "find_lr"):
         raise UsageError("A training is running already. Wait for it, or cancel it above.")

@@ -12,6 +12,7 @@ from pipeline.runs import Run, discard, discarded, restore
 from pipeline.tabs.frame import Frame
 from pipeline.tabs.job_view import epoch_table
 from pipeline.tabs.show import ago, count, duration, error_rate, escape, facts, percent, table
+from pipeline.tabs.thresholds import thresholds_view
 from pipeline.tabs.train_fields import FIELDS, Recalled, recalled, shown, title_of
 from pipeline.train_config import TrainConfig
 from pipeline.workspace import Workspace
@@ -115,17 +116,24 @@ def one_run(run: Run) -> str:
     """A run in full, as HTML: the settings that are not the defaults, what happened on the way, and its epochs."""
     here = recalled(run)
     lines = [f"<p class='w-hint'>{escape(words)}</p>" for words in _about(run, here)]
-    return "".join(lines) + _changed(here) + epoch_curves([run]) + epoch_table(_epoch_rows(run))
+    return "".join(lines) + _changed(here) + epoch_curves([run]) + epoch_table(_epoch_rows(run)) + thresholds_view(run)
 
 
 def _about(run: Run, here: Recalled) -> Iterator[str]:
-    yield f"Run {run.id}, finished {ago(run.created) or run.created}. It tells apart {', '.join(run.classes)}."
+    yield f"Run {run.id}, finished {ago(run.created) or run.created}. It {_knows(run)}."
     if run.record.get("decision"):
         yield str(run.record["decision"])
     yield from (str(note) for note in run.record.get("notes") or ())
     if here.left_out:
         names = ", ".join(f"{title_of(name)} ({shown(_said(run, name))})" for name in here.left_out)
         yield f"Another version of Winnow trained it; this one does not know or take: {names}."
+
+
+def _knows(run: Run) -> str:
+    names = ", ".join(run.classes)
+    if run.outputs.kind == "softmax":
+        return f"tells apart {names}"
+    return f"finds {names}, {'several at once' if run.outputs.several else 'one of them'} or none of them"
 
 
 def _changed(here: Recalled) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from predict import Classifier, Unreadable
+from gradio.components.label import LabelConfidence, LabelData
+from predict import SEVERAL, Classifier, Prediction, Unreadable
 
 HERE = Path(__file__).resolve().parent
 MOST_CLASSES = 20
@@ -31,11 +32,20 @@ CSS = """
 """
 
 
+def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
+    """The answer in large (one class, several or none of them) above the probabilities of the likeliest classes."""
+    if prediction is None:
+        return {}
+    likeliest = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
+    bars = [LabelConfidence(label=name, confidence=probability) for name, probability in likeliest]
+    return LabelData(label=prediction.label.replace(SEVERAL, ", "), confidences=bars)
+
+
 def create_app(folder: Path = HERE) -> gr.Blocks:
     """The app for the model folder ``folder``. Raises ValueError where a file of the model was changed."""
     classifier = Classifier.load(folder)
 
-    def predict(picture: dict[str, Any] | None) -> tuple[dict[str, float] | None, str]:
+    def predict(picture: dict[str, Any] | None) -> tuple[Prediction | None, str]:
         """What a picture shows: the probability of each class, and a warning where the picture is unfamiliar."""
         if picture is None:
             return None, ""
@@ -45,7 +55,7 @@ def create_app(folder: Path = HERE) -> gr.Blocks:
             prediction = classifier.predict([picture["path"]])[0]
         except Unreadable as error:
             raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
-        return prediction.probabilities, UNFAMILIAR if prediction.unfamiliar else ""
+        return prediction, UNFAMILIAR if prediction.unfamiliar else ""
 
     title = str(classifier.info.get("title") or "What is it?")
     with gr.Blocks(title=title, delete_cache=(HOUR, HOUR), analytics_enabled=False) as app:
@@ -62,7 +72,8 @@ def create_app(folder: Path = HERE) -> gr.Blocks:
                     elem_id="picture",
                 )
             with gr.Column():
-                answer = gr.Label(label="What it shows", num_top_classes=MOST_CLASSES, elem_id="answer")
+                answer = gr.Label(label="What it shows", elem_id="answer")
+                answer.postprocess = shown  # type: ignore[method-assign]  # Gradio's own names the likeliest class
                 warning = gr.Markdown(label="Warning", elem_id="warning")
         if examples := sorted((folder / "examples").glob("*.jpg")):
             gr.Examples(
