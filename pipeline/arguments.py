@@ -139,7 +139,8 @@ def _rate_settings(added: argparse.ArgumentParser) -> None:
     added.add_argument("--warmup", type=float, help="share of the steps, for cosine")
     added.add_argument("--cycle-epochs", type=int, help="epochs of the first cycle, for restarts")
     added.add_argument("--cycle-factor", type=float, help="how much longer each next cycle is, for restarts")
-    added.add_argument("--snapshots", action="store_true", help="average the ends of the cycles, for restarts")
+    about = "for restarts: average the weights at the ends of the cycles, or ask all of these networks"
+    added.add_argument("--snapshots", choices=("none", "average", "ensemble"), help=about)
 
 
 def _cleaning_arguments(command: Add) -> None:

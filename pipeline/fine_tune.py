@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from pipeline.data import batches
 from pipeline.head import fit_head, out_of_fold
 from pipeline.losses import loss_and_error
 from pipeline.plan import decided, plan, stops
+from pipeline.predict import ensemble
 from pipeline.schedules import cycles, factor, momentum
 from pipeline.stage import Progress, Stage, run
 from pipeline.training import (
@@ -128,7 +129,7 @@ def _end_epoch(
 @dataclass
 class Loop:
     """What an epoch changes besides the model: the optimiser, the number of steps done, what draws batches and views,
-    the average of the weights (None: there is none), and the sum of the snapshots at the ends of cycles.
+    the average of the weights (None: there is none), and the weights at the ends of the cycles, where they are wanted.
     """
 
     optimizer: Any
@@ -137,8 +138,7 @@ class Loop:
     views: torch.Generator
     average: Any = None
     done: int = 0
-    snapshots: int = 0
-    summed: dict[str, torch.Tensor] | None = None
+    snapshots: list[dict[str, torch.Tensor]] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, training: Training) -> Loop:
@@ -160,7 +160,6 @@ class Loop:
             "views": self.views.get_state(),
             "average": self.average.state_dict() if self.average else None,
             "snapshots": self.snapshots,
-            "summed": self.summed,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all(),
             "random_numpy": json.dumps([kind, np.asarray(keys).tolist(), place, *gauss]),
@@ -169,7 +168,7 @@ class Loop:
     def restore(self, state: Mapping[str, Any]) -> None:
         """As it was when ``state`` was taken."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self.done, self.snapshots, self.summed = int(state["done"]), int(state["snapshots"]), state["summed"]
+        self.done, self.snapshots = int(state["done"]), list(state["snapshots"])
         self.shuffle.bit_generator.state = json.loads(state["shuffle"])
         self.views.set_state(state["views"])
         if self.average:
@@ -215,8 +214,8 @@ def _epochs(training: Training, checkpoints: Checkpoints, taken_up: Mapping[str,
             shown = [asdict(planned) for planned in training.plan]
             checkpoints.save({"epoch": epoch, **state_of(training), "loop": loop.state(), "plan": shown})
         yield ended
-    if loop.snapshots > 1:
-        yield _average_of_snapshots(training, loop)
+    if len(loop.snapshots) > 1:
+        yield _all_snapshots(training, loop)
 
 
 def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) -> Stage[float]:
@@ -228,7 +227,7 @@ def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) 
     train_mode(training.model)
     open_layers(training.model, planned.share)
     training.network = training.ranks.network(training.model)
-    ends = {end for _, end in cycles(config, loop.steps, each)} if config.snapshots else ()
+    ends = {end for _, end in cycles(config, loop.steps, each)} if config.snapshots != "none" else ()
     for positions in batches(_drawn(training, loop), config.batch_size):
         told = len(training.notes)
         rate = config.base_lr * factor(config, loop.done, loop.steps, each)
@@ -238,7 +237,7 @@ def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) 
         if loop.average:
             loop.average.update(training.model, loop.done)
         if loop.done in ends:
-            _add_snapshot(training, loop)
+            loop.snapshots.append(copy.deepcopy(training.model.state_dict()))
         note = " ".join(training.notes[told:]) or f"Epoch {epoch} of {epochs}"
         seen = (epoch - 1) * len(train) + min(len(losses) * config.batch_size, len(train))
         numbers = {"loss": losses[-1], "lr": rate, "step": loop.done}
@@ -273,26 +272,32 @@ def _averaged(training: Training, loop: Loop) -> Iterator[None]:
         training.model = model
 
 
-def _add_snapshot(training: Training, loop: Loop) -> None:
-    """Add the weights, as they are at the end of a cycle, to the sum of them."""
-    state = training.model.state_dict()
-    before = loop.summed or {}
-    loop.summed = {
-        name: before[name] + tensor if before and tensor.is_floating_point() else tensor.clone()
-        for name, tensor in state.items()
+def _all_snapshots(training: Training, loop: Loop) -> Progress:
+    """The mean of the weights at the ends of the cycles (Izmailov et al. 2018), or an ensemble of these networks (Huang
+    et al. 2017); kept where it is better than each epoch was.
+    """
+    began, before, phase = time.monotonic(), training.model, training.config.snapshots
+    if phase == "ensemble":
+        members = [copy.deepcopy(before) for _ in loop.snapshots]
+        for member, state in zip(members, loop.snapshots, strict=True):
+            member.load_state_dict(state)
+        training.model = ensemble(members, training.dataset.outputs)
+    else:
+        training.model.load_state_dict(_mean(loop.snapshots))
+    train_loss, best = float(training.epochs[-1]["train_loss"]), training.best[0]
+    number, logits = len(training.plan) + 1, _logits(training)
+    ended = _end_epoch(training, number, phase, train_loss, logits, time.monotonic() - began)
+    if training.best[0] == best:
+        training.model = before
+    return ended
+
+
+def _mean(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Of each weight; of what is no weight (a counter), the last."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0) if last.is_floating_point() else last
+        for name, last in states[-1].items()
     }
-    loop.snapshots += 1
-
-
-def _average_of_snapshots(training: Training, loop: Loop) -> Progress:
-    """The mean of the weights at the ends of the cycles (Izmailov et al. 2018), kept where it is better than each."""
-    began = time.monotonic()
-    summed = loop.summed or {}
-    mean = {name: t / loop.snapshots if t.is_floating_point() else t for name, t in summed.items()}
-    training.model.load_state_dict(mean)
-    train_loss = float(training.epochs[-1]["train_loss"])
-    logits = _logits(training)
-    return _end_epoch(training, len(training.plan) + 1, "average", train_loss, logits, time.monotonic() - began)
 
 
 # --- broken off and taken up again ---------------------------------------------------------------------------------

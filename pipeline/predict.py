@@ -232,6 +232,53 @@ def distances(features: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     return 1.0 - similarity.max(dim=1).values
 
 
+def ensemble(members: Sequence[Any], outputs: Outputs) -> Any:
+    """Several timm models as one, for :func:`forward`: its features are theirs side by side [N, F x M], and its logits
+    those of the mean of their probabilities.
+    """
+    from torch import nn
+
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = nn.ModuleList([member.get_classifier() for member in members])
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            parts = features.chunk(len(self.heads), dim=1)
+            return _mean_logits([head(part) for head, part in zip(self.heads, parts, strict=True)], outputs)
+
+    class Ensemble(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.members = nn.ModuleList(members)
+
+        def forward_features(self, batch: torch.Tensor) -> torch.Tensor:
+            import torch
+
+            return torch.cat([forward(member, batch)[0] for member in self.members], dim=1)
+
+        def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+            return features if pre_logits else self.get_classifier()(features)
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            return self.forward_head(self.forward_features(batch))
+
+        def get_classifier(self) -> nn.Module:
+            return Heads()
+
+    return Ensemble()
+
+
+def _mean_logits(logits: Sequence[torch.Tensor], outputs: Outputs) -> torch.Tensor:
+    import torch
+    from torch.nn.functional import logsigmoid
+
+    every = torch.stack(list(logits))
+    if outputs.kind == "softmax":
+        return every.log_softmax(dim=2).logsumexp(dim=0)
+    return logsigmoid(every).logsumexp(dim=0) - logsigmoid(-every).logsumexp(dim=0)
+
+
 # The other views of a picture that a model may be asked about; which of them, its model.json says.
 VIEWS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mirrored": lambda batch: batch.flip(3),
@@ -336,9 +383,10 @@ class Classifier:
 
         folder = Path(folder)
         info = read_info(folder)
-        model = timm.create_model(
-            info["architecture"], pretrained=False, num_classes=len(info["classes"]), **info.get("model_arguments", {})
-        )
+        settings = {"num_classes": len(info["classes"]), **info.get("model_arguments", {})}
+        members = info.get("members", 1)
+        models = [timm.create_model(info["architecture"], pretrained=False, **settings) for _ in range(members)]
+        model = models[0] if members == 1 else ensemble(models, Outputs.from_json(info.get("outputs")))
         model.load_state_dict(load_file(folder / "model.safetensors"))
         model = model.eval().to(device).to(memory_format=torch.channels_last)
         familiar = folder / "familiar.safetensors"

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 HEADS = ("auto", "softmax", "sigmoid")
 LAYERS = ("auto", "head", "gradual", "all")
 SCHEDULES = ("one-cycle", "cosine", "restarts")
+SNAPSHOTS = ("none", "average", "ensemble")
 OPTIMIZERS = ("adamw", "sgd")
 BALANCES = ("none", "weights", "sampling")
 RESIZES = ("squish", "crop", "pad")
@@ -35,10 +36,11 @@ class TrainConfig:
 
     How. ``optimizer`` with ``base_lr``, the highest rate of the head; each layer group below gets ``layer_decay``
     times the one above. ``schedule``: one-cycle, cosine (with ``warmup``, a share of all steps) or restarts (cosine
-    cycles of ``cycle_epochs``, each ``cycle_factor`` times the one before; ``snapshots``: the ends of the cycles are
-    averaged). ``clip``: the longest gradient (0: any). ``mixup``, ``cutmix``: alpha of their distribution (0: off).
-    ``ema``: decay of the average of the weights (0: off). ``patience``: epochs without a lower validation loss after
-    which it stops (0: never). ``balance``: rare classes get more weight, or are drawn more often.
+    cycles of ``cycle_epochs``, each ``cycle_factor`` times the one before; ``snapshots``: the weights at the ends of
+    the cycles are averaged, or all of these networks are asked and their answers averaged: an ensemble). ``clip``: the
+    longest gradient (0: any). ``mixup``, ``cutmix``: alpha of their distribution (0: off). ``ema``: decay of the
+    average of the weights (0: off). ``patience``: epochs without a lower validation loss after which it stops (0:
+    never). ``balance``: rare classes get more weight, or are drawn more often.
 
     The pictures. ``image_size``: height in pixels (0: the backbone's own), ``image_width`` (0: the same). ``resize``:
     squish, crop or pad with ``padding``. ``sizes``: heights in pixels that the epochs go through, smaller ones first.
@@ -73,7 +75,7 @@ class TrainConfig:
     warmup: float = 0.1
     cycle_epochs: int = 1
     cycle_factor: float = 2.0
-    snapshots: bool = False
+    snapshots: str = "none"
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -95,6 +97,7 @@ class TrainConfig:
             "head": HEADS,
             "layers": LAYERS,
             "schedule": SCHEDULES,
+            "snapshots": SNAPSHOTS,
             "optimizer": OPTIMIZERS,
             "balance": BALANCES,
             "resize": RESIZES,
@@ -130,7 +133,7 @@ class TrainConfig:
     def _together(self) -> Iterator[tuple[bool, str]]:
         nothing = self.freeze_epochs == 0 and (self.epochs == 0 or self.layers == "head")
         yield not nothing, "Nothing would learn: --freeze-epochs 0 needs --epochs 1 or more, and more than the head."
-        yield not self.snapshots or self.schedule == "restarts", "--snapshots needs --schedule restarts."
+        yield self.snapshots == "none" or self.schedule == "restarts", "--snapshots needs --schedule restarts."
 
 
 def _is_side(pixels: int) -> bool:

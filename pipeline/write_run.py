@@ -88,6 +88,7 @@ def _info(training: Training, run_id: str, threshold: float, outputs: Outputs) -
         "model_arguments": backbones.sized(
             training.config.backbone, training.config.image_size, training.config.image_width
         ),
+        "members": len(getattr(training.model, "members", [0])),
         "classes": list(training.dataset.classes),
         "outputs": asdict(outputs),
         "preprocessing": training.dataset.preprocessing.to_json(),

@@ -182,7 +182,14 @@ def test_a_user_without_a_name_can_train_too(monkeypatch: pytest.MonkeyPatch) ->
         {"layers": "head", "epochs": 5},
         {"layers": "gradual", "epochs": 2, "schedule": "cosine", "ema": 0.9},
         {"layers": "all", "epochs": 2, "sizes": (32, 64), "optimizer": "sgd", "balance": "sampling"},
-        {"layers": "all", "epochs": 3, "schedule": "restarts", "snapshots": True, "cycle_factor": 1.0, "mixup": 0.2},
+        {
+            "layers": "all",
+            "epochs": 3,
+            "schedule": "restarts",
+            "snapshots": "average",
+            "cycle_factor": 1.0,
+            "mixup": 0.2,
+        },
         {"layers": "all", "epochs": 1, "freeze_epochs": 0, "drop_rate": 0.2, "drop_path_rate": 0.1, "cutmix": 1.0},
         {"layers": "auto", "epochs": 1, "freeze_epochs": 4, "image_width": 96, "balance": "weights"},
     ],
@@ -193,7 +200,7 @@ def test_every_way_to_train_ends_in_a_run_that_predicts(fruit: Workspace, settin
     done = [epoch for epoch in finished.epochs if epoch["phase"] == "all"]
     assert len(done) == (0 if settings["layers"] == "head" else settings["epochs"])
     assert (finished.epochs[0]["phase"] == "head") == (settings.get("freeze_epochs") != 0)
-    assert any(epoch["phase"] == "average" for epoch in finished.epochs) == settings.get("snapshots", False)
+    assert any(epoch["phase"] == "average" for epoch in finished.epochs) == ("snapshots" in settings)
     if "sizes" in settings:
         assert [epoch["size"] for epoch in done] == [[32, 32], [64, 64]]
     both = finished.predictions()
@@ -265,7 +272,7 @@ def test_own_weights_are_started_from_and_unfitting_ones_are_explained(
     [
         ({"layers": "some"}, "--layers is auto, head, gradual or all"),
         ({"freeze_epochs": 0, "epochs": 0}, "Nothing would learn"),
-        ({"snapshots": True}, "--snapshots needs --schedule restarts"),
+        ({"snapshots": "average"}, "--snapshots needs --schedule restarts"),
         ({"sizes": (16,)}, "--sizes are from 32"),
         ({"ema": 1.0}, "--ema is from 0 to 1"),
         ({"image_width": 9}, "--image-width is from 32"),

@@ -30,6 +30,7 @@ SCHEDULES = [
     ("down (cosine)", "cosine"),
     ("down again and again", "restarts"),
 ]
+SNAPSHOTS = [("only the best counts", "none"), ("average them", "average"), ("ask all of them", "ensemble")]
 HEADS = [
     ("as the labels need", "auto"), ("exactly one class", "softmax"), ("several, or none of these", "sigmoid"),
 ]  # fmt: skip
@@ -88,7 +89,7 @@ FIELDS: Mapping[str, Draw] = {
     "warmup": _number("Warm-up", "share of the steps, for cosine"),
     "cycle_epochs": _whole("First cycle", "epochs, for 'again and again'"),
     "cycle_factor": _number("Cycles grow by", "1: all of one length"),
-    "snapshots": lambda v: gr.Checkbox(v, label="Average the ends of the cycles"),
+    "snapshots": _choice("Ends of the cycles", SNAPSHOTS, "for 'again and again'"),
     "batch_size": _whole("Batch size", "pictures at a time"),
     "label_smoothing": _number("Label smoothing", "doubt about every label, from 0 to 1"),
     "ema": _number("Average of weights", "its decay, like 0.99; 0: off"),

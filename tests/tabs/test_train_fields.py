@@ -41,8 +41,8 @@ def test_every_setting_of_training_has_a_widget_that_starts_at_its_default() -> 
 
 
 def test_what_is_in_a_widget_becomes_the_setting() -> None:
-    config = config_from({**DEFAULTS, "sizes": " 128, 192;224 ", "snapshots": True, "schedule": "restarts"})
-    assert config.sizes == (128, 192, 224) and config.snapshots
+    config = config_from({**DEFAULTS, "sizes": " 128, 192;224 ", "snapshots": "average", "schedule": "restarts"})
+    assert config.sizes == (128, 192, 224) and config.snapshots == "average"
     assert widget_value(asdict(config), "sizes") == "128, 192, 224"
     with pytest.raises(UsageError, match="'12x' is no such number"):
         config_from({**DEFAULTS, "sizes": "12x"})
@@ -67,8 +67,9 @@ def test_the_command_line_is_one_that_trains_the_same(workspace: Workspace) -> N
         "padding": "border", "presize": 200, "sizes": (64, 96), "min_scale": 0.3,
         "augmentation": "text", "batch_size": 8, "optimizer": "sgd",
         "base_lr": 1.5e-4, "layer_decay": 0.9, "weight_decay": 0.01, "clip": 0.0, "schedule": "restarts", "warmup": 0.2,
-        "cycle_epochs": 2, "cycle_factor": 1.5, "snapshots": True, "label_smoothing": 0.1, "mixup": 0.2, "cutmix": 1.0,
-        "ema": 0.99, "patience": 2, "balance": "weights", "seed": 7, "device": "cpu", "note": "--a 'note'",
+        "cycle_epochs": 2, "cycle_factor": 1.5, "snapshots": "ensemble", "label_smoothing": 0.1, "mixup": 0.2,
+        "cutmix": 1.0, "head": "sigmoid", "ema": 0.99, "patience": 2, "balance": "weights", "seed": 7, "device": "cpu",
+        "note": "--a 'note'",
     }  # fmt: skip
     words = shlex.split(command(workspace, {**DEFAULTS, **changed}))
     assert words[:2] == ["python", "cli.py"]
@@ -77,13 +78,13 @@ def test_the_command_line_is_one_that_trains_the_same(workspace: Workspace) -> N
 
 
 def test_the_settings_of_a_run_come_back(workspace: Workspace) -> None:
-    config = TrainConfig(epochs=0, schedule="restarts", snapshots=True, sizes=(64, 96), base_lr=0.01, seed=3)
+    config = TrainConfig(epochs=0, schedule="restarts", snapshots="average", sizes=(64, 96), base_lr=0.01, seed=3)
     here = recalled(of(workspace, **{**asdict(config), "sizes": [64, 96]}))
     assert TrainConfig(**here.values) == config and here.left_out == ()
 
 
 def test_of_a_run_of_another_version_what_is_known_comes_back_and_the_rest_is_named(workspace: Workspace) -> None:
-    run = of(workspace, epochs=7, momentum=0.9, resize="melt", batch_size="many", seed=True, snapshots=True)
+    run = of(workspace, epochs=7, momentum=0.9, resize="melt", batch_size="many", seed=True, snapshots="average")
     here = recalled(run)
     assert here.values == {**DEFAULTS, "epochs": 7}
     assert set(here.left_out) == {"momentum", "resize", "batch_size", "seed", "snapshots"}
