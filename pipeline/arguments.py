@@ -118,6 +118,10 @@ def _learning_settings(added: argparse.ArgumentParser) -> None:
     about = "heights in pixels that the epochs go through, smaller ones first"
     added.add_argument("--sizes", type=int, nargs="+", metavar="PIXELS", help=about)
     added.add_argument("--min-scale", type=float, help="the smallest share of the area a random crop keeps")
+    added.add_argument("--max-rotate", type=float, metavar="DEGREES", help="random turns (-1: the preset's)")
+    added.add_argument("--max-lighting", type=float, metavar="SHARE", help="random brightness (-1: the preset's)")
+    about = "what may be mirrored and turned by quarters (auto: by the preset)"
+    added.add_argument("--flip", choices=("auto", "none", "sideways", "every-way"), help=about)
     added.add_argument("--mixup", type=float, metavar="ALPHA", help="mix pictures (0: off)")
     added.add_argument("--cutmix", type=float, metavar="ALPHA", help="paste parts of others (0: off)")
     added.add_argument("--label-smoothing", type=float, help="from 0 to 1")

@@ -42,18 +42,37 @@ PRESETS: Mapping[str, Augmentation | None] = {
 }
 
 
-def preset(name: str, min_scale: float = 0.0) -> Augmentation | None:
-    """The preset of that name, with a smallest crop of its own where ``min_scale`` is not 0; None: no random views."""
+# What --flip stands for: whether pictures are mirrored, turned upside down, and turned by quarters.
+FLIPS: Mapping[str, tuple[bool, bool, bool]] = {
+    "none": (False, False, False),
+    "sideways": (True, False, False),
+    "every-way": (True, True, True),
+}
+
+
+def preset(
+    name: str, min_scale: float = 0.0, max_rotate: float = -1.0, max_lighting: float = -1.0, flip: str = "auto"
+) -> Augmentation | None:
+    """The preset of that name, with a smallest crop, ``degrees``, ``light`` and flips of its own where ``min_scale`` is
+    not 0, the next two are not negative, and ``flip`` is one of FLIPS. None: no random views.
+    """
     found = PRESETS[name]
-    return replace(found, min_scale=min_scale) if found and min_scale else found
+    if found is None:
+        return None
+    found = replace(found, min_scale=min_scale or found.min_scale)
+    found = replace(found, degrees=found.degrees if max_rotate < 0 else max_rotate)
+    found = replace(found, light=found.light if max_lighting < 0 else max_lighting)
+    if flip in FLIPS:
+        sideways, upside_down, quarters = FLIPS[flip]
+        found = replace(found, flip=sideways, flip_vertical=upside_down, quarter_turns=quarters)
+    return found
 
 
-def views_to_ask(name: str, size: tuple[int, int]) -> tuple[str, ...]:
-    """Which other views of a picture mean the same (test-time augmentation): what the preset does to them in training.
+def views_to_ask(found: Augmentation | None, size: tuple[int, int]) -> tuple[str, ...]:
+    """Which other views of a picture mean the same (test-time augmentation): what training does to pictures.
 
     ``size`` is (height, width) of the network's input; only a square can be turned by a quarter.
     """
-    found = PRESETS[name]
     if found is None or not found.flip:
         return ("enlarged",)
     if not found.flip_vertical:

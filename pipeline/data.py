@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
 
 MIN_TRAIN_PER_CLASS = 2
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,19 @@ def _open(file: Path) -> Image.Image:
             f"The picture {file} cannot be opened any more ({error}). Put the file back, or remove the picture: "
             f"python cli.py decide WORKSPACE --id {file.stem} --remove."
         ) from error
+
+
+def ahead(items: Iterable[T], load: Callable[[T], U]) -> Iterator[tuple[T, U]]:
+    """(item, what ``load`` makes of it) in order; a thread loads the next one while one is at work."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting: tuple[T, Future[U]] | None = None
+        for item in items:
+            following = item, thread.submit(load, item)
+            if waiting:
+                yield waiting[0], waiting[1].result()
+            waiting = following
+        if waiting:
+            yield waiting[0], waiting[1].result()
 
 
 def batches(positions: np.ndarray[Any, np.dtype[np.int64]], size: int) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:

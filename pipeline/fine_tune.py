@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 
-from pipeline.augment import preset
 from pipeline.checkpoints import Checkpoints
-from pipeline.data import batches
+from pipeline.data import ahead, batches
 from pipeline.head import fit_head, out_of_fold
 from pipeline.losses import loss_and_error
 from pipeline.plan import decided, plan, stops
@@ -60,9 +59,8 @@ def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.
     """Fit a head to the ``views``, and keep it where it has a lower loss on the valid split than the one before."""
     config, classes = training.config, len(training.dataset.classes)
     targets = training.targets[training.dataset.positions("train")]
-    repeated = torch.cat([targets] * len(views))
-    weights = training.picture_weights(repeated) if config.balance != "none" else None
-    head = fit_head(torch.cat(views), repeated, classes, weights=weights)
+    weights = training.picture_weights(targets) if config.balance != "none" else None
+    head = fit_head(views, targets, classes, weights=weights)
     logits, outputs = head(held_out), training.dataset.outputs
     valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")], outputs)
     if valid_loss >= training.best[0]:
@@ -79,7 +77,7 @@ def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.
 
 def _features_of_view(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
     """Features of the pictures in one view: 0 as they are, 1 mirrored where that may be, then random ones."""
-    augmentation = preset(training.config.augmentation, training.config.min_scale)
+    augmentation = training.config.random_views
     if number == 0 or augmentation is None:
         return (yield from _features(training, positions, "Reading features"))
     if number == 1 and augmentation.flip:
@@ -106,7 +104,7 @@ def _random_features(training: Training, positions: np.ndarray[Any, Any], number
         parts.append(training.ranks.gathered(features.float().cpu(), len(some)))
         done += len(some)
         yield progress(done, len(positions), "Reading features of random views", "features", began)
-    return torch.cat(parts).clone()
+    return torch.cat(parts)
 
 
 def _end_epoch(
@@ -228,11 +226,12 @@ def _epoch(training: Training, loop: Loop, epoch: int, pace: tuple[float, int]) 
     open_layers(training.model, planned.share)
     training.network = training.ranks.network(training.model)
     ends = {end for _, end in cycles(config, loop.steps, each)} if config.snapshots != "none" else ()
-    for positions in batches(_drawn(training, loop), config.batch_size):
+    drawn = batches(_drawn(training, loop), config.batch_size)
+    for positions, pixels in ahead(drawn, training.load):
         told = len(training.notes)
         rate = config.base_lr * factor(config, loop.done, loop.steps, each)
         set_rates(loop.optimizer, rate, momentum(config, loop.done, loop.steps))
-        losses.append(step(training, positions, loop.optimizer, loop.views, planned.size))
+        losses.append(step(training, positions, loop.optimizer, loop.views, planned.size, pixels))
         loop.done += 1
         if loop.average:
             loop.average.update(training.model, loop.done)
@@ -308,6 +307,7 @@ def state_of(training: Training) -> dict[str, Any]:
     best_loss, best = training.best
     return {
         "model": training.model.state_dict(),
+        "scaler": training.scaler.state_dict(),
         "best": {"loss": best_loss, "model": best},
         "epochs": training.epochs,
         "seconds": training.seconds,
@@ -323,6 +323,7 @@ def state_of(training: Training) -> dict[str, Any]:
 def restore(training: Training, state: Mapping[str, Any]) -> None:
     """The training as it was when ``state`` was taken."""
     training.model.load_state_dict(state["model"])
+    training.scaler.load_state_dict(state["scaler"])
     training.best = (float(state["best"]["loss"]), dict(state["best"]["model"]))
     training.epochs, training.notes = list(state["epochs"]), list(state["notes"])
     training.spent = float(state["seconds"])

@@ -108,7 +108,10 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
     targets = targets_of([str(label) for label in dataset.rows["label"]], dataset.classes, dataset.outputs)
-    return Training(config, dataset, model, device, targets, notes=[dataset.note] if dataset.note else [])
+    notes = [dataset.note] if dataset.note else []
+    half = device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+    scaler = torch.amp.GradScaler(device, enabled=half)
+    return Training(config, dataset, model, device, targets, scaler=scaler, notes=notes)
 
 
 def choose_device(wanted: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline import backbones
-from pipeline.augment import PRESETS
+from pipeline.augment import FLIPS, PRESETS, Augmentation, preset
 from pipeline.errors import UsageError
 
 HEADS = ("auto", "softmax", "sigmoid")
@@ -45,7 +45,9 @@ class TrainConfig:
     The pictures. ``image_size``: height in pixels (0: the backbone's own), ``image_width`` (0: the same). ``resize``:
     squish, crop or pad with ``padding``. ``sizes``: heights in pixels that the epochs go through, smaller ones first.
     ``presize``: side of the pictures that random views are cut from (0: 8/7 of the image size). ``augmentation``:
-    photo, top-down, text or none; ``min_scale``: the smallest share of the area a crop keeps (0: the preset's).
+    photo, top-down, text or none, and what is to be otherwise than in that preset: ``min_scale``, the smallest share of
+    the area a crop keeps (0: the preset's); ``max_rotate`` in degrees and ``max_lighting``, a share, to either side
+    (below 0: the preset's); ``flip``: none, sideways, every-way (auto: the preset's).
     """
 
     backbone: str = backbones.DEFAULT
@@ -65,6 +67,9 @@ class TrainConfig:
     sizes: tuple[int, ...] = ()
     augmentation: str = "photo"
     min_scale: float = 0.0
+    max_rotate: float = -1.0
+    max_lighting: float = -1.0
+    flip: str = "auto"
     batch_size: int = 32
     optimizer: str = "adamw"
     base_lr: float = 3e-5
@@ -92,6 +97,11 @@ class TrainConfig:
             if not holds:
                 raise UsageError(rule)
 
+    @property
+    def random_views(self) -> Augmentation | None:
+        """How far random views may go; None: there are none."""
+        return preset(self.augmentation, self.min_scale, self.max_rotate, self.max_lighting, self.flip)
+
     def _choices(self) -> Iterator[tuple[bool, str]]:
         choices = {
             "head": HEADS,
@@ -103,6 +113,7 @@ class TrainConfig:
             "resize": RESIZES,
             "padding": PADDINGS,
             "augmentation": tuple(PRESETS),
+            "flip": ("auto", *FLIPS),
             "device": DEVICES,
         }
         for name, options in choices.items():
@@ -128,6 +139,8 @@ class TrainConfig:
         for name in ("ema", "drop_rate", "drop_path_rate"):
             yield 0 <= getattr(self, name) < 1, f"--{name.replace('_', '-')} is from 0 to 1."
         yield 0 <= self.min_scale <= 1, "--min-scale is from 0 to 1."
+        yield -1 <= self.max_rotate <= 180, "--max-rotate is at most 180 degrees (-1: the preset's)."
+        yield -1 <= self.max_lighting <= 1, "--max-lighting is at most 1 (-1: the preset's)."
         yield self.patience >= 0, "--patience is 0 or more."
 
     def _together(self) -> Iterator[tuple[bool, str]]:

@@ -15,7 +15,7 @@ from timm.data import Mixup
 from timm.models import group_parameters
 from timm.optim import create_optimizer_v2
 
-from pipeline.augment import EVERYTHING, augment, preset, shrunk
+from pipeline.augment import EVERYTHING, augment, shrunk
 from pipeline.data import Dataset
 from pipeline.errors import TrainingError
 from pipeline.evaluate import outputs
@@ -46,7 +46,7 @@ class Training:
     ``best``: the lowest validation loss and the weights that had it. ``out_of_fold``: (positions, probabilities) of
     the train split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch at once, 0 for
     all; it is halved when memory runs out. ``plan``: the epochs after the head was fitted; ``ranks``: the processes
-    that train together, and ``network`` the model as they do.
+    that train together, and ``network`` the model as they do. ``scaler``: keeps the gradients of half floats in range.
     ``notes``: what happened on the way, for the person and the run; ``decision``: whether fine-tuning paid.
     """
 
@@ -65,6 +65,7 @@ class Training:
     plan: list[Epoch] = field(default_factory=list)
     ranks: Ranks = field(default_factory=Ranks)
     network: Any = None
+    scaler: Any = field(default_factory=lambda: torch.amp.GradScaler("cpu", enabled=False))
     notes: list[str] = field(default_factory=list)
     decision: str = ""
     _compiled: tuple[Any, Body] | None = None
@@ -73,6 +74,11 @@ class Training:
     def seconds(self) -> float:
         """How long it has taken so far."""
         return self.spent + time.monotonic() - self.started
+
+    @property
+    def precision(self) -> torch.dtype:
+        """What a CUDA device computes in where that does no harm; with float16, ``scaler`` keeps gradients in range."""
+        return torch.float16 if self.scaler.is_enabled() else torch.bfloat16
 
     @cached_property
     def class_weights(self) -> torch.Tensor:
@@ -88,6 +94,21 @@ class Training:
         named = shares.sum(dim=1)
         weighted = shares @ self.class_weights.to(shares.device) / named.clamp_min(1e-9)
         return torch.where(named > 0, weighted, torch.ones_like(weighted))
+
+    def mixes(self, count: int) -> bool:
+        """Whether so many pictures of a batch are mixed with one another."""
+        return count > 1 and bool(self.config.mixup or self.config.cutmix)
+
+    def load(self, positions: np.ndarray[Any, Any]) -> torch.Tensor:
+        """uint8 [N, S, S, 3]: on the device, the pixels that :func:`step` needs of a batch in this process."""
+        part = EVERYTHING if self.mixes(len(positions)) else self.ranks.part(len(positions))
+        return self.pixels(np.sort(positions)[part])  # sorted: the mapped file is read forwards
+
+    def pixels(self, order: np.ndarray[Any, Any]) -> torch.Tensor:
+        """uint8 [N, S, S, 3]: on the device, what the views of these pictures are made of."""
+        source = self.dataset.squished if self.config.random_views else self.dataset.exact
+        found = torch.from_numpy(source[order])
+        return found.pin_memory().to(self.device, non_blocking=True) if self.device == "cuda" else found.to(self.device)
 
     def body(self, pictures: int) -> Body:
         """What turns pictures into features, with the weights as they are now; so many are to be asked about."""
@@ -122,8 +143,9 @@ def train_mode(model: Any) -> None:
 def new_optimizer(model: Any, config: TrainConfig) -> Any:
     """The optimiser over all parameters; the rate of each parameter group is to be ``lr`` times its ``lr_scale``."""
     return create_optimizer_v2(
-        model, config.optimizer, lr=config.base_lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay
-    )
+        model, config.optimizer, lr=config.base_lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay,
+        fused=True,
+    )  # fmt: skip
 
 
 def set_rates(optimizer: Any, rate: float, momentum: float | None = None) -> None:
@@ -154,14 +176,17 @@ def step(
     optimizer: Any,
     views: torch.Generator,
     size: tuple[int, int] | None = None,
+    pixels: torch.Tensor | None = None,
 ) -> float:
     """One optimiser step on a batch; returns its loss. Raises TrainingError when the loss is not a number.
 
-    ``size``: (height, width) of the views in pixels (None: that of the network's input). Where memory runs out, the
+    ``size``: (height, width) of the views in pixels (None: that of the network's input); ``pixels``: what
+    :meth:`Training.load` gave for these positions (None: they are loaded now). Where memory runs out, the
     batch goes through in smaller pieces whose gradients add up to the same step; after HALVINGS of that, or with one
     picture a piece, it is a TrainingError.
     """
-    batch = _batch(training, np.sort(positions), views, size)  # sorted: the mapped file is read forwards
+    pixels = training.load(positions) if pixels is None else pixels
+    batch = _batch(training, np.sort(positions), views, size, pixels)
     while True:
         try:
             loss = _accumulate(training, *batch, optimizer)
@@ -171,24 +196,30 @@ def step(
                 raise
             optimizer.zero_grad(set_to_none=True)
             _halve(training, len(batch[0]), error)
+    training.scaler.unscale_(optimizer)
     if training.config.clip:
         torch.nn.utils.clip_grad_norm_(training.model.parameters(), training.config.clip)
-    optimizer.step()
+    training.scaler.step(optimizer)
+    training.scaler.update()
     return loss
 
 
 def _batch(
-    training: Training, order: np.ndarray[Any, Any], views: torch.Generator, size: tuple[int, int] | None
+    training: Training,
+    order: np.ndarray[Any, Any],
+    views: torch.Generator,
+    size: tuple[int, int] | None,
+    pixels: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """This process's part of a batch: views [N, 3, H, W]; targets, class numbers [N], or shares [N, C] where pictures
     are mixed or have several classes; and how much each picture's loss counts [N], 1 in all over the whole batch.
     """
     targets = training.targets[order].to(training.device)
     part = training.ranks.part(len(order))
-    if len(order) < 2 or not (training.config.mixup or training.config.cutmix):
-        inputs = random_views(training, order, views, size, part)
+    if not training.mixes(len(order)):
+        inputs = random_views(training, order, views, size, part, pixels)
     else:
-        inputs, targets = _mixed(training, random_views(training, order, views, size), targets)
+        inputs, targets = _mixed(training, random_views(training, order, views, size, pixels=pixels), targets)
         part = training.ranks.part(len(targets))
         inputs = inputs[part]
     counts = torch.ones(len(targets), device=training.device)
@@ -214,16 +245,19 @@ def random_views(
     views: torch.Generator,
     size: tuple[int, int] | None = None,
     part: slice = EVERYTHING,
+    pixels: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """[N, 3, H, W]: what the network sees in training of the pictures at ``order``, or of that ``part`` of them."""
-    dataset, device = training.dataset, training.device
+    """[N, 3, H, W]: what the network sees in training of the pictures at ``order``, or of that ``part`` of them, whose
+    ``pixels`` may be loaded already.
+    """
+    dataset = training.dataset
+    pixels = training.pixels(order[part]) if pixels is None else pixels
     preprocessing = replace(dataset.preprocessing, size=size or dataset.preprocessing.size)
-    augmentation = preset(training.config.augmentation, training.config.min_scale)
+    augmentation = training.config.random_views
     if augmentation is None:
-        exact = normalise(torch.from_numpy(dataset.exact[order[part]]).to(device), preprocessing)
+        exact = normalise(pixels, preprocessing)
         return exact if size in (None, dataset.preprocessing.size) else shrunk(exact, preprocessing.size)
-    batch = torch.from_numpy(dataset.squished[order[part]]).to(device)
-    return augment(batch, torch.from_numpy(dataset.aspect[order]), augmentation, preprocessing, views, part)
+    return augment(pixels, torch.from_numpy(dataset.aspect[order]), augmentation, preprocessing, views, part)
 
 
 def _accumulate(
@@ -237,11 +271,11 @@ def _accumulate(
     size = training.piece or len(targets)
     for start in range(0, len(targets), size):
         some = slice(start, start + size)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        with torch.autocast(device, dtype=training.precision, enabled=device == "cuda"):
             losses = losses_of(network(inputs[some]), targets[some], training.dataset.outputs, config.label_smoothing)
         loss = (losses * shares[some]).sum()
         averaged = loss * ranks.world  # as the gradients are divided by the number of processes
-        averaged.backward()  # type: ignore[no-untyped-call]
+        training.scaler.scale(averaged).backward()
         total += float(loss.detach())
     total = ranks.summed(total)
     if not math.isfinite(total):
@@ -286,7 +320,7 @@ def answers(
         logits.append(some_logits)
         done += len(some_logits)
         yield progress(done, len(mine), note, phase, began)
-    both = (torch.cat(parts).clone() for parts in (features, logits))
+    both = (torch.cat(parts) for parts in (features, logits))
     gathered = [training.ranks.gathered(part, len(positions)) for part in both]
     return gathered[0], gathered[1]
 

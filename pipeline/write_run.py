@@ -92,7 +92,7 @@ def _info(training: Training, run_id: str, threshold: float, outputs: Outputs) -
         "classes": list(training.dataset.classes),
         "outputs": asdict(outputs),
         "preprocessing": training.dataset.preprocessing.to_json(),
-        "tta": list(views_to_ask(training.config.augmentation, training.dataset.preprocessing.size)),
+        "tta": list(views_to_ask(training.config.random_views, training.dataset.preprocessing.size)),
         "unfamiliar": {"threshold": threshold, "false_alarm_rate": FALSE_ALARMS},
         "run": run_id,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.augment import PRESETS, Augmentation, augment
+from pipeline.augment import PRESETS, Augmentation, augment, preset, views_to_ask
 from pipeline.predict import Preprocessing
 
 STILL = Augmentation(min_scale=1.0, degrees=0.0, flip=False, light=0.0, stretch=1.0)
@@ -31,6 +32,15 @@ def views(augmentation: Augmentation, seed: int = 0, batch: torch.Tensor | None 
 
 def plain(batch: torch.Tensor) -> torch.Tensor:
     return (batch.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+
+
+def test_a_preset_is_adjusted_only_where_that_was_asked_for() -> None:
+    photo = PRESETS["photo"]
+    assert photo is not None and preset("photo") == photo and preset("none", 0.3, 5.0, 0.1, "sideways") is None
+    own = preset("photo", 0.3, 0.0, 0.0, "every-way")
+    assert own == replace(photo, min_scale=0.3, degrees=0.0, light=0.0, flip_vertical=True, quarter_turns=True)
+    assert preset("top-down", flip="none") == replace(photo, degrees=15.0, flip=False)
+    assert views_to_ask(own, (32, 32))[-1] == "turned left, mirrored" and views_to_ask(None, (32, 32)) == ("enlarged",)
 
 
 def test_where_nothing_may_change_the_view_is_the_picture() -> None:

@@ -104,10 +104,10 @@ def test_other_settings_or_other_labels_are_another_training(fruit: Workspace) -
 
     assert place() == place(note="the same, with a note")
     assert len({place(), place(seed=1), place(epochs=4)}) == 3
-    first = dataset.rows["target"].copy()
-    dataset.rows.loc[0, "target"] = 1 - int(first[0])
+    first = dataset.rows["label"].copy()
+    dataset.rows.loc[0, "label"] = "pear" if first[0] != "pear" else "apple"
     changed = place()
-    dataset.rows["target"] = first
+    dataset.rows["label"] = first
     assert changed != place()
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data import Dataset, batches, load_dataset, usable_rows
+from pipeline.data import Dataset, ahead, batches, load_dataset, usable_rows
 from pipeline.errors import NotEnoughData, TrainingError
 from pipeline.pixel_cache import ROOM
 from pipeline.predict import Outputs, Preprocessing, open_image, pixels
@@ -84,6 +84,28 @@ def test_what_is_missing_is_named_with_what_to_do(workspace: Workspace, photogra
 
 
 # --- arrays
+
+
+def test_the_next_one_is_loaded_while_one_is_at_work() -> None:
+    loaded: list[int] = []
+
+    def load(number: int) -> int:
+        loaded.append(number)
+        return 10 * number
+
+    several = ahead(range(4), load)
+    assert next(several) == (0, 0)
+    assert list(several) == [(1, 10), (2, 20), (3, 30)] and loaded == [0, 1, 2, 3]
+    assert list(ahead([], load)) == []
+
+
+def test_what_goes_wrong_while_loading_ahead_is_raised_and_closing_ends_it() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(ahead([1, 0], lambda number: 1 // number))
+    several = ahead(range(100), str)
+    next(several)
+    several.close()  # type: ignore[attr-defined]
+    assert next(several, None) is None
 
 
 @pytest.mark.parametrize("resize", ["crop", "squish", "pad"])

@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageOps
 
 from pipeline import predict
-from pipeline.augment import views_to_ask
+from pipeline.augment import PRESETS, views_to_ask
 from pipeline.data import load_dataset
 from pipeline.importing import ImportConfig, import_images
 from pipeline.predict import (
@@ -364,12 +364,14 @@ def test_the_views_of_a_model_are_asked_and_named(classifier: Classifier) -> Non
 )
 def test_only_views_that_mean_the_same_are_asked(name: str, count: int) -> None:
     batch = torch.rand(2, 3, 32, 32)
-    names = views_to_ask(name, (32, 32))
+    names = views_to_ask(PRESETS[name], (32, 32))
     assert len(names) == len(set(names)) == count
     made = [batch, *(VIEWS[view](batch) for view in names)]
     assert all(view.shape == batch.shape for view in made)
     assert all(not torch.equal(a, b) for number, a in enumerate(made) for b in made[:number])
-    assert all(VIEWS[view](torch.rand(1, 3, 24, 32)).shape == (1, 3, 24, 32) for view in views_to_ask(name, (24, 32)))
+    assert all(
+        VIEWS[view](torch.rand(1, 3, 24, 32)).shape == (1, 3, 24, 32) for view in views_to_ask(PRESETS[name], (24, 32))
+    )
 
 
 def test_a_picture_unlike_the_others_is_called_unfamiliar(folder: Path, photographs: Path) -> None:

@@ -13,7 +13,7 @@ from timm.models import create_model
 
 from pipeline.stage import run
 from pipeline.train import TrainConfig, prepare
-from pipeline.training import Training, new_optimizer, open_layers, random_views, set_rates, step
+from pipeline.training import Training, new_optimizer, open_layers, random_views, set_rates, step, train_mode
 from pipeline.workspace import Workspace
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 8}
@@ -106,6 +106,33 @@ def test_a_step_with_pieces_is_that_of_the_whole_batch_with_weights_too(fruit: W
         grown.append((loss, training.model.get_classifier().weight.grad.clone()))
     assert grown[0][0] == pytest.approx(grown[1][0], rel=1e-4)
     assert torch.allclose(grown[0][1], grown[1][1], atol=1e-5)
+
+
+def test_scaled_losses_make_the_same_step(fruit: Workspace) -> None:
+    """As on a GPU that computes in float16: gradients of a loss times 65,536, divided again before they are used."""
+    weights = []
+    for enabled in (False, True):
+        training = run(prepare(fruit, TrainConfig(**SMALL)))
+        training.scaler = torch.amp.GradScaler("cpu", enabled=enabled)
+        train_mode(training.model)
+        optimizer = new_optimizer(training.model, training.config)
+        step(training, training.dataset.positions("train")[:8], optimizer, torch.Generator().manual_seed(0))
+        weights.append(training.model.get_classifier().weight.detach().clone())
+    torch.testing.assert_close(weights[0], weights[1], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [{}, {"augmentation": "none"}, {"mixup": 0.2}], ids=str)
+def test_pixels_loaded_ahead_make_the_same_step(fruit: Workspace, kind: dict[str, Any]) -> None:
+    losses = []
+    for beforehand in (False, True):
+        training = run(prepare(fruit, TrainConfig(**kind, **SMALL)))
+        np.random.seed(0)
+        train_mode(training.model)
+        positions = training.dataset.positions("train")[:8][::-1].copy()
+        pixels = training.load(positions) if beforehand else None
+        optimizer, views = new_optimizer(training.model, training.config), torch.Generator().manual_seed(0)
+        losses.append(step(training, positions, optimizer, views, pixels=pixels))
+    assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.2, "cutmix": 1.0}])

@@ -29,6 +29,7 @@ PHASES = {
 }
 RATES = {"suggestion": "the middle of the valley", "steepest": "where the loss falls fastest"}
 FRAME = Frame(640, 190, left=44, right=8, top=10, bottom=24)
+LOW_FRAME = Frame(640, 96, left=44, right=8, top=10, bottom=8)
 POINTS = 240
 REASONS, FILES = 12, 50
 
@@ -40,6 +41,7 @@ class History:
     seen: int = 0
     losses: list[float] = field(default_factory=list)
     valid: list[tuple[int, float]] = field(default_factory=list)
+    wrong: list[tuple[int, float]] = field(default_factory=list)
     epochs: list[Mapping[str, Any]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     began: str = ""
@@ -65,6 +67,8 @@ class History:
             self.epochs.append(epoch)
             if isinstance(epoch.get("valid_loss"), (int, float)):
                 self.valid.append((max(len(self.losses) - 1, 0), float(epoch["valid_loss"])))
+            if isinstance(epoch.get("error_rate"), (int, float)):
+                self.wrong.append((max(len(self.losses) - 1, 0), float(epoch["error_rate"])))
 
     @property
     def seconds(self) -> float:
@@ -118,7 +122,8 @@ def body(job: Job, history: History) -> str:
         parts.append(f'<p class="w-ending w-{escape(job.status)}">{escape(words)}</p>')
     if job.stage == "import_images" and job.result:
         parts.append(_not_taken(job.result.get("failed", ())))
-    parts.append(f'<div class="w-plots">{curve(history.losses, history.valid)}{epoch_table(history.epochs)}</div>')
+    curves = curve(history.losses, history.valid) + error_curve(history.wrong, len(history.losses) - 1)
+    parts.append(f'<div class="w-plots"><div>{curves}</div>{epoch_table(history.epochs)}</div>')
     return f'<div class="w-job" data-status="{escape(job.status)}">{"".join(parts)}</div>'
 
 
@@ -185,6 +190,24 @@ def curve(losses: Sequence[float], valid: Sequence[tuple[int, float]]) -> str:
         f"{''.join(_dot(*point) for point in valids)}</svg>"
         '<figcaption><span class="w-key w-key-train">training loss</span>'
         '<span class="w-key w-key-valid">validation loss</span></figcaption></figure>'
+    )
+
+
+def error_curve(wrong: Sequence[tuple[int, float]], last: int) -> str:
+    """An SVG of the error rate (step, share) on the valid split after each epoch, below the curve of the losses, which
+    has ``last`` + 1 steps; empty with fewer than two.
+    """
+    known = [(step, share) for step, share in wrong if share == share]
+    if len(known) < 2:
+        return ""
+    top, end = 100 * max(share for _, share in known) or 1.0, max(last, known[-1][0], 1)
+    points = [LOW_FRAME.place(step / end, 100 * share / top) for step, share in known]
+    return (
+        f'<figure class="w-curve"><svg viewBox="0 0 {LOW_FRAME.width} {LOW_FRAME.height}" role="img" '
+        f'aria-label="Of the valid split wrong: {percent(known[0][1])} at first, {percent(known[-1][1])} now">'
+        f'<g class="w-grid">{LOW_FRAME.levels(top)}</g>{_line(points, "w-valid")}'
+        f"{''.join(_dot(*point) for point in points)}</svg>"
+        '<figcaption><span class="w-key w-key-valid">% of the valid split wrong</span></figcaption></figure>'
     )
 
 

@@ -31,6 +31,9 @@ SCHEDULES = [
     ("down again and again", "restarts"),
 ]
 SNAPSHOTS = [("only the best counts", "none"), ("average them", "average"), ("ask all of them", "ensemble")]
+FLIPS = [
+    ("by what they are like", "auto"), ("never", "none"), ("sideways", "sideways"), ("every way", "every-way"),
+]  # fmt: skip
 HEADS = [
     ("as the labels need", "auto"), ("exactly one class", "softmax"), ("several, or none of these", "sigmoid"),
 ]  # fmt: skip
@@ -101,6 +104,9 @@ FIELDS: Mapping[str, Draw] = {
     "padding": _choice("Borders", PADDINGS, "where there is no picture"),
     "augmentation": _choice("Vary them like", AUGMENTATIONS, "so less is enough"),
     "min_scale": _number("Smallest crop", "share of the picture; 0: by what they are like"),
+    "max_rotate": _number("Turn by up to", "degrees; -1: by what they are like"),
+    "max_lighting": _number("Change light by up to", "share; -1: by what they are like"),
+    "flip": _choice("Mirror them", FLIPS),
     "mixup": _number("Mixup", "blends two pictures; 0: off, 0.2 is usual"),
     "cutmix": _number("CutMix", "pastes one into another; 0: off, 1 is usual"),
     "sizes": lambda v: gr.Textbox(
@@ -113,8 +119,8 @@ FIELDS: Mapping[str, Draw] = {
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "": ("epochs", "backbone", "note"),
     "The pictures": (
-        "image_size", "image_width", "resize", "padding", "augmentation", "min_scale", "mixup", "cutmix", "sizes",
-        "presize",
+        "image_size", "image_width", "resize", "padding", "augmentation", "min_scale", "max_rotate",
+        "max_lighting", "flip", "mixup", "cutmix", "sizes", "presize",
     ),
     "What learns": ("head", "layers", "freeze_epochs", "minutes", "patience", "balance"),
     "How it learns": (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.jobs import Job
-from pipeline.tabs.job_view import History, body, curve, epoch_table, headline, result_in_words, thinned
+from pipeline.tabs.job_view import History, body, curve, epoch_table, error_curve, headline, result_in_words, thinned
 
 
 def job(**changes: Any) -> Job:
@@ -101,6 +101,13 @@ def test_the_curve_draws_both_losses_inside_its_frame() -> None:
     svg = curve([2.0, 1.0, 0.5], [(1, 0.9), (2, 0.7)])
     assert svg.count("<polyline") == 2 and svg.count("<circle") == 2
     assert 'class="w-train" points="44.0,' in svg
+
+
+def test_the_error_rate_of_each_epoch_is_drawn_in_percent() -> None:
+    svg = error_curve([(0, 0.2), (5, 0.1), (10, float("nan"))], 10)
+    assert svg.count("<circle") == 2 and ">20<" in svg and "20.0% at first, 10.0% now" in svg
+    assert error_curve([(0, 0.2)], 10) == "" and "nan" not in svg.lower()
+    assert "nan" not in error_curve([(0, 0.0), (3, 0.0)], 3).lower()
 
 
 def test_a_loss_that_is_no_number_breaks_nothing() -> None:

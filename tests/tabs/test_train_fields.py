@@ -65,6 +65,7 @@ def test_the_command_line_is_one_that_trains_the_same(workspace: Workspace) -> N
         "backbone": "fast", "weights": "a b.safetensors", "drop_rate": 0.1, "drop_path_rate": 0.2, "layers": "gradual",
         "epochs": 5, "freeze_epochs": 1, "minutes": 2.5, "image_size": 96, "image_width": 128, "resize": "pad",
         "padding": "border", "presize": 200, "sizes": (64, 96), "min_scale": 0.3,
+        "max_rotate": 3.0, "max_lighting": 0.0, "flip": "every-way",
         "augmentation": "text", "batch_size": 8, "optimizer": "sgd",
         "base_lr": 1.5e-4, "layer_decay": 0.9, "weight_decay": 0.01, "clip": 0.0, "schedule": "restarts", "warmup": 0.2,
         "cycle_epochs": 2, "cycle_factor": 1.5, "snapshots": "ensemble", "label_smoothing": 0.1, "mixup": 0.2,
