@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cleaner.review import judged, probability_of
+from pipeline.labels import in_words
 from pipeline.predict import Outputs
 from pipeline.records import Decision
 from pipeline.runs import Run
@@ -64,8 +65,8 @@ def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
 
 def _why(label: str, predicted: str, own: float, best: float) -> str:
     if label == predicted:
-        return f"The model agrees with {label} ({_percent(own)})."
-    return f"The model sees {predicted} ({_percent(best)}), {label} {_percent(own)}."
+        return f"The model agrees with {in_words(label)} ({_percent(own)})."
+    return f"The model sees {in_words(predicted)} ({_percent(best)}), {in_words(label)} {_percent(own)}."
 
 
 def _percent(share: float) -> str:
@@ -127,4 +128,4 @@ def _ranked(members: pd.DataFrame, disputed: pd.DataFrame, outputs: Outputs) -> 
 
 
 def _others(given: Iterable[str], label: str) -> str:
-    return " and ".join(name for name in given if name != label)
+    return " and ".join(in_words(name) for name in given if name != label)

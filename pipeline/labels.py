@@ -19,6 +19,11 @@ def named(label: str) -> frozenset[str]:
     return frozenset(label.split(SEVERAL))
 
 
+def in_words(label: str) -> str:
+    """A label as one says it: several with commas."""
+    return label.replace(SEVERAL, ", ")
+
+
 def classes_of(labels: Iterable[str], outputs: Outputs) -> tuple[str, ...]:
     """All classes that ``labels`` name, sorted. With sigmoid outputs NONE is none of them."""
     every = {name for label in set(labels) for name in named(label)}

@@ -20,6 +20,7 @@ let local = null;
 
 const indexOf = (id) => rows.findIndex((row) => row.id === id);
 const shown = () => rows[indexOf(current)] || null;
+const said = (label) => label.split('|').join(', ');
 const numberKey = (index) => (index < 9 ? String(index + 1) : index === 9 ? '0' : '');
 
 // --- talking to the server -----------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ const decide = (kind, label) => {
   rows.splice(index, 1);
   history.push({ row, index });
   queueUp({ workspace: view.workspace, kind, id: row.id, label: label ?? null, seen: row.seen });
-  const words = { keep: 'Kept as ' + row.label, remove: 'Removed', relabel: row.label + ' → ' + label }[kind];
+  const words = { keep: 'Kept as ' + said(row.label), remove: 'Removed', relabel: said(row.label) + ' → ' + said(label ?? '') }[kind];
   local = { text: words + ': ' + row.name + '. U takes it back.', warning: false };
   const next = rows[index] || rows[index - 1];
   current = next ? next.id : null;
@@ -226,15 +227,15 @@ const drawPicture = (row) => {
   stage.dataset.large = String(row.large);
   stage.replaceChildren();
   if (row.thumbnail) stage.append(picture(row.thumbnail, '', 'small'));
-  if (row.large) stage.append(picture(row.large, 'Picture labelled ' + row.label, 'large'));
+  if (row.large) stage.append(picture(row.large, 'Picture labelled ' + said(row.label), 'large'));
   if (row.trouble) stage.append(make('p', 'empty', row.trouble));
 };
 const drawFacts = (row) => {
   const now = make('p');
-  now.append(make('span', 'quiet', 'Label now '), make('span', 'label', row.label));
+  now.append(make('span', 'quiet', 'Label now '), make('span', 'label', said(row.label)));
   const idea = make('p');
   if (row.suggested !== row.label) {
-    const words = row.suggested + ' (' + percent(row.suggested_probability) + ')';
+    const words = said(row.suggested) + ' (' + percent(row.suggested_probability) + ')';
     idea.append(make('span', 'quiet', 'Suggested '), make('b', '', words), make('kbd', '', 'S'));
   } else {
     idea.append(make('span', 'quiet', 'No other label suggested'));
@@ -251,7 +252,7 @@ const drawClasses = (row) => {
     names.replaceChildren(...view.classes.map((name) => Object.assign(make('option'), { value: name })));
   }
   view.classes.forEach((name, index) => {
-    classes.children[index].classList.toggle('now', name === row.label);
+    classes.children[index].classList.toggle('now', row.label.split('|').includes(name));
     classes.children[index].classList.toggle('suggested', name === row.suggested && name !== row.label);
   });
 };
@@ -260,9 +261,9 @@ const drawStrip = () => {
   const nodes = rows.slice(Math.max(0, index - 6), index + 18).map((row) => {
     const node = make('button');
     node.setAttribute('aria-current', String(row.id === current));
-    node.setAttribute('aria-label', row.label + ', ' + row.name);
-    node.title = row.label + (row.suggested !== row.label ? ' → ' + row.suggested + '?' : '');
-    node.append(row.thumbnail ? picture(row.thumbnail, row.label) : make('span', 'quiet', row.label));
+    node.setAttribute('aria-label', said(row.label) + ', ' + row.name);
+    node.title = said(row.label) + (row.suggested !== row.label ? ' → ' + said(row.suggested) + '?' : '');
+    node.append(row.thumbnail ? picture(row.thumbnail, said(row.label)) : make('span', 'quiet', said(row.label)));
     node.addEventListener('click', () => {
       current = row.id;
       draw();

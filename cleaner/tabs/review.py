@@ -15,6 +15,8 @@ from cleaner.review import confusion, error_rate, images_in_cell, judged, most_c
 from cleaner.tabs.component import component
 from cleaner.tabs.show import find_run, refreshed, run_list
 from pipeline.errors import RunError
+from pipeline.labels import in_words
+from pipeline.predict import NONE
 from pipeline.runs import Run
 from pipeline.tabs import show
 from pipeline.tabs.shared import Shared, Values, translate
@@ -96,6 +98,10 @@ def matrix_view(seen: pd.DataFrame, names: Sequence[str], key: str) -> View:
     mistakes = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
     kept = sorted((-mistakes).argsort(kind="stable")[:MOST_CLASSES].tolist())
     note = "Rows: what the label says. Columns: what the model says. Click a cell to see its images."
+    if NONE in names:
+        note += (
+            f" Row '{NONE}': named although the label says nothing of it; column: missed, with nothing named instead."
+        )
     if len(kept) < len(names):
         note += f" The {len(kept)} classes with the most mistakes, of {len(names):,}."
     part = counts[kept][:, kept].tolist()
@@ -123,7 +129,12 @@ def pictures_view(workspace: Workspace, seen: pd.DataFrame, page: Page) -> View:
     number = min(max(page.page, 0), max(pages - 1, 0))
     names = _names(workspace)
     rows = [
-        {**row, "thumbnail": thumbnail(workspace, row["id"]), "name": names.get(row["id"], "")}
+        {
+            **row,
+            **{key: in_words(str(row[key])) for key in ("actual", "predicted")},
+            "thumbnail": thumbnail(workspace, row["id"]),
+            "name": names.get(row["id"], ""),
+        }
         for row in worst.iloc[number * PAGE : (number + 1) * PAGE].to_dict("records")
     ]
     empty = "There are no images in this cell." if cell else "There are no images in this split."
@@ -143,7 +154,8 @@ def large_view(workspace: Workspace, run: Run, split: str, image_id: str) -> Vie
     row = found.iloc[0]
     picture, trouble = large(workspace, image_id, str(row["file"]))
     answers = sorted(((name, float(row[f"p:{name}"])) for name in run.classes), key=lambda answer: -answer[1])
-    title = f"actual {row['label']}, predicted {row['predicted']}, loss {float(row['loss']):.2f}"
+    actual, predicted = in_words(str(row["label"])), in_words(str(row["predicted"]))
+    title = f"actual {actual}, predicted {predicted}, loss {float(row['loss']):.2f}"
     name = _names(workspace).get(image_id, "")
     files = {"large": picture, "trouble": trouble, "name": name, "nonce": uuid.uuid4().hex}
     return {"id": image_id, "title": title, "answers": answers[:5], "facts": [], **files}

@@ -12,7 +12,8 @@ import gradio as gr
 from gradio.components.label import LabelConfidence, LabelData
 
 from pipeline.errors import RunError, UsageError
-from pipeline.predict import SEVERAL, Classifier, Prediction, Unreadable, open_image
+from pipeline.labels import in_words
+from pipeline.predict import Classifier, Prediction, Unreadable, open_image
 from pipeline.runs import Run, load_run
 from pipeline.tabs.choose_run import draw_run_list, refreshed
 from pipeline.tabs.shared import Shared, translate
@@ -65,11 +66,6 @@ def remark(prediction: Prediction) -> str:
         '<p class="w-warn">This picture is unlike the ones the model learnt from. '
         "It has to name one of its classes, so do not rely on this answer.</p>"
     )
-
-
-def in_words(label: str) -> str:
-    """A label as one says it: several with commas."""
-    return label.replace(SEVERAL, ", ")
 
 
 def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
