@@ -120,16 +120,14 @@ def _shares(workspace: Workspace, threads: int) -> None:
 
 def _once(args: argparse.Namespace, workspace: Workspace, folders: Path, weights: Path, seed: int) -> Measured:
     """fastai's runs and ours with one seed; prints a line for each."""
-    found: Measured = {}
+    found: Measured = {"ours": _ours(args, workspace, seed)}
     for epochs in args.epochs:
         theirs = contend(
             args.fastai, FASTAI, folders, weights, str(epochs), str(seed), "-", str(args.threads), seconds=7200
         )
         found[f"fine_tune({epochs})"] = theirs
         _line(f"fastai fine_tune({epochs}), seed {seed}", theirs)
-        ours = _ours(args, workspace, seed)
-        found[f"ours beside {epochs}"] = ours
-        reached = _reached(ours, theirs["answer"]["epochs"][-1][2])
+        reached = _reached(found["ours"], theirs["answer"]["epochs"][-1][2])
         ratio = f"{theirs['seconds'] / reached:.1f} times as fast" if reached else "not reached"
         print(f"    its error is reached after {reached or float('nan'):.1f} s: {ratio}", flush=True)
     return found
@@ -161,7 +159,7 @@ def _reached(ours: Measured, error: float) -> float | None:
 
 def _summary(found: list[Measured], epochs: list[int], valid: int, test: int) -> None:
     for count in epochs:
-        pairs = [(seed[f"fine_tune({count})"], seed[f"ours beside {count}"]) for seed in found]
+        pairs = [(seed[f"fine_tune({count})"], seed["ours"]) for seed in found]
         for name, side in (("fastai", 0), ("ours", 1)):
             measured = [pair[side]["answer"] for pair in pairs]
             last = [min(m["epochs"], key=lambda row: row[1]) if side else m["epochs"][-1] for m in measured]
