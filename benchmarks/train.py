@@ -26,12 +26,9 @@ from safetensors.torch import save_file
 
 from benchmarks._contenders import contend
 from benchmarks._train_scripts import FASTAI, OURS, SHARES
-from cleaner.decisions import remove
+from benchmarks._train_sets import prepared
 from pipeline import backbones
 from pipeline.evaluate import error_rate_interval
-from pipeline.importing import ImportConfig, import_images
-from pipeline.stage import run
-from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace
 
 Measured = dict[str, Any]
@@ -44,7 +41,7 @@ def main() -> None:
         weights = Path(scratch) / "weights.safetensors"
         _save_weights(weights)
         for name, _, source in (text.partition("=") for text in args.data):
-            workspace = _prepared(Path(scratch) / name, source, args.pictures)
+            workspace = prepared(Path(scratch) / name, source, args.pictures)
             folders = _as_folders(workspace, Path(scratch) / f"{name}-folders")
             counts = workspace.store.images("ok")["split"].value_counts()
             print(
@@ -75,23 +72,6 @@ def _arguments() -> argparse.Namespace:
 def _save_weights(file: Path) -> None:
     state = backbones.create(backbones.DEFAULT, 2).state_dict()
     save_file({name: tensor.contiguous() for name, tensor in state.items() if "classifier" not in name}, file)
-
-
-def _prepared(root: Path, source: str, pictures: int) -> Workspace:
-    """A workspace with at most so many pictures, every class with its share, verified but not decoded for training."""
-    workspace = Workspace.create(root)
-    run(import_images(workspace, ImportConfig(source)))
-    images = workspace.store.images().sort_values("id")
-    share = min(1.0, pictures / len(images))
-    kept = images.groupby("label", group_keys=False)[["id", "label"]].apply(
-        lambda rows: rows.head(round(len(rows) * share))
-    )
-    wanted = set(kept["id"])
-    for image in images["id"]:
-        if image not in wanted:
-            remove(workspace, image)
-    run(verify(workspace, VerifyConfig(cache=False)))
-    return workspace
 
 
 def _as_folders(workspace: Workspace, target: Path) -> Path:
