@@ -102,14 +102,13 @@ def test_an_answer_that_comes_late_is_put_right_a_moment_after_a_start(panel: Jo
     assert all(unchanged(update) for update in panel._settle("another", shown))
 
 
-def test_cancel_says_that_it_is_stopping_and_then_that_it_stopped(
-    panel: JobPanel, workspace: Workspace, slow: Job
-) -> None:
-    wait_until_it_counts(workspace, slow)
+def test_cancel_says_that_it_is_stopping_and_then_that_it_stopped(panel: JobPanel, workspace: Workspace) -> None:
+    unhurried = jobs.start(workspace, count, CountConfig(to=20, seconds=3.0))  # it hears of it after seconds only
+    wait_until_it_counts(workspace, unhurried)
     look = by_name(panel, panel._cancel(workspace.name, by_name(panel, panel.show(workspace.name))["shown"]))
     assert look["stop"].value == "Stopping…" and look["stop"].interactive is False
     assert "stopping…" in look["box"].label
-    jobs.wait_for(workspace, slow.id, 30)
+    jobs.wait_for(workspace, unhurried.id, 30)
     end = by_name(panel, panel.show(workspace.name))
     assert "stopped, as you asked" in end["view"] and end["again"].visible
 
