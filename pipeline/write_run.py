@@ -48,7 +48,7 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     centroids = shares.T @ seen / shares.sum(dim=0).clamp_min(1)[:, None]
     threshold = float(torch.quantile(distances(features, centroids), 1 - FALSE_ALARMS))
     record = {**_record(training, predictions, complete), "outputs": asdict(outputs), "thresholds": thresholds}
-    record = training.ranks.said(record)
+    record = training.ranks.said(json.loads(json.dumps(record)))  # as it will be read
     folder = workspace.runs / record["id"]
     if not training.ranks.first:
         training.ranks.wait()
