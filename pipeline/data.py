@@ -6,7 +6,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -130,7 +130,7 @@ def load_dataset(
     cached = cache.rows(ids)
     missing = [number for number, image in enumerate(ids) if image not in cached.places]
     if missing and not cache.fits(len(missing)):
-        return replace(_uncached(workspace, rows, classes, cache, preprocessing), outputs=outputs)
+        return _uncached(workspace, rows, classes, cache, preprocessing, outputs)
     if missing:
         yield from _decode(workspace, rows.iloc[missing], cache)
         cached = cache.rows(ids)
@@ -138,7 +138,12 @@ def load_dataset(
 
 
 def _uncached(
-    workspace: Workspace, rows: pd.DataFrame, classes: tuple[str, ...], cache: PixelCache, preprocessing: Preprocessing
+    workspace: Workspace,
+    rows: pd.DataFrame,
+    classes: tuple[str, ...],
+    cache: PixelCache,
+    preprocessing: Preprocessing,
+    outputs: Outputs,
 ) -> Dataset:
     files = [workspace.image_file(str(file)) for file in rows["file"]]
     exact = Undecoded(files, partial(pixels, preprocessing=preprocessing))
@@ -148,7 +153,7 @@ def _uncached(
     note = (
         f"The training cache would take {size:,} MiB of the disk: pictures are decoded anew each time, which is slower."
     )
-    return Dataset(rows, classes, preprocessing, exact, whole, aspect, note)
+    return Dataset(rows, classes, preprocessing, exact, whole, aspect, note, outputs)
 
 
 @dataclass(frozen=True)
