@@ -38,21 +38,23 @@ from pipeline.training import (
 
 def fit_the_head(training: Training) -> Stage[None]:
     """Fit the head on features of the train split: as they are, then with them mirrored, then with random views; of
-    these heads the best is kept. Then out of fold.
+    these heads the best is kept. Then out of fold, for the train and the valid split.
     """
     began = time.monotonic()
     dataset, config = training.dataset, training.config
     train, valid = dataset.positions("train"), dataset.positions("valid")
     views = [(yield from _features_of_view(training, train, 0))]
+    held_out = yield from _features(training, valid, "Reading features")
     if config.freeze_epochs:
-        held_out = yield from _features(training, valid, "Reading features")
         yield _better_head(training, views, held_out, began)
     for number in range(1, config.freeze_epochs):
         views.append((yield from _features_of_view(training, train, number)))
         yield _better_head(training, views, held_out, began)
-    groups = [str(group) for group in dataset.rows["group"].iloc[train]]
-    for positions, logits in out_of_fold(views[0], training.targets[train], groups, len(dataset.classes)):
-        training.out_of_fold.append((train[positions], dataset.outputs.probabilities(logits).numpy()))
+    both, features = np.concatenate([train, valid]), torch.cat([views[0], held_out])
+    del views, held_out
+    groups = [str(group) for group in dataset.rows["group"].iloc[both]]
+    for positions, logits in out_of_fold(features, training.targets[both], groups, len(dataset.classes)):
+        training.out_of_fold.append((both[positions], dataset.outputs.probabilities(logits).numpy()))
 
 
 def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.Tensor, began: float) -> Progress:

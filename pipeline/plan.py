@@ -73,7 +73,7 @@ def _words(seconds: float) -> str:
 
 
 def _wrong_out_of_fold(training: Training) -> float:
-    """The share of the train split that heads which did not see the pictures get wrong."""
+    """The share of the train and the valid split that heads which did not see the pictures get wrong."""
     dataset, labels = training.dataset, training.dataset.rows["label"].to_numpy()
     wrong = [
         answered(probabilities, dataset.classes, dataset.outputs)["predicted"].to_numpy() != labels[positions]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from pipeline import __version__
@@ -21,8 +22,10 @@ from pipeline.predict import Outputs, checksum, file_sha256
 from pipeline.run_notes import read_about, write_about
 from pipeline.workspace import Workspace
 
+Halves: TypeAlias = np.ndarray[Any, np.dtype[np.float16]]
 MANIFEST = "run.json"
-PREDICTIONS = "predictions.csv"
+PREDICTIONS, OUT_OF_FOLD = "predictions.csv", "out_of_fold.csv"
+FEATURES, FEATURE_IDS = "features.npy", "features_ids.txt"
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,21 @@ class Run:
 
     @cached_property
     def _predictions(self) -> pd.DataFrame:
+        return self._table(PREDICTIONS)
+
+    @cached_property
+    def _out_of_fold(self) -> pd.DataFrame:
+        if (self.folder / OUT_OF_FOLD).exists():
+            return self._table(OUT_OF_FOLD)
+        return self._predictions[self._predictions["split"] != "test"]  # an earlier version's run
+
+    def _table(self, name: str) -> pd.DataFrame:
         text = {"id": str, "split": str, "label": str, "predicted": str}
-        file = self.folder / PREDICTIONS
         try:
-            return pd.read_csv(file, dtype=text, keep_default_na=False)
+            return pd.read_csv(self.folder / name, dtype=text, keep_default_na=False)
         except (OSError, ValueError) as error:
             raise RunError(
-                f"The predictions of run {self.id} cannot be read ({file}: {error}). Train again."
+                f"The predictions of run {self.id} cannot be read ({self.folder / name}: {error}). Train again."
             ) from error
 
     def predictions(self) -> pd.DataFrame:
@@ -104,6 +115,27 @@ class Run:
         column ``p:<class>`` for each class. Rows of the train split are out-of-fold, the others are the model's own.
         """
         return self._predictions.copy()
+
+    def out_of_fold(self) -> pd.DataFrame:
+        """The same columns for every image of the train and the valid split, each answered by a head that learnt from
+        neither it nor its duplicates; a run of an earlier version has the model's own answers for the valid split.
+        """
+        return self._out_of_fold.copy()
+
+    def features(self) -> tuple[list[str], Halves] | None:
+        """(image ids, float16 [N, F], mapped from its file): what the model's body makes of every image it was asked
+        about, as it was at the end; None for a run of an earlier version. Raises RunError where they cannot be read.
+        """
+        if not (self.folder / FEATURES).exists():
+            return None
+        try:
+            ids = (self.folder / FEATURE_IDS).read_text(encoding="utf-8").split()
+            features: Halves = np.load(self.folder / FEATURES, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise RunError(f"The features of run {self.id} cannot be read ({error}). Train again.") from error
+        if features.ndim != 2 or len(features) != len(ids):
+            raise RunError(f"The features of run {self.id} are damaged. Train again.")
+        return ids, features
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
@@ -180,6 +212,12 @@ def _moved(run: Run, place: Path) -> Run:
 def new_run_id() -> str:
     """A name that sorts by time and that two trainings begun at once do not share."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+
+
+def write_features(folder: Path, ids: Iterable[str], features: Any) -> None:
+    """Write the ``features`` [N, F] (a tensor) of the images of those ids."""
+    (folder / FEATURE_IDS).write_text("\n".join(ids), encoding="utf-8")
+    np.save(folder / FEATURES, features.half().numpy())
 
 
 def write_model(folder: Path, model: Any, info: Mapping[str, Any], centroids: Any | None) -> None:

@@ -44,9 +44,10 @@ class Training:
     or, with sigmoid outputs, 0 and 1 [N, C].
 
     ``best``: the lowest validation loss and the weights that had it. ``out_of_fold``: (positions, probabilities) of
-    the train split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch at once, 0 for
-    all; it is halved when memory runs out. ``plan``: the epochs after the head was fitted; ``ranks``: the processes
-    that train together, and ``network`` the model as they do. ``scaler``: keeps the gradients of half floats in range.
+    the train and the valid split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch
+    at once, 0 for all; it is halved when memory runs out. ``plan``: the epochs after the head was fitted; ``ranks``:
+    the processes that train together, and ``network`` the model as they do. ``scaler``: keeps the gradients of half
+    floats in range.
     ``notes``: what happened on the way, for the person and the run; ``decision``: whether fine-tuning paid.
     """
 

@@ -18,7 +18,7 @@ from pipeline.evaluate import baseline_error_rate, error_rate, predictions_table
 from pipeline.labels import Floats, as_flags
 from pipeline.losses import shares_of
 from pipeline.predict import Outputs, distances
-from pipeline.runs import MANIFEST, PREDICTIONS, Run, new_run_id, write_model
+from pipeline.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model
 from pipeline.stage import Stage
 from pipeline.thresholds import choose
 from pipeline.training import Training, answers
@@ -42,8 +42,9 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     probabilities = dataset.outputs.probabilities(logits).numpy()
     outputs, thresholds = _with_thresholds(dataset, held_out, probabilities)
     own = predictions_table(dataset, held_out, probabilities, outputs, out_of_fold=False)
-    folds = (predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in training.out_of_fold)
-    predictions = pd.concat([*folds, own], ignore_index=True)
+    folds = [predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in training.out_of_fold]
+    unseen = pd.concat([own.head(0), *folds], ignore_index=True)
+    predictions = pd.concat([unseen[unseen["split"] == "train"], own], ignore_index=True)
     shares = shares_of(training.targets[train], len(dataset.classes))
     centroids = shares.T @ seen / shares.sum(dim=0).clamp_min(1)[:, None]
     threshold = float(torch.quantile(distances(features, centroids), 1 - FALSE_ALARMS))
@@ -57,6 +58,8 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
         part.mkdir()
         write_model(part, training.model, _info(training, record["id"], threshold, outputs), centroids)
         predictions.to_csv(part / PREDICTIONS, index=False)
+        unseen.to_csv(part / OUT_OF_FOLD, index=False)
+        write_features(part, dataset.rows["id"].iloc[np.concatenate([train, held_out])], torch.cat([seen, features]))
         with writing(part / MANIFEST) as manifest:
             manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
     training.ranks.wait()

@@ -145,7 +145,7 @@ def test_about_as_many_labels_are_doubted_as_are_wrong() -> None:
         features, targets, wrong = noisy(share=share)
         groups = [str(row) for row in range(len(targets))]
         folds = np.array([int(group) % 5 for group in groups])
-        answers = list(_answers_of_folds(features, targets, folds, np.ones(len(targets), dtype=bool), 4))
+        answers = list(_answers_of_folds(features, targets, folds, np.ones(len(targets), dtype=bool), 4, {}))
         positions = np.concatenate([positions for positions, _ in answers])
         found = doubted(torch.cat([logits for _, logits in answers]), targets[positions])
         assert abs(found.mean() - share) < 0.09
@@ -176,7 +176,7 @@ def test_wrong_labels_do_not_vouch_for_one_another() -> None:
         return float((hits.cumsum(0) / torch.arange(1, len(hits) + 1) * hits).sum() / hits.sum())
 
     folds = np.array([_fold(group) for group in groups])
-    once = list(_answers_of_folds(features, targets, folds, np.ones(len(targets), dtype=bool), 4))
+    once = list(_answers_of_folds(features, targets, folds, np.ones(len(targets), dtype=bool), 4, {}))
     assert precision(list(out_of_fold(features, targets, groups, 4))) > precision(once) + 0.002
 
 

@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pipeline.errors import RunError
 from pipeline.predict import read_info
@@ -22,6 +24,7 @@ from pipeline.runs import (
     load_run,
     new_run_id,
     restore,
+    write_features,
     write_info,
 )
 from pipeline.workspace import Workspace
@@ -154,6 +157,32 @@ def test_predictions_come_back_as_they_were_written(workspace: Workspace) -> Non
     read = load_run(workspace, "r").predictions()
     pd.testing.assert_frame_equal(read, table, check_dtype=False, rtol=1e-9)
     assert read["out_of_fold"].dtype == bool
+
+
+def test_an_earlier_versions_run_has_no_features_and_its_own_answers_stand_in_for_those_out_of_fold(
+    workspace: Workspace,
+) -> None:
+    folder = made_up(workspace, "r", "2026")
+    table = pd.DataFrame({"id": ["a", "b", "c"], "split": ["train", "valid", "test"], "loss": 0.5})
+    table.to_csv(folder / PREDICTIONS, index=False)
+    found = load_run(workspace, "r")
+    assert list(found.out_of_fold()["id"]) == ["a", "b"] and found.features() is None
+
+
+@pytest.mark.parametrize("damage", ["cut off", "an image too many", "objects"])
+def test_damaged_features_are_an_error_in_words(workspace: Workspace, damage: str) -> None:
+    folder = made_up(workspace, "r", "2026")
+    write_features(folder, ["a", "b"], torch.ones(2, 3))
+    kept = load_run(workspace, "r").features()
+    assert kept is not None and kept[0] == ["a", "b"] and kept[1].tolist() == [[1, 1, 1], [1, 1, 1]]
+    if damage == "cut off":
+        (folder / "features.npy").write_bytes((folder / "features.npy").read_bytes()[:-4])
+    elif damage == "objects":
+        np.save(folder / "features.npy", np.array([["a"], [None]], dtype=object))
+    else:
+        (folder / "features_ids.txt").write_text("a\nb\nc")
+    with pytest.raises(RunError, match="Train again"):
+        load_run(workspace, "r").features()
 
 
 def test_changing_the_predictions_one_was_given_changes_nobody_elses(workspace: Workspace) -> None:

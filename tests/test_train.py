@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -44,6 +45,29 @@ def test_every_usable_image_has_one_prediction_and_train_rows_are_out_of_fold(fr
     columns = [f"p:{name}" for name in trained.classes]
     assert rows[columns].sum(axis=1).tolist() == pytest.approx([1.0] * len(rows), abs=1e-5)
     assert (rows[columns].idxmax(axis=1).str[2:] == rows["predicted"]).all()
+
+
+def test_train_and_valid_rows_are_answered_out_of_fold_too_and_never_a_test_row(fruit: Workspace, trained: Run) -> None:
+    rows, all_rows = trained.out_of_fold(), trained.predictions()
+    assert sorted(rows["id"]) == sorted(all_rows.loc[all_rows["split"] != "test", "id"])
+    assert rows["out_of_fold"].all()
+    train = rows[rows["split"] == "train"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(train, all_rows[all_rows["split"] == "train"].reset_index(drop=True))
+
+
+def test_the_features_of_every_image_are_kept_and_the_head_on_them_gives_the_predictions(trained: Run) -> None:
+    kept = trained.features()
+    assert kept is not None
+    ids, features = kept
+    rows = trained.predictions().set_index("id")
+    assert sorted(ids) == sorted(rows.index) and features.dtype == np.float16
+    model = Classifier.load(trained.folder).model
+    with torch.inference_mode():
+        answers = model.get_classifier()(torch.from_numpy(features.astype(np.float32))).softmax(dim=1).numpy()
+    held_out = [number for number, image in enumerate(ids) if not rows.loc[image, "out_of_fold"]]
+    columns = [f"p:{name}" for name in trained.classes]
+    expected = rows.loc[[ids[number] for number in held_out], columns].to_numpy(dtype=float)
+    assert answers[held_out] == pytest.approx(expected, abs=5e-3)
 
 
 def test_the_runs_folder_is_a_model_that_gives_the_stored_probabilities(fruit: Workspace, trained: Run) -> None:
