@@ -25,8 +25,10 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks._contenders import contend
 from benchmarks._train_sets import prepared
+from cleaner.suspects import suspicion
 from pipeline.data import Dataset
-from pipeline.head import fit_head, out_of_fold
+from pipeline.head import fit_head
+from pipeline.out_of_fold import out_of_fold
 from pipeline.stage import run
 from pipeline.train import TrainConfig, prepare
 from pipeline.training import answers
@@ -107,9 +109,9 @@ def planted(
     count = int(right.max()) + 1
     other = (right + torch.from_numpy(chance.integers(1, count, len(right)))) % count
     if kind == "confusable":
-        for positions, logits in out_of_fold(features, right, groups, count):
-            logits[torch.arange(len(positions)), right[positions]] = -torch.inf
-            other[positions] = logits.argmax(dim=1)
+        for positions, likely in out_of_fold(features, right, groups, count):
+            likely[np.arange(len(positions)), right[positions]] = -1.0
+            other[positions] = torch.from_numpy(likely.argmax(axis=1))
     return torch.where(torch.from_numpy(wrong), other, right), wrong
 
 
@@ -117,8 +119,11 @@ def rankings(features: torch.Tensor, labels: torch.Tensor, groups: list[str]) ->
     """Higher: more suspicious. Ours, and the losses of a head on what it was fitted to."""
     count = int(labels.max()) + 1
     ours = np.zeros(len(labels))
-    for positions, logits in out_of_fold(features, labels, groups, count):
-        ours[positions] = 1 - logits.softmax(dim=1)[torch.arange(len(positions)), labels[positions]].numpy()
+    for positions, likely in out_of_fold(features, labels, groups, count):
+        rows = np.arange(len(positions)), labels[positions].numpy()
+        own = likely[rows].copy()
+        likely[rows] = 0.0
+        ours[positions] = suspicion(own, likely.max(axis=1))
     fitted = fit_head([features], labels, count)(features)
     return {"ours": ours, "top losses": cross_entropy(fitted, labels, reduction="none").numpy()}
 

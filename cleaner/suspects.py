@@ -8,32 +8,41 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from cleaner.review import judged, probability_of
-from pipeline.labels import in_words
+from cleaner.review import judged, of_others, probability_of
+from pipeline.labels import Floats, in_words
 from pipeline.predict import Outputs
 from pipeline.records import Decision
 from pipeline.runs import Run
 from pipeline.workspace import Workspace
 
-COLUMNS = ["id", "file", "label", "suggested", "score", "why", "split", "probability", "suggested_probability", "loss"]
+COLUMNS = [
+    "id", "file", "label", "suggested", "score", "why", "split", "probability", "suggested_probability", "loss", "kind",
+]  # fmt: skip
 DISPUTED = 0.5
 DECIDED_BEFORE = 0.5
+# Added to probabilities before they are compared: below it, smaller is not surer.
+UNSURE = 0.001
+# Robust standard deviations; so strange a picture has DISPUTED for its score.
+STRANGE = 4.0
 
 
 def suspects(workspace: Workspace, run: Run) -> pd.DataFrame:
     """The cleaning queue, most suspicious first: id, file, label, suggested, score (0 to 1), why, and more columns.
 
     Every train and valid image of ``run`` that is still in use and was not decided on since the run; never a test
-    image. The base is a queue by loss (-log of the probability of the label; train images are out-of-fold), written
-    as ``score`` = 1 - probability. A picture that was given two labels comes first (score 1) where it carries the less
-    likely one, and has at least DISPUTED where it carries the likelier. What a person decided on before the run comes
-    back with DECIDED_BEFORE times its score. More columns: split, probability (of the label), suggested_probability,
-    loss.
+    image. All are answered out of fold. ``score``: how likely the likeliest other class is rather than the label, if it
+    is one of the two; with several labels an image, 1 - the probability of the label. It is at least DISPUTED for what
+    verify finds suspect, and more the stranger a picture is beyond STRANGE. A picture that was given two labels
+    comes first (score 1) where it carries the less likely one, and has at least DISPUTED where it carries the likelier.
+    What a person decided on before the run comes back with DECIDED_BEFORE times its score. More columns: split,
+    probability (of the label), suggested_probability, loss, kind (label, two labels, outlier, file: what speaks most
+    against the image).
     """
     journal = [decision for decision in workspace.store.decisions() if decision.about_label]
     decided = {decision.image for decision in journal}
-    seen = judged(workspace, run)
-    rows = _scored(seen[seen["split"].isin(["train", "valid"])].reset_index(drop=True), run.outputs)
+    rows = _scored(judged(workspace, run, run.out_of_fold()).reset_index(drop=True), run.outputs)
+    rows = _with_strange_ones(rows, run)
+    rows = _with_suspect_files(rows, workspace)
     rows = _with_conflicts(rows, _claims(workspace, rows, decided), decided, run.outputs)
     since = decided_since(run, journal)
     rows = rows[~rows["id"].isin(since) & (rows["label"] == rows["trained_label"])]
@@ -54,12 +63,53 @@ def decided_since(run: Run, journal: Iterable[Decision]) -> set[str]:
 def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
     own = probability_of(seen, seen["label"], outputs)
     best = seen["probability"].astype(float)
+    score = 1.0 - own
+    if outputs.kind == "softmax":
+        score = suspicion(own, of_others(seen, seen["label"]))
     return seen.assign(
+        kind="label",
         suggested=seen["predicted"],
         suggested_probability=best,
         probability=own,
-        score=1.0 - own,
+        score=score,
         why=pd.Series(map(_why, seen["label"], seen["predicted"], own, best), index=seen.index, dtype=object),
+    )
+
+
+def suspicion(own: Floats, other: Floats) -> Floats:
+    """[N], 0 to 1: how likely another class is rather than the label, by the probabilities of the label and of the
+    likeliest other class, [N] each.
+    """
+    return (other + UNSURE) / (own + other + 2 * UNSURE)
+
+
+def _with_strange_ones(rows: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """``rows`` with the score, kind and reason of the pictures that look like no other."""
+    everything = run.predictions()
+    if "strangeness" not in everything:  # an earlier version's run
+        return rows
+    strange = rows["id"].map(everything.set_index("id")["strangeness"]).fillna(0.0).astype(float)
+    score = strange / (strange + STRANGE)
+    return _raised(rows, score.where(strange >= STRANGE, 0.0), "outlier", "It looks unlike all other images.")
+
+
+def _with_suspect_files(rows: pd.DataFrame, workspace: Workspace) -> pd.DataFrame:
+    """``rows`` with the score, kind and reason of what verify found suspect."""
+    known = workspace.store.images().set_index("id")
+    doubted = rows["id"].map(known["verdict"]) == "suspect"
+    words = "Verify: " + rows["id"].map(known["reason"]).fillna("").astype(str)
+    return _raised(rows, doubted * DISPUTED, "file", words)
+
+
+def _raised(rows: pd.DataFrame, least: pd.Series, kind: str, words: pd.Series | str) -> pd.DataFrame:
+    """``rows`` with at least that score, and the reason first, where ``least`` is above 0; and of that kind where the
+    score was lower.
+    """
+    meant = least > 0
+    return rows.assign(
+        kind=rows["kind"].where(~(meant & (least > rows["score"])), kind),
+        score=np.maximum(rows["score"], least),
+        why=rows["why"].where(~meant, words + " " + rows["why"]),
     )
 
 
@@ -106,6 +156,7 @@ def _with_conflicts(
     marked = part.assign(
         why=[f"The same picture is also called {other}. {why}" for other, why in zip(others, part["why"], strict=True)],
         score=np.where(fits, part["score"].clip(lower=DISPUTED), 1.0),
+        kind="two labels",
         suggested=np.where(fits, part["suggested"], better),
         suggested_probability=np.where(fits, part["suggested_probability"], probability_of(part, better, outputs)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,22 @@ from pipeline.predict import Outputs, normalise
 
 Z95 = 1.959963984540054
 SMALLEST = 1e-12
+
+
+@dataclass
+class Filled:
+    """The rows of batches in one tensor that is made at once: many small ones that stay leave holes in the memory."""
+
+    count: int
+    done: int = 0
+    rows: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def add(self, batch: torch.Tensor) -> None:
+        """Put the rows of ``batch`` [n, ...] behind those before; ``count`` in all."""
+        if not self.done:
+            self.rows = torch.empty(self.count, *batch.shape[1:], dtype=batch.dtype)
+        self.rows[self.done : self.done + len(batch)] = batch
+        self.done += len(batch)
 
 
 def outputs(

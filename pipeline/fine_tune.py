@@ -16,8 +16,10 @@ from timm.utils import ModelEmaV3
 
 from pipeline.checkpoints import Checkpoints
 from pipeline.data import ahead, batches
-from pipeline.head import fit_head, out_of_fold
+from pipeline.evaluate import Filled
+from pipeline.head import fit_head
 from pipeline.losses import loss_and_error
+from pipeline.out_of_fold import out_of_fold
 from pipeline.plan import decided, plan, stops
 from pipeline.predict import ensemble
 from pipeline.schedules import cycles, factor, momentum
@@ -53,8 +55,8 @@ def fit_the_head(training: Training) -> Stage[None]:
     both, features = np.concatenate([train, valid]), torch.cat([views[0], held_out])
     del views, held_out
     groups = [str(group) for group in dataset.rows["group"].iloc[both]]
-    for positions, logits in out_of_fold(features, training.targets[both], groups, len(dataset.classes)):
-        training.out_of_fold.append((both[positions], dataset.outputs.probabilities(logits).numpy()))
+    for positions, likely in out_of_fold(features, training.targets[both], groups, len(dataset.classes)):
+        training.out_of_fold.append((both[positions], likely))
 
 
 def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.Tensor, began: float) -> Progress:
@@ -95,7 +97,7 @@ def _features(
 
 
 def _random_features(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
-    began, parts, done = time.monotonic(), [], 0
+    began, found = time.monotonic(), Filled(len(positions))
     chance = torch.Generator().manual_seed(training.config.seed + number)
     training.model.eval()
     body = training.body(len(positions))
@@ -103,10 +105,9 @@ def _random_features(training: Training, positions: np.ndarray[Any, Any], number
         part = training.ranks.part(len(some))
         with torch.inference_mode():
             features = body(random_views(training, some, chance, part=part))
-        parts.append(training.ranks.gathered(features.float().cpu(), len(some)))
-        done += len(some)
-        yield progress(done, len(positions), "Reading features of random views", "features", began)
-    return torch.cat(parts)
+        found.add(training.ranks.gathered(features.float().cpu(), len(some)))
+        yield progress(found.done, len(positions), "Reading features of random views", "features", began)
+    return found.rows
 
 
 def _end_epoch(

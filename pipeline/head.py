@@ -1,8 +1,7 @@
-"""The head on the frozen body: logistic regression on cached features, also out of fold."""
+"""The head on the frozen body: logistic regression on cached features."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,16 +10,13 @@ import numpy as np
 import torch
 
 from pipeline.errors import TrainingError
-from pipeline.losses import losses_of, shares_of
+from pipeline.losses import losses_of
 from pipeline.predict import Outputs
 
 STRENGTH = 0.01
 # Of the mean standard deviation of all features.
 LEAST_STD = 0.3
 ITERATIONS = 100
-FOLDS = 5
-# Of the number of wrong labels that is estimated.
-DROPPED = 1.2
 # So much of the features is kept in float64; of more, a piece at a time is converted for each step.
 KEPT_BYTES = 256 << 20
 
@@ -114,68 +110,3 @@ def _scales(pieces: Pieces, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     squares = sum(((features - mean).square().sum(dim=0) for features, _ in pieces()), torch.zeros(()))
     std = (squares / count).sqrt()
     return mean, (std.square() + (LEAST_STD * std.mean()).square()).sqrt().clamp_min(1e-6)
-
-
-def out_of_fold(
-    features: torch.Tensor, targets: torch.Tensor, groups: list[str], class_count: int
-) -> Iterator[tuple[np.ndarray[Any, Any], torch.Tensor]]:
-    """(positions, logits) fold by fold: each row is answered by a head that saw no picture of its duplicate group.
-
-    That is done twice: the second time without learning from the rows whose labels the first one doubted most, so that
-    wrong labels do not vouch for one another. Folds without a picture, and the fold that holds all of them, are left
-    out.
-    """
-    folds = np.array([_fold(group) for group in groups])
-    learnt, heads = np.ones(len(groups), dtype=bool), dict[int, Head]()
-    first = list(_answers_of_folds(features, targets, folds, learnt, class_count, heads))
-    if first:
-        answered = np.concatenate([positions for positions, _ in first])
-        learnt[answered[doubted(torch.cat([logits for _, logits in first]), targets[answered])]] = False
-    yield from _answers_of_folds(features, targets, folds, learnt, class_count, heads) if not learnt.all() else first
-
-
-def _answers_of_folds(
-    features: torch.Tensor,
-    targets: torch.Tensor,
-    folds: np.ndarray[Any, Any],
-    learnt: np.ndarray[Any, np.dtype[np.bool_]],
-    class_count: int,
-    heads: dict[int, Head],
-) -> Iterator[tuple[np.ndarray[Any, Any], torch.Tensor]]:
-    """``heads``: what each fold's fit begins with, and then what it came to."""
-    for fold in range(FOLDS):
-        held_out, rest = np.flatnonzero(folds == fold), np.flatnonzero((folds != fold) & learnt)
-        if len(held_out) and len(rest):
-            heads[fold] = fit_head([features], targets, class_count, rows=rest, start=heads.get(fold))
-            yield held_out, heads[fold](features[held_out])
-
-
-def doubted(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """[N]: the rows whose labels are doubted most, by logits [N, C] of heads that did not see them.
-
-    How many labels are wrong is estimated by confident learning (Northcutt et al. 2021): those where another answer is
-    at least as likely as it is, on average, where it is the label. DROPPED times as many rows are doubted, those with
-    the highest losses, and never more than half of a class.
-    """
-    outputs = Outputs("softmax" if targets.ndim == 1 else "sigmoid")
-    likely = outputs.probabilities(logits.double())
-    flags = shares_of(targets, logits.shape[1]).bool()
-    usual = torch.where(flags, likely, 0.0).sum(dim=0) / flags.sum(dim=0).clamp_min(1)
-    instead = ~flags & (likely >= usual) & flags.any(dim=0)
-    if outputs.kind == "sigmoid":  # or it is missing where it is said to be
-        usually_not = torch.where(flags, 0.0, 1 - likely).sum(dim=0) / (~flags).sum(dim=0).clamp_min(1)
-        instead |= flags & (1 - likely >= usually_not)
-    else:
-        instead &= likely > torch.where(flags, likely, 0.0).sum(dim=1, keepdim=True)
-    count = round(DROPPED * int(instead.any(dim=1).sum()))
-    worst = losses_of(logits.double(), targets, outputs).argsort(descending=True)
-    left, found = flags.sum(dim=0) // 2, np.zeros(len(targets), dtype=bool)
-    for row in worst[:count].tolist():
-        if bool((left[flags[row]] > 0).all()):
-            found[row] = True
-            left -= flags[row].long()
-    return found
-
-
-def _fold(group: str) -> int:
-    return int(hashlib.sha256(group.encode()).hexdigest(), 16) % FOLDS

@@ -111,8 +111,9 @@ class Run:
             ) from error
 
     def predictions(self) -> pd.DataFrame:
-        """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold, and a
-        column ``p:<class>`` for each class. Rows of the train split are out-of-fold, the others are the model's own.
+        """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold,
+        strangeness (see :func:`pipeline.out_of_fold.strangeness`; runs of earlier versions lack it), and a column
+        ``p:<class>`` for each class. Rows of the train split are out-of-fold, the others are the model's own.
         """
         return self._predictions.copy()
 

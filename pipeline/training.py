@@ -18,7 +18,7 @@ from timm.optim import create_optimizer_v2
 from pipeline.augment import EVERYTHING, augment, shrunk
 from pipeline.data import Dataset
 from pipeline.errors import TrainingError
-from pipeline.evaluate import outputs
+from pipeline.evaluate import Filled, outputs
 from pipeline.frozen import WORTH_COMPILING, Body, NotCompiled, compiled, plain, weights_of_body
 from pipeline.losses import losses_of, shares_of
 from pipeline.predict import normalise
@@ -311,18 +311,16 @@ def answers(
     training: Training, positions: np.ndarray[Any, Any], note: str, phase: str, mirrored: bool = False
 ) -> Stage[tuple[torch.Tensor, torch.Tensor]]:
     """(features [N, F], logits [N, C]) of the pictures at ``positions`` as the deployed model sees them, on the CPU."""
-    began, features, logits, done = time.monotonic(), [], [], 0
-    mine = positions[training.ranks.part(len(positions))]
+    began, mine = time.monotonic(), positions[training.ranks.part(len(positions))]
+    features, logits = Filled(len(mine)), Filled(len(mine))
     body = training.body(len(mine))
     for some_features, some_logits in outputs(
         training.model, training.dataset, mine, training.device, mirrored, body=body
     ):
-        features.append(some_features)
-        logits.append(some_logits)
-        done += len(some_logits)
-        yield progress(done, len(mine), note, phase, began)
-    both = (torch.cat(parts) for parts in (features, logits))
-    gathered = [training.ranks.gathered(part, len(positions)) for part in both]
+        features.add(some_features)
+        logits.add(some_logits)
+        yield progress(logits.done, len(mine), note, phase, began)
+    gathered = [training.ranks.gathered(part.rows, len(positions)) for part in (features, logits)]
     return gathered[0], gathered[1]
 
 

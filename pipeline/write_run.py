@@ -17,6 +17,7 @@ from pipeline.database import now
 from pipeline.evaluate import baseline_error_rate, error_rate, predictions_table
 from pipeline.labels import Floats, as_flags
 from pipeline.losses import shares_of
+from pipeline.out_of_fold import strangeness
 from pipeline.predict import Outputs, distances
 from pipeline.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model
 from pipeline.stage import Stage
@@ -45,9 +46,13 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     folds = [predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in training.out_of_fold]
     unseen = pd.concat([own.head(0), *folds], ignore_index=True)
     predictions = pd.concat([unseen[unseen["split"] == "train"], own], ignore_index=True)
+    features, rows = torch.cat([seen, features]), dataset.rows.iloc[np.concatenate([train, held_out])]
+    del seen
+    strange = dict(zip(rows["id"], strangeness(features, [str(group) for group in rows["group"]]), strict=True))
+    predictions.insert(7, "strangeness", predictions["id"].map(strange).fillna(0.0))
     shares = shares_of(training.targets[train], len(dataset.classes))
-    centroids = shares.T @ seen / shares.sum(dim=0).clamp_min(1)[:, None]
-    threshold = float(torch.quantile(distances(features, centroids), 1 - FALSE_ALARMS))
+    centroids = shares.T @ features[: len(train)] / shares.sum(dim=0).clamp_min(1)[:, None]
+    threshold = float(torch.quantile(distances(features[len(train) :], centroids), 1 - FALSE_ALARMS))
     record = {**_record(training, predictions, complete), "outputs": asdict(outputs), "thresholds": thresholds}
     record = training.ranks.said(json.loads(json.dumps(record)))  # as it will be read
     folder = workspace.runs / record["id"]
@@ -59,7 +64,7 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
         write_model(part, training.model, _info(training, record["id"], threshold, outputs), centroids)
         predictions.to_csv(part / PREDICTIONS, index=False)
         unseen.to_csv(part / OUT_OF_FOLD, index=False)
-        write_features(part, dataset.rows["id"].iloc[np.concatenate([train, held_out])], torch.cat([seen, features]))
+        write_features(part, rows["id"], features)
         with writing(part / MANIFEST) as manifest:
             manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
     training.ranks.wait()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.data import Dataset
 from pipeline.evaluate import (
+    Filled,
     baseline_error_rate,
     error_rate,
     error_rate_interval,
@@ -79,3 +80,11 @@ def test_outputs_do_not_depend_on_the_size_of_the_batches() -> None:
     pieces = list(outputs(model, data, np.arange(7), "cpu", size=3))
     assert torch.allclose(whole[0][1], torch.cat([logits for _, logits in pieces]), atol=1e-4)
     assert whole[0][0].shape == (7, 512) and not model.training
+
+
+def test_batches_fill_one_tensor_in_their_order_and_kind() -> None:
+    filled = Filled(5)
+    for batch in torch.arange(10, dtype=torch.float64).reshape(5, 2).split(2):
+        filled.add(batch)
+    assert filled.rows.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]] and filled.rows.dtype == torch.float64
+    assert filled.done == 5

@@ -51,8 +51,9 @@ def test_train_and_valid_rows_are_answered_out_of_fold_too_and_never_a_test_row(
     rows, all_rows = trained.out_of_fold(), trained.predictions()
     assert sorted(rows["id"]) == sorted(all_rows.loc[all_rows["split"] != "test", "id"])
     assert rows["out_of_fold"].all()
-    train = rows[rows["split"] == "train"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(train, all_rows[all_rows["split"] == "train"].reset_index(drop=True))
+    train, same = (table[table["split"] == "train"].reset_index(drop=True) for table in (rows, all_rows))
+    pd.testing.assert_frame_equal(train, same.drop(columns="strangeness"))
+    assert all_rows["strangeness"].abs().between(0, 100).all() and all_rows["strangeness"].nunique() > 10
 
 
 def test_the_features_of_every_image_are_kept_and_the_head_on_them_gives_the_predictions(trained: Run) -> None:

@@ -10,8 +10,9 @@ import pytest
 from cleaner.decisions import keep, relabel, remove, undo
 from cleaner.suspects import suspects
 from pipeline.importing import ImportConfig, import_images
+from pipeline.records import NewImage, Verdict
+from pipeline.runs import OUT_OF_FOLD, PREDICTIONS, load_run
 from pipeline.stage import run
-from pipeline.store import NewImage
 from pipeline.train import TrainConfig, train
 from pipeline.verify import verify
 from pipeline.workspace import Workspace
@@ -73,7 +74,7 @@ def test_what_was_decided_on_before_the_run_comes_back_with_half_its_score(made)
     queue = suspects(workspace, trained).set_index("id")
     assert queue.index[0] == ids["cat called bee"]
     row = queue.loc[ids["bee called ant"]]
-    assert row["score"] == pytest.approx(0.48) and "decided on it before" in row["why"]
+    assert row["score"] == pytest.approx(0.941 / 0.982 / 2) and "decided on it before" in row["why"]
 
 
 CONFLICT = [
@@ -113,6 +114,34 @@ def test_one_file_found_under_two_names_is_a_conflict_until_a_person_decides(tmp
     keep(workspace, ids["sure bee"])
     later = suspects(workspace, run_with(workspace, ids, SHOTS, name="later")).set_index("id").loc[ids["sure bee"]]
     assert later["score"] < 0.1 and "also called" not in later["why"]
+
+
+def test_what_looks_unlike_all_others_and_what_verify_doubts_is_in_the_queue_with_its_reason(tmp_path: Path):
+    workspace, ids = workspace_with(tmp_path / "w", SHOTS)
+    trained = run_with(workspace, ids, SHOTS)
+    table = trained.predictions().assign(strangeness=0.0)
+    table.loc[table["id"] == ids["sure ant"], "strangeness"] = 12.0
+    table.loc[table["id"] == ids["doubtful ant"], "strangeness"] = 3.9
+    table.to_csv(trained.folder / PREDICTIONS, index=False)
+    doubt = Verdict(ids["sure bee"], "ok", "suspect", "Its end is missing.", 320, 240, "JPEG")
+    workspace.store.record_verdicts([doubt])
+    queue = suspects(workspace, load_run(workspace, trained.id)).set_index("id")
+    strange, suspect, doubtful = (queue.loc[ids[name]] for name in ("sure ant", "sure bee", "doubtful ant"))
+    assert (strange["kind"], strange["score"]) == ("outlier", 0.75)
+    assert strange["why"] == "It looks unlike all other images. The model agrees with ant (98%)."
+    assert (suspect["kind"], suspect["score"]) == ("file", 0.5) and suspect["why"].startswith("Verify: Its end is miss")
+    assert doubtful["kind"] == "label" and "unlike" not in doubtful["why"]
+
+
+def test_valid_images_are_judged_by_what_did_not_see_them_where_the_run_knows(tmp_path: Path):
+    workspace, ids = workspace_with(tmp_path / "w", SHOTS)
+    trained = run_with(workspace, ids, SHOTS)
+    table = trained.predictions()
+    table = table[table["split"] != "test"].copy()
+    table.loc[table["id"] == ids["sure bee"], ["p:ant", "p:bee", "predicted", "probability"]] = [0.9, 0.1, "ant", 0.9]
+    table.to_csv(trained.folder / OUT_OF_FOLD, index=False)
+    queue = suspects(workspace, load_run(workspace, trained.id)).set_index("id")
+    assert queue.loc[ids["sure bee"], "suggested"] == "ant" and queue.loc[ids["sure bee"], "score"] > 0.85
 
 
 def test_the_queue_of_a_run_without_images_is_empty_and_has_its_columns(tmp_path: Path):
