@@ -8,44 +8,15 @@ from typing import Any
 
 import gradio as gr
 
-from cleaner.compare import Comparison, compare
+from cleaner.tabs import compared
 from cleaner.tabs.component import component
 from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view, refuse
-from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
-from pipeline.errors import PipelineError, WorkspaceError
-from pipeline.jobs import Job
+from cleaner.tabs.show import LATEST, refreshed, run_list
+from pipeline.errors import WorkspaceError
 from pipeline.tabs.shared import Shared, Values, translate
-from pipeline.tabs.show import empty, escape, facts, guide, heading, percent
-from pipeline.tabs.train_fields import recalled
-from pipeline.tabs.train_jobs import train_job
-from pipeline.workspace import Workspace
+from pipeline.tabs.show import guide
 
 SPLITS = [("train and valid", ALL), ("train", "train"), ("valid", "valid")]
-
-
-# --- comparing -----------------------------------------------------------------------------------------------------
-
-
-def comparison_view(workspace: Workspace, before: str | None, after: str | None) -> str:
-    """Run ``after`` against run ``before``, as HTML; or why they cannot be compared."""
-    try:
-        return _comparison(compare(workspace, find_run(workspace, before), find_run(workspace, after)))
-    except PipelineError as error:
-        return empty("Nothing to compare yet", str(error))
-
-
-def _comparison(found: Comparison) -> str:
-    title = {"better": "Better", "worse": "Worse"}.get(found.verdict, "Cannot be told apart")
-    interval = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
-    numbers = facts(
-        [
-            ("error rate before", percent(found.a.error_rate)),
-            ("error rate after", percent(found.b.error_rate)),
-            ("points, 95% interval", interval),
-            ("fixed / broken", f"{found.fixed} / {found.broken}"),
-        ]
-    )
-    return f'<p class="w-verdict"><strong>{title}</strong></p>{numbers}<p>{escape(found.words)}</p>'
 
 
 # --- the tab -------------------------------------------------------------------------------------------------------
@@ -58,11 +29,6 @@ class _Widgets:
     split: gr.Dropdown
     queue: gr.HTML
     done: gr.State
-    train: gr.Button
-    before: gr.Dropdown
-    after: gr.Dropdown
-    button: gr.Button
-    compared: gr.HTML
 
     @property
     def filters(self) -> list[gr.Dropdown]:
@@ -79,29 +45,21 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         )
         split = gr.Dropdown(SPLITS, value=ALL, label="Split", elem_id="clean-split")
     queue = component("queue", "clean-queue")
-    heading("Did it help?")
-    guide("Train again with the settings of the latest run, then compare the two on the same images.")
-    train = gr.Button("Train again", variant="primary", elem_id="clean-train", size="lg")
-    with gr.Row(elem_classes="w-fields"):
-        before = run_list("clean-before", "Before", PREVIOUS)
-        after = run_list("clean-after", "After")
-    button = gr.Button("Compare", elem_id="clean-compare", size="lg")
-    compared = gr.HTML(elem_id="clean-compared")
-    _wire(tab, shared, _Widgets(run, label, split, queue, gr.State(("", 0)), train, before, after, button, compared))
+    _wire(tab, shared, _Widgets(run, label, split, queue, gr.State(("", 0))))
+    compared.build(tab, shared)
 
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     def chosen(values: Values) -> Filters:
         return Filters(*(str(values[widget] or ALL) for widget in w.filters))
 
-    def fill(name: str, run: str, label: str, split: str, before: str, after: str) -> list[Any]:
+    def fill(name: str, run: str, label: str, split: str) -> list[Any]:
         workspace = shared.open(name)
         names = class_choices(workspace, run)
         label = label if label in [value for _, value in names] else ALL
         runs = [refreshed(workspace, run), gr.Dropdown(choices=names, value=label)]
-        pair = [refreshed(workspace, before, PREVIOUS), refreshed(workspace, after)]
         view = queue_view(workspace, Filters(run or LATEST, label, split or ALL))
-        return [*runs, view, *pair, comparison_view(workspace, before, after)]
+        return [*runs, view]
 
     @translate
     def refilter(values: Values) -> View:
@@ -120,24 +78,14 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         now = shared.open(values[shared.picker])
         return queue_view(now, chosen(values), str(sent["at"] or "") or None, answer), (answer.page, answer.done_up_to)
 
-    @translate
-    def compared(values: Values) -> str:
-        return comparison_view(shared.open(values[shared.picker]), values[w.before], values[w.after])
-
-    def train_again(values: Values) -> Job:
-        workspace = shared.open(values[shared.picker])
-        return train_job(workspace, recalled(find_run(workspace, LATEST)).values)
-
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     inputs = {shared.picker, *w.filters}
-    shared.watch(tab, fill, [w.run, w.label, w.queue, w.before, w.after, w.compared], [*w.filters, w.before, w.after])
+    shared.watch(tab, fill, [w.run, w.label, w.queue], w.filters)
     gr.on([widget.input for widget in w.filters], refilter, inputs, w.queue, **quiet)
     w.queue.act(
         act, {*inputs, w.done}, [w.queue, w.done],
         trigger_mode="multiple", concurrency_id="decide", concurrency_limit=1, **quiet,
     )  # fmt: skip
-    w.button.click(compared, {shared.picker, w.before, w.after}, w.compared, **quiet)
-    shared.job.launch(w.train.click, train_again, {shared.picker})
 
 
 def _actions(sent: Iterable[Any]) -> list[Mapping[str, Any]]:
