@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 
-from cleaner.review import judged
+from cleaner.audit import audits, in_words
+from cleaner.paired import MOST_IMAGES, mcnemar, more_images, paired_interval, verdict
+from cleaner.today import Today, today
 from pipeline.errors import NotEnoughData
 from pipeline.evaluate import error_rate_interval
+from pipeline.predict import SEVERAL
 from pipeline.runs import Run
 from pipeline.workspace import Workspace
 
-ALPHA = 0.05
-Z = 1.959963984540054
+ROUGH = 10
+# What may differ between two trainings with the same settings.
+BESIDE_THE_SETTINGS = ("note", "device")
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,10 @@ class Comparison:
     """Run ``b`` against run ``a`` on the same ``n`` images of ``split``.
 
     ``difference`` = error rate of b - error rate of a (below 0: b makes fewer errors), with its paired 95 % interval
-    ``low`` to ``high``. ``fixed``: a wrong, b right; ``broken``: a right, b wrong. ``p`` is that of the exact McNemar
-    test; ``verdict`` is "better", "worse" or "cannot be told apart". ``words`` says it all in plain sentences.
+    ``low`` to ``high``. ``fixed``: a wrong, b right; ``broken``: a right, b wrong, with the ids of these images. ``p``
+    is that of the exact McNemar test; ``verdict`` is "better", "worse" or "cannot be told apart". ``needed``: about how
+    many more images would tell (:func:`more_images`); 0 where these do, None where none would. ``words`` says it all in
+    plain sentences, ``notes`` among them: what to know before one believes it.
     """
 
     a: Rate
@@ -49,7 +54,36 @@ class Comparison:
     high: float
     p: float
     verdict: str
+    needed: int | None
+    fixed_images: list[str]
+    broken_images: list[str]
+    notes: list[str]
     words: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The answers of two runs to the same images of ``split``, as they look today.
+
+    ``table``: id, file, label, predicted, probability, loss (of ``after``), predicted_before, probability_before, wrong
+    and wrong_before; changed and changed_before, unknown and unknown_before as in :class:`Today`.
+    """
+
+    before: Today
+    after: Today
+    split: str
+    table: pd.DataFrame
+    audit: str = ""
+
+    @property
+    def fixed(self) -> pd.DataFrame:
+        """The images that the run before has wrong and the run after has right."""
+        return self.table[self.table["wrong_before"] & ~self.table["wrong"]]
+
+    @property
+    def broken(self) -> pd.DataFrame:
+        """The images that the run before has right and the run after has wrong."""
+        return self.table[~self.table["wrong_before"] & self.table["wrong"]]
 
 
 def compare(workspace: Workspace, run_a: Run, run_b: Run) -> Comparison:
@@ -58,108 +92,152 @@ def compare(workspace: Workspace, run_a: Run, run_b: Run) -> Comparison:
     On the test images that both runs predicted and that are still in use; where there are none, on the valid images
     (``words`` says so). Raises NotEnoughData where the runs share neither.
     """
-    a, b = judged(workspace, run_a), judged(workspace, run_b)
+    return comparison(pairs(workspace, today(workspace, run_a), today(workspace, run_b)))
+
+
+def pairs(workspace: Workspace, before: Today, after: Today) -> Pairs:
+    """The answers that are compared; errors as of :func:`compare`."""
+    both = before.run, after.run
     for split in ("test", "valid"):
-        pairs = _paired(a, b, split)
-        if len(pairs):
-            return _comparison(run_a.id, run_b.id, split, pairs)
+        earlier = before.on(split)[["id", "predicted", "probability", "wrong", "changed", "unknown"]]
+        table = after.on(split).merge(earlier, on="id", suffixes=("", "_before"))
+        if len(table):
+            return Pairs(before, after, split, table, in_words(audits(workspace)))
     raise NotEnoughData(
-        f"Runs {run_a.id} and {run_b.id} have no test or valid image in common that is still in use. "
+        f"Runs {both[0].name} and {both[1].name} have no test or valid image in common that is still in use. "
         "Train again, and compare with the new run."
     )
 
 
-def mcnemar(fixed: int, broken: int) -> float:
-    """The two-sided p value of the exact McNemar test: are ``fixed`` and ``broken`` a fair coin's heads and tails?"""
-    tosses = fixed + broken
-    tail = term = 1
-    for k in range(min(fixed, broken)):
-        term = term * (tosses - k) // (k + 1)
-        tail += term
-    return min(1.0, float(2 * tail / 2**tosses))
-
-
-def paired_interval(fixed: int, broken: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of the difference (broken - fixed) / n between two paired error rates.
-
-    Tango's score interval (Statistics in Medicine 17, 1998), which inverts McNemar's statistic; made to touch 0 where
-    the exact test cannot tell the runs apart, so that the two never disagree.
-    """
-    difference = (broken - fixed) / n
-    low = _bisect(lambda delta: _score(fixed, broken, n, delta) > Z, -1.0, difference)
-    high = _bisect(lambda delta: _score(fixed, broken, n, delta) >= -Z, difference, 1.0)
-    return (min(low, 0.0), max(high, 0.0)) if mcnemar(fixed, broken) >= ALPHA else (low, high)
-
-
-def verdict(fixed: int, broken: int, n: int) -> str:
-    """ "better", "worse" or "cannot be told apart": whether 0 lies outside the paired interval, and on which side."""
-    low, high = paired_interval(fixed, broken, n)
-    return "better" if high < 0 else "worse" if low > 0 else "cannot be told apart"
-
-
-def _paired(a: pd.DataFrame, b: pd.DataFrame, split: str) -> pd.DataFrame:
-    """id, a, b of the images of ``split`` in both tables: whether each run's answer is wrong."""
-    wrong = [
-        part.assign(wrong=part["predicted"] != part["label"])[["id", "wrong"]]
-        for part in (a[a["split"] == split], b[b["split"] == split])
-    ]
-    return wrong[0].merge(wrong[1], on="id", suffixes=("_a", "_b"))
-
-
-def _comparison(run_a: str, run_b: str, split: str, pairs: pd.DataFrame) -> Comparison:
-    n = len(pairs)
-    fixed = int((pairs["wrong_a"] & ~pairs["wrong_b"]).sum())
-    broken = int((~pairs["wrong_a"] & pairs["wrong_b"]).sum())
-    a, b = _rate(run_a, int(pairs["wrong_a"].sum()), n), _rate(run_b, int(pairs["wrong_b"].sum()), n)
-    low, high = paired_interval(fixed, broken, n)
-    found = verdict(fixed, broken, n)
-    words = _words(a, b, split, n, fixed, broken, (low, high), found)
+def comparison(found: Pairs) -> Comparison:
+    """What the pairs show."""
+    n, table = len(found.table), found.table
+    fixed, broken = found.fixed["id"].astype(str).tolist(), found.broken["id"].astype(str).tolist()
+    a = _rate(found.before.run.id, int(table["wrong_before"].sum()), n)
+    b = _rate(found.after.run.id, int(table["wrong"].sum()), n)
+    low, high = paired_interval(len(fixed), len(broken), n)
+    said = verdict(len(fixed), len(broken), n)
+    needed = more_images(len(fixed), len(broken), n) if low <= 0 <= high else 0
+    notes = list(_notes(found))
+    words = [*_words(found, a, b, said, needed), *notes]
     return Comparison(
-        a, b, split, n, fixed, broken, (broken - fixed) / n, low, high, mcnemar(fixed, broken), found, words
-    )
+        a, b, found.split, n, len(fixed), len(broken), (len(broken) - len(fixed)) / n, low, high,
+        mcnemar(len(fixed), len(broken)), said, needed, fixed, broken, notes, " ".join(words),
+    )  # fmt: skip
 
 
 def _rate(run: str, errors: int, n: int) -> Rate:
     return Rate(run, errors, errors / n, *error_rate_interval(errors, n))
 
 
-def _score(fixed: int, broken: int, n: int, delta: float) -> float:
-    """Tango's z for the hypothesis that the true difference is ``delta`` (in [-1, 1]); it falls as delta grows."""
-    b, c = broken, fixed
-    linear = -b - c + (2 * n - b + c) * delta
-    root = math.sqrt(max(linear * linear + 8 * n * c * delta * (1 - delta), 0.0))
-    q = (root - linear) / (4 * n)
-    variance = n * (2 * q + delta * (1 - delta))
-    above = b - c - n * delta
-    if variance <= 0:
-        return math.copysign(math.inf, above) if above else 0.0
-    return above / math.sqrt(variance)
+# --- in words ------------------------------------------------------------------------------------------------------
 
 
-def _bisect(inside: Callable[[float], bool], low: float, high: float) -> float:
-    """Where ``inside``, true up to a point between ``low`` and ``high`` and false beyond it, changes (to 1e-12)."""
-    for _ in range(44):
-        middle = (low + high) / 2
-        low, high = (middle, high) if inside(middle) else (low, middle)
-    return (low + high) / 2
+def _words(found: Pairs, a: Rate, b: Rate, said: str, needed: int | None) -> Iterator[str]:
+    n, fixed, broken = len(found.table), len(found.fixed), len(found.broken)
+    low, high = (f"{100 * bound:+.1f}" for bound in paired_interval(fixed, broken, n))
+    yield verdict_in_words(found, said, needed)
+    yield (
+        f"On the same {_count(n, found.split + ' image')}, judged by the labels of today, the errors go from "
+        f"{a.errors} ({a.error_rate:.1%}) to {b.errors} ({b.error_rate:.1%}): {fixed} wrong before and right now, "
+        f"{broken} right before and wrong now."
+    )
+    yield f"The error rate changes by {100 * (b.error_rate - a.error_rate):+.1f} points (95% interval {low} to {high})."
 
 
-def _words(
-    a: Rate, b: Rate, split: str, n: int, fixed: int, broken: int, interval: tuple[float, float], found: str
-) -> str:
-    claim = {"better": f"Run {b.run} is better than run {a.run}.", "worse": f"Run {b.run} is worse than run {a.run}."}
-    low, high = (f"{100 * bound:+.1f}" for bound in interval)
-    sentences = [
-        claim.get(found, f"Runs {a.run} and {b.run} cannot be told apart on these images."),
-        f"On the same {_count(n, split + ' image')}, judged by the labels of today, the errors go from {a.errors} "
-        f"({a.error_rate:.1%}) to {b.errors} ({b.error_rate:.1%}): {fixed} wrong before and right now, {broken} right "
-        "before and wrong now.",
-        f"The error rate changes by {100 * (b.error_rate - a.error_rate):+.1f} points (95% interval {low} to {high}).",
-    ]
-    if split != "test":
-        sentences.append("There is no test image in common, so this is on valid images, which training has looked at.")
-    return " ".join(sentences)
+def verdict_in_words(found: Pairs, said: str, needed: int | None) -> str:
+    """The verdict, and what it would take to tell the runs apart, in plain sentences."""
+    a, b = _names(found)
+    if said != "cannot be told apart":
+        return f"Run {b} is {said} than run {a}."
+    apart = f"Runs {a} and {b} cannot be told apart on these images"
+    if needed is None:
+        return f"{apart}: the difference seen is zero, and no number of images would show one."
+    many = f"more than {needed:,}" if needed >= MOST_IMAGES else f"about {needed:,}"
+    words = f"{apart}: you would need {many} more {found.split} {'image' if needed == 1 else 'images'}"
+    differing = len(found.fixed) + len(found.broken)
+    rough = f" It is a rough guess, as they differ in {_count(differing, 'image')} only." if differing < ROUGH else ""
+    return f"{words}, if the difference seen is real.{rough}"
+
+
+def _names(found: Pairs) -> tuple[str, str]:
+    before, after = found.before.run, found.after.run
+    return (before.id, after.id) if before.name == after.name else (before.name, after.name)
+
+
+def _notes(found: Pairs) -> Iterator[str]:
+    """What to know before one believes the numbers."""
+    if found.split != "test":
+        yield "There is no test image in common, so this is on valid images, which training has looked at."
+    yield from _changed(found)
+    if found.audit:
+        yield found.audit
+    yield from _about_classes(found)
+    yield from _left_out(found)
+    if any(SEVERAL in label for column in ("label", "predicted") for label in found.table[column].astype(str)):
+        yield "An image with several labels counts as right only where the answer names all of them and no other."
+    yield from _about_training(found)
+
+
+def _changed(found: Pairs) -> Iterator[str]:
+    """That labels which both runs are judged by were changed since the older of them."""
+    older, newer = sorted((found.before, found.after), key=lambda today: today.run.created)
+    changed = int(found.table["changed_before" if older is found.before else "changed"].sum())
+    if changed and newer.run.id != older.run.id:
+        a, b = _names(found)
+        whose = _count(changed, f"{found.split} image")
+        yield (
+            f"The {'labels' if changed > 1 else 'label'} of {whose} {'were' if changed > 1 else 'was'} changed by hand "
+            f"since run {a if older is found.before else b}; both runs are judged by the labels of today."
+        )
+
+
+def _about_classes(found: Pairs) -> Iterator[str]:
+    sides = ((found.before, "unknown_before"), (found.after, "unknown"))
+    for (today_, column), name in zip(sides, _names(found), strict=True):
+        for old, new in today_.renamed.items():
+            yield f"The class {old} is called {new} now, and the answers of run {name} are read so."
+        if today_.vanished:
+            yield f"No image is called {_or(today_.vanished)} any more: where run {name} answers that, it is wrong."
+        if unknown := int(found.table[column].sum()):
+            yield f"Run {name} does not know the class of {_count(unknown, 'image')}, and so has them wrong."
+
+
+def _left_out(found: Pairs) -> Iterator[str]:
+    split, shared = found.split, len(found.table)
+    gone = max(found.before.gone.get(split, 0), found.after.gone.get(split, 0))
+    if gone:
+        yield f"{_count(gone, split + ' image')} removed or set aside since {_do(gone)} not count."
+    for today_, name in zip((found.before, found.after), _names(found), strict=True):
+        if alone := len(today_.on(split)) - shared:
+            yield f"{_count(alone, split + ' image')} that only run {name} was asked about {_do(alone)} not count."
+
+
+def _about_training(found: Pairs) -> Iterator[str]:
+    before, after = found.before.run, found.after.run
+    if before.id == after.id:
+        yield "This is one and the same run."
+        return
+    one, other = before.config, after.config
+    differing = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    if settings := [name.replace("_", " ") for name in differing if name not in BESIDE_THE_SETTINGS]:
+        yield (
+            f"The two were not trained with the same settings ({', '.join(settings[:5])}"
+            f"{' and more' if len(settings) > 5 else ''}), so this is not what cleaning alone did."
+        )
+    version = before.record.get("data_version")
+    if version and version == after.record.get("data_version"):
+        yield "Both were trained on the same images with the same labels: nothing was cleaned between them."
+
+
+def _or(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _do(number: int) -> str:
+    return "does" if number == 1 else "do"
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -265,6 +265,15 @@ class Store(Database):
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
 
+    def add_to_fact(self, key: str, item: Any) -> None:
+        """Put a small JSON value at the end of a fact that is a list (empty, where there is none)."""
+        longer = (
+            "INSERT INTO facts VALUES (?, json_array(json(?)))"
+            " ON CONFLICT (key) DO UPDATE SET value = json_insert(value, '$[#]', json(?))"
+        )
+        with self.transaction() as db:
+            db.execute(longer, (key, json.dumps(item), json.dumps(item)))
+
 
 def _label_where_none(db: sqlite3.Connection, labels: Mapping[str, str]) -> None:
     """Give images (id -> label, several joined by "|") the label, where they have none and nothing was decided."""

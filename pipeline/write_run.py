@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from pipeline import backbones
 from pipeline.augment import views_to_ask
 from pipeline.data import Dataset
+from pipeline.data_version import learnt_from
 from pipeline.database import now
 from pipeline.evaluate import baseline_error_rate, error_rate, predictions_table
 from pipeline.labels import Floats, as_flags
@@ -54,6 +56,7 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     centroids = shares.T @ features[: len(train)] / shares.sum(dim=0).clamp_min(1)[:, None]
     threshold = float(torch.quantile(distances(features[len(train) :], centroids), 1 - FALSE_ALARMS))
     record = {**_record(training, predictions, complete), "outputs": asdict(outputs), "thresholds": thresholds}
+    record |= learnt_from(workspace, dataset.rows, time.monotonic() - training.started)
     record = training.ranks.said(json.loads(json.dumps(record)))  # as it will be read
     folder = workspace.runs / record["id"]
     if not training.ranks.first:
