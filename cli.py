@@ -149,6 +149,12 @@ def _compare(args: argparse.Namespace) -> Any:
     return compare(workspace, load_run(workspace, args.run_a), load_run(workspace, args.run_b))
 
 
+def _ledger(args: argparse.Namespace) -> Any:
+    from cleaner.ledger import ledger
+
+    return ledger(Workspace.open(args.workspace))
+
+
 def _predict(args: argparse.Namespace) -> Any:
     from pipeline.predict import Classifier, describe
 
@@ -217,6 +223,7 @@ COMMANDS: Mapping[str, Command] = {
     "undo": _undo,
     "decisions": _decisions,
     "compare": _compare,
+    "ledger": _ledger,
     "predict": _predict,
     "export": _export,
     "deploy": _deploy,

@@ -60,6 +60,11 @@ class Comparison:
     notes: list[str]
     words: str
 
+    @property
+    def summary(self) -> str:
+        """``words`` without the notes."""
+        return self.words.removesuffix(" ".join(self.notes)).strip()
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -136,7 +141,7 @@ def _rate(run: str, errors: int, n: int) -> Rate:
 def _words(found: Pairs, a: Rate, b: Rate, said: str, needed: int | None) -> Iterator[str]:
     n, fixed, broken = len(found.table), len(found.fixed), len(found.broken)
     low, high = (f"{100 * bound:+.1f}" for bound in paired_interval(fixed, broken, n))
-    yield verdict_in_words(found, said, needed)
+    yield _verdict(found, said, needed)
     yield (
         f"On the same {_count(n, found.split + ' image')}, judged by the labels of today, the errors go from "
         f"{a.errors} ({a.error_rate:.1%}) to {b.errors} ({b.error_rate:.1%}): {fixed} wrong before and right now, "
@@ -145,7 +150,7 @@ def _words(found: Pairs, a: Rate, b: Rate, said: str, needed: int | None) -> Ite
     yield f"The error rate changes by {100 * (b.error_rate - a.error_rate):+.1f} points (95% interval {low} to {high})."
 
 
-def verdict_in_words(found: Pairs, said: str, needed: int | None) -> str:
+def _verdict(found: Pairs, said: str, needed: int | None) -> str:
     """The verdict, and what it would take to tell the runs apart, in plain sentences."""
     a, b = _names(found)
     if said != "cannot be told apart":

@@ -166,6 +166,7 @@ def _cleaning_arguments(command: Add) -> None:
     added = command("compare", "two runs on the same images, paired")
     added.add_argument("run_a", metavar="RUN_A", help="the run before")
     added.add_argument("run_b", metavar="RUN_B", help="the run after")
+    command("ledger", "every run: its data, the decisions until then, its test error then and by the labels of today")
 
 
 def _shipping_arguments(command: Add) -> None:

@@ -13,9 +13,12 @@ const card = (row) => {
   const image = picture(row.thumbnail, row.actual + ', taken for ' + row.predicted);
   image.loading = 'lazy';
   const words = make('span', 'words');
+  const answer = (name, said) => line(name, said, said === row.actual ? '' : 'wrong');
+  const two = row.before !== undefined; // what two runs said of it
   words.append(
     line('actual', row.actual),
-    line('predicted', row.predicted, row.actual === row.predicted ? '' : 'wrong'),
+    ...(two ? [answer('before', row.before)] : []),
+    answer(two ? 'after' : 'predicted', row.predicted),
     line('probability', percent(row.probability)),
     line('loss', row.loss.toFixed(2)),
   );
