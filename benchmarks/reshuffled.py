@@ -40,6 +40,7 @@ from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace
 
 VALID = 0.2
+DULL = 5
 Flags: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -165,15 +166,20 @@ def _read(workspace: Workspace, truth: dict[str, str], classes: Sequence[str]) -
 def _all_seeds(files: Files, features: torch.Tensor, seeds: int, handful: Iterable[int]) -> dict[str, list[Outcome]]:
     """What was done to the files -> the outcome of each seed."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
+    right = _clean(files, np.arange(len(files.name)), 0, len(files.name)).ordered(range(len(files.name)))
     for seed in range(seeds):
-        valid = _split(files, seed)
-        head = _fit(files, features, ~valid)
+        head = _fit(files, features, ~_split(files, seed))
         losses = cross_entropy(head(features[files.row]), torch.from_numpy(files.label), reduction="none")
         worst = losses.argsort(descending=True).numpy()
-        cleaned = {"one file deleted": _delete_one(files, seed)}
-        cleaned |= {f"{count} labels cleaned": _clean(files, worst, count) for count in handful}
+        cleaned = {"1 file deleted": _delete(files, 1, seed)}
+        cleaned |= {
+            f"{count} labels cleaned": _clean(files, worst, count - count // 2, count // 2) for count in handful
+        }
         for name, now in cleaned.items():
             outcomes[name].append(_both_ways(files, now, features, head, seed))
+        head = _fit(right, features, ~_split(right, seed))
+        tidied = _delete(right, DULL, seed)
+        outcomes[f"all labels right, {DULL} files deleted"].append(_both_ways(right, tidied, features, head, seed))
     return dict(outcomes)
 
 
@@ -207,23 +213,23 @@ def _split(files: Files, seed: int) -> Flags:
     return valid
 
 
-def _delete_one(files: Files, seed: int) -> Files:
-    """Without one file whose label is right, drawn at random: nothing about the data is better or worse for it."""
+def _delete(files: Files, count: int, seed: int) -> Files:
+    """Without some files whose labels are right, drawn at random: the data are not better for it, and hardly worse."""
     chance = np.random.default_rng(seed)
-    gone = int(chance.choice(np.flatnonzero(files.label == files.truth)))
-    return files.ordered(index for index in range(len(files.name)) if index != gone)
+    gone = set(chance.choice(np.flatnonzero(files.label == files.truth), count, replace=False).tolist())
+    return files.ordered(index for index in range(len(files.name)) if index not in gone)
 
 
-def _clean(files: Files, worst: Numbers, count: int) -> Files:
-    """The first ``count`` wrong labels in order of loss: deleted and moved to the right folder in turn."""
-    wrong = [int(index) for index in worst if files.label[index] != files.truth[index]][:count]
-    deleted, moved = set(wrong[::2]), set(wrong[1::2])
+def _clean(files: Files, order: Numbers, deleted: int, moved: int) -> Files:
+    """The first wrong labels in that order: deleted and moved to the right folder in turn, so many of each."""
+    wrong = [int(index) for index in order if files.label[index] != files.truth[index]][: deleted + moved]
+    gone = set(wrong[::2][:deleted])
     classes = {int(number): name.partition("/")[0] for number, name in zip(files.label, files.name, strict=True)}
     names, labels = list(files.name), files.label.copy()
-    for index in moved:
+    for index in set(wrong) - gone:
         labels[index] = files.truth[index]
         names[index] = f"{classes[int(labels[index])]}/{_number(names[index])}"
-    kept = [index for index in range(len(names)) if index not in deleted]
+    kept = [index for index in range(len(names)) if index not in gone]
     return Files([names[i] for i in kept], labels[kept], files.truth[kept], files.row[kept])
 
 
@@ -309,10 +315,9 @@ def _plot(outcomes: dict[str, list[Outcome]]) -> str:
     for number, (title, way, every) in enumerate(rows):
         y, colour = 36 + step * number, {"recipe": "#c2410c", "same images": "#0f766e"}[way]
         marks.append(f'<text x="8" y="{y + 4}">{title}</text>')
-        stacked: Counter[float] = Counter()
+        stacked: Counter[int] = Counter()
         for outcome in every:
-            points = round(outcome.recipe if way == "recipe" else outcome.paired, 1)
-            x = round(across(points) / 5) * 5.0
+            x = round(across(outcome.recipe if way == "recipe" else outcome.paired) / 5) * 5
             stacked[x] += 1
             place = y + (-1) ** stacked[x] * (stacked[x] // 2) * 1.6
             marks.append(f'<circle cx="{x}" cy="{place:.1f}" r="2.4" fill="{colour}" fill-opacity=".55"/>')

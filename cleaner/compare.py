@@ -198,10 +198,10 @@ def _changed(found: Pairs) -> Iterator[str]:
 
 
 def _about_classes(found: Pairs) -> Iterator[str]:
+    for old, new in {**found.before.renamed, **found.after.renamed}.items():
+        yield f"The class {old} is called {new} now, and answers are read so."
     sides = ((found.before, "unknown_before"), (found.after, "unknown"))
     for (today_, column), name in zip(sides, _names(found), strict=True):
-        for old, new in today_.renamed.items():
-            yield f"The class {old} is called {new} now, and the answers of run {name} are read so."
         if today_.vanished:
             yield f"No image is called {_or(today_.vanished)} any more: where run {name} answers that, it is wrong."
         if unknown := int(found.table[column].sum()):

@@ -25,15 +25,15 @@ def ledger_view(found: Ledger) -> View:
 
 
 def _cells(row: Row) -> list[tuple[str, str]]:
-    images = [UNSAID if number is None else f"{number:,}" for number in (row.train, row.valid, row.test)]
-    then = {"n": row.test if row.error_rate is not None else 0, "error_rate": row.error_rate, "low": row.low}
+    images = [f"{number:,}" for number in (row.train, row.valid, row.test) if number is not None]
+    then = {"n": row.error_rate is not None, "error_rate": row.error_rate, "low": row.low, "high": row.high}
     now = {"n": row.n_today, "error_rate": row.error_rate_today, "low": row.low_today, "high": row.high_today}
     return [
         ("when", ago(row.created) or UNSAID),
-        ("data", (row.data_version or UNSAID)[:DIGITS]),
-        ("train, valid, test", ", ".join(images)),
+        ("data version", (row.data_version or UNSAID)[:DIGITS]),
+        ("train, valid, test", ", ".join(images) or UNSAID),
         ("decisions", UNSAID if row.decisions is None else f"{row.decisions:,}"),
-        ("test error then", error_rate({**then, "high": row.high})),
+        ("test error then", error_rate(then)),
         ("by the labels of today", error_rate(now) + _changed(row)),
         ("against the run before", _verdict(row)),
         ("test split audited", _audited(row)),

@@ -20,7 +20,7 @@ const card = (row) => {
     ...(two ? [answer('before', row.before)] : []),
     answer(two ? 'after' : 'predicted', row.predicted),
     line('probability', percent(row.probability)),
-    line('loss', row.loss.toFixed(2)),
+    ...(two ? [] : [line('loss', row.loss.toFixed(2))]),
   );
   button.append(image, words);
   return button;
