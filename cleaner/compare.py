@@ -12,6 +12,7 @@ from cleaner.paired import MOST_IMAGES, mcnemar, more_images, paired_interval, v
 from cleaner.today import Today, today
 from pipeline.errors import NotEnoughData
 from pipeline.evaluate import error_rate_interval
+from pipeline.labels import named
 from pipeline.predict import SEVERAL
 from pipeline.runs import Run
 from pipeline.workspace import Workspace
@@ -200,11 +201,11 @@ def _changed(found: Pairs) -> Iterator[str]:
 def _about_classes(found: Pairs) -> Iterator[str]:
     for old, new in {**found.before.renamed, **found.after.renamed}.items():
         yield f"The class {old} is called {new} now, and answers are read so."
-    sides = ((found.before, "unknown_before"), (found.after, "unknown"))
-    for (today_, column), name in zip(sides, _names(found), strict=True):
-        if today_.vanished:
-            yield f"No image is called {_or(today_.vanished)} any more: where run {name} answers that, it is wrong."
-        if unknown := int(found.table[column].sum()):
+    for today_, name, side in zip((found.before, found.after), _names(found), ("_before", ""), strict=True):
+        said = frozenset().union(*(named(label) for label in found.table[f"predicted{side}"].astype(str).unique()))
+        if vanished := [old for old in today_.vanished if old in said]:
+            yield f"No image is called {_or(vanished)} any more: where run {name} answers that, it is wrong."
+        if unknown := int(found.table[f"unknown{side}"].sum()):
             yield f"Run {name} does not know the class of {_count(unknown, 'image')}, and so has them wrong."
 
 
