@@ -111,12 +111,12 @@ def _review(args: argparse.Namespace) -> Any:
 
 
 def _suspects(args: argparse.Namespace) -> Any:
-    from cleaner.suspects import suspects
+    from cleaner.suspects import audit, suspects
     from pipeline.runs import load_run
 
     workspace = Workspace.open(args.workspace)
-    queue = suspects(workspace, load_run(workspace, args.run))
-    return {"suspects": queue.to_dict("records")}
+    queue = audit if args.audit_test else suspects
+    return {"suspects": queue(workspace, load_run(workspace, args.run)).to_dict("records")}
 
 
 def _decide(args: argparse.Namespace) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
+from cleaner.audit import log_audit
 from cleaner.review import judged, of_others, probability_of
 from pipeline.labels import Floats, in_words
 from pipeline.predict import Outputs
@@ -26,21 +27,31 @@ UNSURE = 0.001
 STRANGE = 4.0
 
 
-def suspects(workspace: Workspace, run: Run) -> pd.DataFrame:
+def audit(workspace: Workspace, run: Run) -> pd.DataFrame:
+    """The queue of :func:`suspects` for the locked test split, by the run's own answers; the audit is logged first, and
+    every comparison from now on says that there was one.
+    """
+    log_audit(workspace, run.id)
+    return suspects(workspace, run, ("test",))
+
+
+def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = ("train", "valid")) -> pd.DataFrame:
     """The cleaning queue, most suspicious first: id, file, label, suggested, score (0 to 1), why, and more columns.
 
-    Every train and valid image of ``run`` that is still in use and was not decided on since the run; never a test
-    image. All are answered out of fold. ``score``: how likely the likeliest other class is rather than the label, if it
-    is one of the two; with several labels an image, 1 - the probability of the label. It is at least DISPUTED for what
-    verify finds suspect, and more the stranger a picture is beyond STRANGE. A picture that was given two labels
-    comes first (score 1) where it carries the less likely one, and has at least DISPUTED where it carries the likelier.
-    What a person decided on before the run comes back with DECIDED_BEFORE times its score. More columns: split,
-    probability (of the label), suggested_probability, loss, kind (label, two labels, outlier, file: what speaks most
-    against the image).
+    Every image of ``run`` in ``splits`` that is still in use and was not decided on since the run; a test image only
+    in an :func:`audit`. All are answered by what never saw them. ``score``: how likely the likeliest other class is
+    rather than the label, if it is one of the two; with several labels an image, 1 - the probability of the label. It
+    is at least DISPUTED for what verify finds suspect, and more the stranger a picture is beyond STRANGE. A picture
+    that was given two labels comes first (score 1) where it carries the less likely one, and has at least DISPUTED
+    where it carries the likelier. What a person decided on before the run comes back with DECIDED_BEFORE times its
+    score. More columns: split, probability (of the label), suggested_probability, loss, kind (label, two labels,
+    outlier, file: what speaks most against the image).
     """
     journal = [decision for decision in workspace.store.decisions() if decision.about_label]
     decided = {decision.image for decision in journal}
-    rows = _scored(judged(workspace, run, run.out_of_fold()).reset_index(drop=True), run.outputs)
+    unseen = run.predictions() if "test" in splits else run.out_of_fold()
+    seen = judged(workspace, run, unseen[unseen["split"].isin(splits)])
+    rows = _scored(seen.reset_index(drop=True), run.outputs)
     rows = _with_strange_ones(rows, run)
     rows = _with_suspect_files(rows, workspace)
     rows = _with_conflicts(rows, _claims(workspace, rows, decided), decided, run.outputs)

@@ -154,6 +154,9 @@ def _cleaning_arguments(command: Add) -> None:
     added.add_argument("--count", type=int, default=50, help="top losses")
     added = command("suspects", "the cleaning queue")
     added.add_argument("--run", help="the run (newest if left out)")
+    added.add_argument(
+        "--audit-test", action="store_true", help="the locked test split instead, which is logged and said ever after"
+    )
     added = command("decide", "keep, remove, restore or relabel one image")
     added.add_argument("--id", required=True, help="the image")
     choice = added.add_mutually_exclusive_group(required=True)

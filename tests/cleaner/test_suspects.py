@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cleaner.audit import audits
 from cleaner.decisions import keep, relabel, remove, undo
-from cleaner.suspects import suspects
+from cleaner.suspects import audit, suspects
 from pipeline.importing import ImportConfig, import_images
 from pipeline.records import NewImage, Verdict
 from pipeline.runs import OUT_OF_FOLD, PREDICTIONS, load_run
@@ -54,6 +55,13 @@ def test_the_queue_is_ordered_by_loss_and_holds_every_train_and_valid_image(made
 def test_a_test_image_is_never_in_the_queue(made):
     workspace, ids, trained = made
     assert ids["test cat called ant"] not in set(suspects(workspace, trained)["id"])
+
+
+def test_an_audit_is_the_queue_of_the_test_split_and_is_logged(made):
+    workspace, ids, trained = made
+    assert audits(workspace) == []
+    assert names(audit(workspace, trained), ids) == ["test cat called ant"]
+    assert [logged.run for logged in audits(workspace)] == [trained.id]
 
 
 def test_what_was_decided_on_since_the_run_leaves_the_queue_and_an_undo_brings_it_back(made):
