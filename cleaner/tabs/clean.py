@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from cleaner.compare import Comparison, compare
+from cleaner.queues import Queues
 from cleaner.tabs.component import component
 from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view, refuse
 from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
@@ -78,7 +79,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             [("every class", ALL)], value=ALL, label="Class", elem_id="clean-class", allow_custom_value=True
         )
         split = gr.Dropdown(SPLITS, value=ALL, label="Split", elem_id="clean-split")
-    queue = component("queue", "clean-queue")
+    queue = component("queue", "clean-queue", ("desk", "grid", "keys"))
     heading("Did it help?")
     guide("Train again with the settings of the latest run, then compare the two on the same images.")
     train = gr.Button("Train again", variant="primary", elem_id="clean-train", size="lg")
@@ -91,6 +92,8 @@ def build(tab: gr.Tab, shared: Shared) -> None:
 
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+    queues = Queues()
+
     def chosen(values: Values) -> Filters:
         return Filters(*(str(values[widget] or ALL) for widget in w.filters))
 
@@ -100,12 +103,20 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         label = label if label in [value for _, value in names] else ALL
         runs = [refreshed(workspace, run), gr.Dropdown(choices=names, value=label)]
         pair = [refreshed(workspace, before, PREVIOUS), refreshed(workspace, after)]
-        view = queue_view(workspace, Filters(run or LATEST, label, split or ALL))
+        view = queue_view(workspace, Filters(run or LATEST, label, split or ALL), queues=queues)
         return [*runs, view, *pair, comparison_view(workspace, before, after)]
 
     @translate
     def refilter(values: Values) -> View:
-        return queue_view(shared.open(values[shared.picker]), chosen(values))
+        return queue_view(shared.open(values[shared.picker]), chosen(values), queues=queues)
+
+    @translate
+    def look(values: Values, event: gr.EventData) -> Any:
+        sent: Mapping[str, Any] = event._data
+        workspace = shared.open(values[shared.picker])
+        if workspace.store.mark() == sent["mark"]:
+            return gr.skip()
+        return queue_view(workspace, chosen(values), str(sent["at"] or "") or None, None, queues, whole=False)
 
     @translate
     def act(values: Values, event: gr.EventData) -> tuple[View, tuple[str, int]]:
@@ -118,7 +129,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         else:
             answer = apply(workspace, str(sent["page"]), actions, values[w.done])
         now = shared.open(values[shared.picker])
-        return queue_view(now, chosen(values), str(sent["at"] or "") or None, answer), (answer.page, answer.done_up_to)
+        view = queue_view(now, chosen(values), str(sent["at"] or "") or None, answer, queues, whole=False)
+        return view, (answer.page, answer.done_up_to)
 
     @translate
     def compared(values: Values) -> str:
@@ -136,6 +148,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         act, {*inputs, w.done}, [w.queue, w.done],
         trigger_mode="multiple", concurrency_id="decide", concurrency_limit=1, **quiet,
     )  # fmt: skip
+    w.queue.look(look, inputs, w.queue, trigger_mode="once", **quiet)
     w.button.click(compared, {shared.picker, w.before, w.after}, w.compared, **quiet)
     shared.job.launch(w.train.click, train_again, {shared.picker})
 
