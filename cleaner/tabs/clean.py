@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,10 @@ import gradio as gr
 from cleaner.compare import Comparison, compare
 from cleaner.queues import Queues
 from cleaner.tabs.component import component
+from cleaner.tabs.exchange import build_exchange
+from cleaner.tabs.history import build_history
 from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view, refuse
+from cleaner.tabs.renaming import build_renaming
 from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
 from pipeline.errors import PipelineError, WorkspaceError
 from pipeline.jobs import Job
@@ -80,6 +83,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         )
         split = gr.Dropdown(SPLITS, value=ALL, label="Split", elem_id="clean-split")
     queue = component("queue", "clean-queue", ("desk", "grid", "keys"))
+    below = gr.Column()
     heading("Did it help?")
     guide("Train again with the settings of the latest run, then compare the two on the same images.")
     train = gr.Button("Train again", variant="primary", elem_id="clean-train", size="lg")
@@ -88,10 +92,17 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         after = run_list("clean-after", "After")
     button = gr.Button("Compare", elem_id="clean-compare", size="lg")
     compared = gr.HTML(elem_id="clean-compared")
-    _wire(tab, shared, _Widgets(run, label, split, queue, gr.State(("", 0)), train, before, after, button, compared))
+    w = _Widgets(run, label, split, queue, gr.State(("", 0)), train, before, after, button, compared)
+    refilter = _wire(tab, shared, w)
+    inputs = {shared.picker, *w.filters}
+    with below:
+        build_history(shared, queue, inputs, refilter)
+        build_renaming(tab, shared, queue, inputs, refilter)
+        build_exchange(tab, shared, queue, inputs, refilter)
 
 
-def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
+    """Wire the queue; returns what gives its view as it is then."""
     queues = Queues()
 
     def chosen(values: Values) -> Filters:
@@ -151,6 +162,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     w.queue.look(look, inputs, w.queue, trigger_mode="once", **quiet)
     w.button.click(compared, {shared.picker, w.before, w.after}, w.compared, **quiet)
     shared.job.launch(w.train.click, train_again, {shared.picker})
+    return refilter
 
 
 def _actions(sent: Iterable[Any]) -> list[Mapping[str, Any]]:

@@ -1,5 +1,7 @@
 // Many pictures at once: select them by click, touch or key, and decide on all of them together.
-const gridSize = () => (window.innerWidth < 760 ? 24 : 40);
+const MOST = 42;
+// Whole rows, where the page is laid out already.
+const gridSize = () => (window.innerWidth < 760 ? 24 : tiles.offsetParent ? columns() * Math.max(1, Math.floor(MOST / columns())) : MOST);
 const gridStart = () => Math.max(0, indexOf(first));
 const onGrid = () => rows.slice(gridStart(), gridStart() + gridSize());
 const columns = () => getComputedStyle(tiles).gridTemplateColumns.split(' ').length;
