@@ -137,8 +137,22 @@ def _undo(args: argparse.Namespace) -> Any:
 
 def _decisions(args: argparse.Namespace) -> Any:
     from cleaner.decisions import decisions
+    from cleaner.replay import export_decisions
 
-    return {"decisions": decisions(Workspace.open(args.workspace))}
+    workspace = Workspace.open(args.workspace)
+    return export_decisions(workspace, args.out) if args.out else {"decisions": decisions(workspace)}
+
+
+def _replay(args: argparse.Namespace) -> Any:
+    from cleaner.replay import replay
+
+    return replay(Workspace.open(args.workspace), args.file)
+
+
+def _rename(args: argparse.Namespace) -> Any:
+    from cleaner.classes import rename
+
+    return rename(Workspace.open(args.workspace), args.old, args.new)
 
 
 def _compare(args: argparse.Namespace) -> Any:
@@ -222,6 +236,8 @@ COMMANDS: Mapping[str, Command] = {
     "decide": _decide,
     "undo": _undo,
     "decisions": _decisions,
+    "replay": _replay,
+    "rename": _rename,
     "compare": _compare,
     "ledger": _ledger,
     "predict": _predict,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 HELP = argparse.ArgumentDefaultsHelpFormatter
 
@@ -165,7 +166,13 @@ def _cleaning_arguments(command: Add) -> None:
     choice.add_argument("--relabel", metavar="L", help="give it this label")
     added = command("undo", "take back the last decisions")
     added.add_argument("--count", type=int, default=1, help="how many")
-    command("decisions", "the journal")
+    added = command("decisions", "the journal")
+    added.add_argument("--out", type=Path, metavar="FILE.csv", help="write it as a CSV file for 'replay'")
+    added = command("replay", "make somebody else's decisions here, on the same pictures")
+    added.add_argument("file", type=Path, metavar="FILE.csv", help="what 'decisions --out' wrote")
+    added = command("rename", "call a class by another name; it is merged where that name exists")
+    added.add_argument("old", metavar="OLD", help="the class")
+    added.add_argument("new", metavar="NEW", help="its new name")
     added = command("compare", "two runs on the same images, paired")
     added.add_argument("run_a", metavar="RUN_A", help="the run before")
     added.add_argument("run_b", metavar="RUN_B", help="the run after")

@@ -56,4 +56,10 @@ MIGRATIONS: Mapping[str, str] = {
             kind TEXT NOT NULL, image_id TEXT NOT NULL REFERENCES images (id), at TEXT NOT NULL,
             PRIMARY KEY (kind, image_id)) WITHOUT ROWID
     """,
+    "0005_batches": """
+        ALTER TABLE decisions ADD COLUMN batch TEXT;
+        CREATE INDEX decisions_batch ON decisions (batch) WHERE batch IS NOT NULL;
+        CREATE INDEX decisions_undone ON decisions (undone) WHERE undone = 1;
+        CREATE INDEX labels_label ON labels (label)
+    """,
 }

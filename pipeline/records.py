@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 
@@ -71,7 +72,10 @@ class State:
 
 @dataclass(frozen=True)
 class Decision:
-    """One row of the journal: what was decided about an image, and what it was before."""
+    """One row of the journal: what was decided about an image, and what it was before.
+
+    Decisions that were made in one go share their ``batch``.
+    """
 
     id: int
     image: str
@@ -80,8 +84,50 @@ class Decision:
     after: State
     at: str
     undone: bool = field(default=False)
+    batch: str | None = field(default=None)
 
     @property
     def about_label(self) -> bool:
-        """Whether it stands and says what the image shows; an image set aside or restored is not judged by that."""
-        return not self.undone and self.action not in ("set_aside", "restore")
+        """Whether it stands and says what the image shows; an image set aside or restored is not judged by that, nor
+        is one whose class has another name now.
+        """
+        return not self.undone and self.action not in ("set_aside", "restore", "rename")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A decision that is to be made: ``change`` gives the state of ``image`` after it, or raises StoreError.
+
+    ``expected`` is the state that the person saw, and ``known`` the number of the last decision of the journal by then
+    (see :meth:`Journal.decide`).
+    """
+
+    image: str
+    action: str
+    change: Callable[[State], State]
+    expected: State | None = None
+    known: int | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A wish that was not granted, with the reason in words."""
+
+    image: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one undo takes back: the decisions from ``first`` to ``last`` (ids), made in one go.
+
+    ``count`` of them were made, ``undone`` of those are taken back; ``later`` decisions that stand came after it.
+    ``decisions`` are the first few.
+    """
+
+    first: int
+    last: int
+    count: int
+    undone: int
+    later: int
+    decisions: tuple[Decision, ...]

@@ -1,19 +1,20 @@
-"""The SQLite store: images, labels, sources, candidates and the journal of decisions."""
+"""The SQLite store: images, labels, sources and candidates, on top of the journal of decisions."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.database import Database, now
-from pipeline.errors import StaleDecision, StoreError
-from pipeline.records import Decision, NewImage, State, Verdict
+from pipeline.database import now
+from pipeline.errors import StoreError
+from pipeline.journal import Journal
+from pipeline.records import NewImage, Verdict
 
 SPLITS = ("train", "valid", "test")
 STATUSES = ("new", "ok", "set_aside", "removed")
@@ -49,7 +50,7 @@ CANDIDATE_COLUMNS = (
 )  # fmt: skip
 
 
-class Store(Database):
+class Store(Journal):
     """One row per image, plus the journal. Every method is one transaction; processes and threads may share it."""
 
     # --- images ------------------------------------------------------------------------------------------------
@@ -76,6 +77,22 @@ class Store(Database):
         if not rows:
             raise StoreError(f"There is no image {image_id} in this workspace.")
         return {str(key): value for key, value in rows[0].items()}
+
+    def image_rows(self, image_ids: Iterable[str]) -> pd.DataFrame:
+        """The rows of some images, in the order asked for; unknown ones are left out. Columns as in :meth:`images`."""
+        return self.frame(
+            IMAGES_QUERY.replace("FROM images i", "FROM json_each(?) JOIN images i ON i.id = value") + " ORDER BY key",
+            [json.dumps(list(image_ids))],
+        )
+
+    def label_counts(self) -> dict[str, int]:
+        """class -> how many images carry it, of those in use; in alphabetical order."""
+        query = (
+            "SELECT label, count(*) AS n FROM labels JOIN images ON images.id = image_id"
+            " WHERE status IN ('ok', 'new') GROUP BY label ORDER BY label"
+        )
+        with self.transaction(write=False) as db:
+            return {row["label"]: row["n"] for row in db.execute(query)}
 
     def add_images(self, images: Iterable[NewImage]) -> int:
         """Put images on record with their label and source; returns how many were not known before.
@@ -149,57 +166,6 @@ class Store(Database):
                 "UPDATE images SET given_split = ? WHERE id = ? AND given_split IS NULL",
                 [(split, image) for image, split in splits.items()],
             )
-
-    # --- decisions ---------------------------------------------------------------------------------------------
-
-    def decide(
-        self, image_id: str, action: str, change: Callable[[State], State], expected: State | None = None
-    ) -> Decision:
-        """Change one image and journal it, in one transaction.
-
-        ``expected`` is the state the person saw; if the image is in another by now, StaleDecision is raised and
-        nothing changes.
-        """
-        with self.transaction() as db:
-            before = _state(db, image_id)
-            if expected is not None and before != expected:
-                raise StaleDecision(
-                    "This image was changed meanwhile (in another tab, or by somebody else): it is now "
-                    f"{_in_words(before)}. Look again and decide anew."
-                )
-            return _journal(db, image_id, action, before, change(before))
-
-    def decide_all(self, image_ids: Iterable[str], action: str, change: Callable[[State], State]) -> list[Decision]:
-        """Change many images and journal each of them, all in one transaction.
-
-        Images that ``change`` leaves as they are, are not journalled. Raises StoreError for an unknown image, and then
-        nothing changes.
-        """
-        with self.transaction() as db:
-            states = {image_id: _state(db, image_id) for image_id in image_ids}
-            changed = ((image_id, before, change(before)) for image_id, before in states.items())
-            return [_journal(db, image_id, action, was, now_) for image_id, was, now_ in changed if was != now_]
-
-    def undo(self, count: int = 1) -> list[Decision]:
-        """Take back the last ``count`` decisions that are not undone yet, newest first; returns them."""
-        with self.transaction() as db:
-            newest = "SELECT * FROM decisions WHERE undone = 0 ORDER BY id DESC LIMIT ?"
-            rows = db.execute(newest, (max(count, 0),)).fetchall()  # SQLite takes a negative limit for none
-            undone = [_decision(row) for row in rows]
-            for decision in undone:
-                _write_state(db, decision.image, decision.before)
-                db.execute("UPDATE decisions SET undone = 1 WHERE id = ?", (decision.id,))
-            return [Decision(d.id, d.image, d.action, d.before, d.after, d.at, undone=True) for d in undone]
-
-    def decisions(self) -> list[Decision]:
-        """The whole journal, oldest first, undone ones included."""
-        with self.transaction(write=False) as db:
-            return [_decision(row) for row in db.execute("SELECT * FROM decisions ORDER BY id")]
-
-    def state(self, image_id: str) -> State:
-        """What a decision could change about an image, as it is now."""
-        with self.transaction(write=False) as db:
-            return _state(db, image_id)
 
     # --- problems that a person finds to be none ----------------------------------------------------------------
 
@@ -282,44 +248,3 @@ def _label_where_none(db: sqlite3.Connection, labels: Mapping[str, str]) -> None
     db.executemany("INSERT INTO labels VALUES (?, ?)", pairs)
     original = "UPDATE images SET original_label = ? WHERE id = ? AND original_label IS NULL"
     db.executemany(original, [(labels[image], image) for image in bare])
-
-
-def _state(db: sqlite3.Connection, image_id: str) -> State:
-    row = db.execute("SELECT status, reason FROM images WHERE id = ?", (image_id,)).fetchone()
-    if row is None:
-        raise StoreError(f"There is no image {image_id} in this workspace.")
-    labels = db.execute("SELECT label FROM labels WHERE image_id = ? ORDER BY label", (image_id,))
-    return State(tuple(r["label"] for r in labels), row["status"], row["reason"])
-
-
-def _write_state(db: sqlite3.Connection, image_id: str, state: State) -> None:
-    db.execute("UPDATE images SET status = ?, reason = ? WHERE id = ?", (state.status, state.reason, image_id))
-    db.execute("DELETE FROM labels WHERE image_id = ?", (image_id,))
-    db.executemany("INSERT INTO labels VALUES (?, ?)", [(image_id, label) for label in state.labels])
-
-
-def _journal(db: sqlite3.Connection, image_id: str, action: str, before: State, after: State) -> Decision:
-    """Write the new state of an image, and that it was decided."""
-    _write_state(db, image_id, after)
-    at = now()
-    cursor = db.execute(
-        "INSERT INTO decisions (image, action, before, after, at) VALUES (?, ?, ?, ?, ?)",
-        (image_id, action, before.to_json(), after.to_json(), at),
-    )
-    return Decision(int(cursor.lastrowid or 0), image_id, action, before, after, at)
-
-
-def _decision(row: sqlite3.Row) -> Decision:
-    return Decision(
-        row["id"],
-        row["image"],
-        row["action"],
-        State.from_json(row["before"]),
-        State.from_json(row["after"]),
-        row["at"],
-        bool(row["undone"]),
-    )
-
-
-def _in_words(state: State) -> str:
-    return f"labelled {' and '.join(state.labels) or 'nothing'}, {state.status.replace('_', ' ')}"

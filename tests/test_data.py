@@ -15,8 +15,8 @@ from pipeline.data import Dataset, ahead, batches, load_dataset, usable_rows
 from pipeline.errors import NotEnoughData, TrainingError
 from pipeline.pixel_cache import ROOM
 from pipeline.predict import Outputs, Preprocessing, open_image, pixels
+from pipeline.records import NewImage, State, Verdict
 from pipeline.stage import Progress, run
-from pipeline.store import NewImage, State, Verdict
 from pipeline.workspace import Workspace
 
 SMALL = Preprocessing(size=(48, 48))

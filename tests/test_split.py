@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
+from pipeline.records import NewImage, State, Verdict
 from pipeline.split import SplitConfig, assign_splits, leaks, new_splits
-from pipeline.store import SPLITS, NewImage, State, Verdict
+from pipeline.store import SPLITS
 from pipeline.workspace import Workspace
 
 COLUMNS = ["id", "label", "status", "split", "group", "given_split"]

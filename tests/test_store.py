@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.migrations import MIGRATIONS
-from pipeline.store import Decision, NewImage, State, Store, Verdict
+from pipeline.records import Decision, State
+from pipeline.store import NewImage, Store, Verdict
 from pipeline.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +37,7 @@ COLUMNS = [
 # Decides about the images in turn, for ever or ``count`` times, and prints every decision once it is acknowledged.
 DECIDER = """
 import sys
-from pipeline.store import State
+from pipeline.records import State
 from pipeline.workspace import Workspace
 store = Workspace.open(sys.argv[1]).store
 name, count = sys.argv[2], int(sys.argv[3])

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from cleaner.queues import Queues
 from cleaner.tabs import compared
 from cleaner.tabs.component import component
+from cleaner.tabs.exchange import build_exchange
+from cleaner.tabs.history import build_history
 from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view, refuse
+from cleaner.tabs.renaming import build_renaming
 from cleaner.tabs.show import LATEST, refreshed, run_list
 from pipeline.errors import WorkspaceError
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import guide
 
 SPLITS = [("train and valid", ALL), ("train", "train"), ("valid", "valid")]
-
-
-# --- the tab -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,22 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             [("every class", ALL)], value=ALL, label="Class", elem_id="clean-class", allow_custom_value=True
         )
         split = gr.Dropdown(SPLITS, value=ALL, label="Split", elem_id="clean-split")
-    queue = component("queue", "clean-queue")
-    _wire(tab, shared, _Widgets(run, label, split, queue, gr.State(("", 0))))
+    queue = component("queue", "clean-queue", ("desk", "grid", "keys"))
+    below = gr.Column()
+    w = _Widgets(run, label, split, queue, gr.State(("", 0)))
+    refilter = _wire(tab, shared, w)
+    inputs = {shared.picker, *w.filters}
+    with below:
+        build_history(shared, queue, inputs, refilter)
+        build_renaming(tab, shared, queue, inputs, refilter)
+        build_exchange(tab, shared, queue, inputs, refilter)
     compared.build(tab, shared)
 
 
-def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
+    """Wire the queue; returns what gives its view as it is then."""
+    queues = Queues()
+
     def chosen(values: Values) -> Filters:
         return Filters(*(str(values[widget] or ALL) for widget in w.filters))
 
@@ -58,12 +69,20 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         names = class_choices(workspace, run)
         label = label if label in [value for _, value in names] else ALL
         runs = [refreshed(workspace, run), gr.Dropdown(choices=names, value=label)]
-        view = queue_view(workspace, Filters(run or LATEST, label, split or ALL))
+        view = queue_view(workspace, Filters(run or LATEST, label, split or ALL), queues=queues)
         return [*runs, view]
 
     @translate
     def refilter(values: Values) -> View:
-        return queue_view(shared.open(values[shared.picker]), chosen(values))
+        return queue_view(shared.open(values[shared.picker]), chosen(values), queues=queues)
+
+    @translate
+    def look(values: Values, event: gr.EventData) -> Any:
+        sent: Mapping[str, Any] = event._data
+        workspace = shared.open(values[shared.picker])
+        if workspace.store.mark() == sent["mark"]:
+            return gr.skip()
+        return queue_view(workspace, chosen(values), str(sent["at"] or "") or None, None, queues, whole=False)
 
     @translate
     def act(values: Values, event: gr.EventData) -> tuple[View, tuple[str, int]]:
@@ -76,7 +95,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         else:
             answer = apply(workspace, str(sent["page"]), actions, values[w.done])
         now = shared.open(values[shared.picker])
-        return queue_view(now, chosen(values), str(sent["at"] or "") or None, answer), (answer.page, answer.done_up_to)
+        view = queue_view(now, chosen(values), str(sent["at"] or "") or None, answer, queues, whole=False)
+        return view, (answer.page, answer.done_up_to)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     inputs = {shared.picker, *w.filters}
@@ -86,6 +106,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         act, {*inputs, w.done}, [w.queue, w.done],
         trigger_mode="multiple", concurrency_id="decide", concurrency_limit=1, **quiet,
     )  # fmt: skip
+    w.queue.look(look, inputs, w.queue, trigger_mode="once", **quiet)
+    return refilter
 
 
 def _actions(sent: Iterable[Any]) -> list[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -11,6 +12,6 @@ from pipeline.tabs import component as drawn
 FOLDER = Path(__file__).resolve().parent
 
 
-def component(name: str, elem_id: str) -> gr.HTML:
-    """The component written in ``name``.js and ``name``.css of this folder."""
-    return drawn.component(name, elem_id, FOLDER)
+def component(name: str, elem_id: str, parts: Sequence[str] = ()) -> gr.HTML:
+    """The component written in ``name``.js, the scripts ``parts`` and ``name``.css of this folder."""
+    return drawn.component(name, elem_id, FOLDER, parts)

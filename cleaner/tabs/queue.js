@@ -2,17 +2,24 @@
 // person saw. One request is under way at a time; what is decided meanwhile waits in line and goes out together with
 // the next, in order, so that fast typing neither drops nor mixes up anything. The server says how far it has done them.
 // What was not answered for is kept in the browser's session: Gradio reloads the page by itself when a connection breaks.
+// While nothing is under way the page asks now and then whether somebody else has decided something.
 const root = element.querySelector('.queue');
 const AHEAD = 8;
 const RETRY = 15000;
+const ASK_EVERY = 6000;
 const UNSAVED = 'winnow-clean-unsaved';
+const MANY = 'winnow-clean-many';
 let view = null;
 let rows = [];
 let current = null;
-let place = 0;
+let first = null;
+let many = sessionStorage.getItem(MANY) === 'yes';
+let anchor = null;
+let draft = null;
 let waiting = [];
 let history = [];
 let number = 0;
+const selected = new Set();
 const page = Math.random().toString(36).slice(2);
 let sentAt = 0;
 let wanted = false;
@@ -21,10 +28,15 @@ let local = null;
 const indexOf = (id) => rows.findIndex((row) => row.id === id);
 const shown = () => rows[indexOf(current)] || null;
 const said = (label) => label.split('|').join(', ');
-const numberKey = (index) => (index < 9 ? String(index + 1) : index === 9 ? '0' : '');
+const tell = (text, warning = false) => {
+  local = { text, warning };
+};
+const pictures = (n) => n.toLocaleString('en') + (n === 1 ? ' picture' : ' pictures');
+const visible = () => element.offsetParent !== null && document.visibilityState === 'visible';
 
 // --- talking to the server -----------------------------------------------------------------------------------
 
+const around = () => (many ? first : current);
 const send = () => {
   if (sentAt || (!waiting.length && !wanted)) return;
   sentAt = Date.now();
@@ -32,9 +44,9 @@ const send = () => {
   const workspace = waiting.length ? waiting[0].workspace : view.workspace;
   const other = waiting.findIndex((action) => action.workspace !== workspace);
   const actions = waiting.slice(0, other < 0 ? waiting.length : other).map(bare);
-  trigger('act', { page, workspace, actions, at: current });
+  trigger('act', { page, workspace, actions, at: around() });
 };
-const bare = ({ number, workspace, kind, id, label, seen }) => ({ number, workspace, kind, id, label, seen });
+const bare = ({ number, workspace, kind, id, label, seen, items }) => ({ number, workspace, kind, id, label, seen, items });
 const queueUp = (action) => {
   waiting.push({ ...action, number: ++number });
   remember();
@@ -43,21 +55,30 @@ const remember = () => {
   if (waiting.length) sessionStorage.setItem(UNSAVED, JSON.stringify(waiting.map(bare)));
   else sessionStorage.removeItem(UNSAVED);
 };
+const older = (mark, than) => {
+  const [a, b] = [mark, than].map((text) => (text || '0-0').split('-').map(Number));
+  return a[0] < b[0] || a[1] < b[1];
+};
 const receive = () => {
   const next = props.value;
   if (!next) return;
+  const mine = next.page === page;
+  if (!mine && view && view.key === next.key && older(next.mark, view.mark)) return; // it was overtaken
   if (!view || view.key !== next.key) history = [];
+  const had = shown();
+  const place = indexOf(current);
   view = next;
-  if (next.page === page) {
+  if (mine) {
     sentAt = 0;
     waiting = waiting.filter((action) => action.number > next.done_up_to);
     remember();
   }
   rows = next.rows.slice();
   for (const action of waiting) replay(action);
-  if (next.message) local = { text: next.message, warning: next.warning };
+  if (next.message) tell(next.message, next.warning);
   if (next.forget) history = [];
-  if (next.focus && !waiting.length) current = next.focus;
+  if (next.focus && !waiting.length) current = first = next.focus;
+  taken(next.focus ? null : next.fate, had, place);
   if (indexOf(current) < 0) {
     const row = rows[Math.min(Math.max(next.position - next.start, 0), rows.length - 1)];
     current = row ? row.id : null;
@@ -66,19 +87,30 @@ const receive = () => {
   send();
   look();
 };
+// Somebody else decided on what is on the screen: it stays there, says so, and can no longer be decided on.
+const taken = (fate, had, place) => {
+  const gone = [...selected].filter((id) => indexOf(id) < 0);
+  gone.forEach((id) => selected.delete(id));
+  if (gone.length && !waiting.length) tell('Somebody else decided on ' + pictures(gone.length) + ' of your selection.', true);
+  if (many || !fate || !had || fate.id !== had.id || fate.id !== current || waiting.length) return;
+  rows.splice(Math.min(place, rows.length), 0, { ...had, taken: fate.words });
+  tell('Somebody else decided on this picture: it was ' + fate.words + '. Go on with →.', true);
+};
 const replay = (action) => {
-  const index = indexOf(action.id);
   if (action.kind !== 'undo') {
-    if (index >= 0) rows.splice(index, 1);
-  } else if (action.row && index < 0) {
-    rows.splice(Math.min(action.index, rows.length), 0, action.row);
-  }
+    const ids = new Set(action.items ? action.items.map((item) => item.id) : [action.id]);
+    rows = rows.filter((row) => !ids.has(row.id));
+  } else putBack(action.back || []);
+};
+const putBack = (items) => {
+  for (const { row, index } of items) if (indexOf(row.id) < 0) rows.splice(Math.min(index, rows.length), 0, row);
 };
 const look = () => {
-  const index = indexOf(current);
-  const nearEnd = view.start + rows.length < view.shown && index > rows.length - AHEAD;
+  const index = indexOf(around());
+  const seen = many ? gridSize() : AHEAD;
+  const nearEnd = view.start + rows.length < view.shown && index > rows.length - seen - AHEAD;
   const nearStart = view.start > 0 && index < AHEAD;
-  const unmade = rows.slice(index, index + 2).some((row) => !row.large && !row.trouble);
+  const unmade = !many && rows.slice(index, index + 2).some((row) => !row.large && !row.trouble && !row.taken);
   if (index >= 0 && (nearEnd || nearStart || unmade)) {
     wanted = true;
     send();
@@ -88,252 +120,124 @@ const watchdog = setInterval(() => {
   if (!element.isConnected) return clearInterval(watchdog);
   if (!sentAt || Date.now() - sentAt < RETRY) return;
   sentAt = 0;
-  local = { text: 'The server does not answer. ' + waiting.length + ' not saved yet; trying again…', warning: true };
+  tell('The server does not answer. ' + waiting.length + ' not saved yet; trying again…', true);
   wanted = true;
   draw();
   send();
 }, 1000);
+const asking = setInterval(() => {
+  if (!element.isConnected) return clearInterval(asking);
+  if (view && view.run && !sentAt && !waiting.length && visible()) trigger('look', { mark: view.mark, key: view.key, at: around() });
+}, ASK_EVERY);
 
 // --- deciding ------------------------------------------------------------------------------------------------------
 
-const decide = (kind, label) => {
-  const row = shown();
-  if (!row) return;
-  const index = indexOf(row.id);
-  rows.splice(index, 1);
-  history.push({ row, index });
-  queueUp({ workspace: view.workspace, kind, id: row.id, label: label ?? null, seen: row.seen });
-  const words = { keep: 'Kept as ' + said(row.label), remove: 'Removed', relabel: said(row.label) + ' → ' + said(label ?? '') }[kind];
-  local = { text: words + ': ' + row.name + '. U takes it back.', warning: false };
-  const next = rows[index] || rows[index - 1];
+const targets = () => (selected.size ? rows.filter((row) => selected.has(row.id)) : many ? [] : [shown()].filter(Boolean));
+// `labelOf` gives each picture its label, or null to leave that picture as it is.
+const decide = (kind, labelOf) => {
+  const chosen = targets();
+  if (!chosen.length) return many && rows.length && (tell('Select pictures first: click them, or press A for all.', true), draw());
+  const lost = chosen.find((row) => row.taken);
+  if (lost) return tell('Nothing was done: somebody else decided on it, it was ' + lost.taken + '. Go on with →.', true), draw();
+  const items = chosen.map((row) => ({ row, index: indexOf(row.id), label: labelOf ? labelOf(row) : null }));
+  const taking = labelOf ? items.filter((item) => item.label) : items;
+  if (!taking.length) return tell('Nothing to do: there is no other label to take.', true), draw();
+  act(kind, taking, items.length - taking.length);
+};
+const act = (kind, items, left) => {
+  const ids = new Set(items.map((item) => item.row.id));
+  const top = Math.max(indexOf(first), 0);
+  const after = rows.slice(indexOf(current)).find((row) => !ids.has(row.id));
+  rows = rows.filter((row) => !ids.has(row.id));
+  history.push(items);
+  const sent = items.map(({ row, label }) => ({ id: row.id, label, seen: row.seen }));
+  const [one] = sent;
+  queueUp({ workspace: view.workspace, kind, ...one, ...(sent.length > 1 ? { items: sent, seen: null } : {}) });
+  tell(inWords(kind, items) + (left ? ' ' + pictures(left) + ' left.' : '') + ' U takes it back.');
+  selected.clear();
+  draft = null;
+  const next = after || rows[rows.length - 1];
   current = next ? next.id : null;
+  if (indexOf(first) < 0) first = rows[Math.min(top, rows.length - 1)]?.id ?? null;
+  if (many && indexOf(current) < indexOf(first)) current = first;
+  anchor = current;
   draw();
   come();
   wanted = true;
   send();
 };
+const inWords = (kind, items) => {
+  const [{ row, label }] = items;
+  if (items.length === 1) {
+    return { keep: 'Kept as ' + said(row.label), remove: 'Removed', relabel: said(row.label) + ' → ' + said(label ?? '') }[kind] + ': ' + row.name + '.';
+  }
+  const to = new Set(items.map((item) => item.label));
+  const labels = to.size === 1 ? ' → ' + said(label ?? '') : ' relabelled';
+  return pictures(items.length) + { keep: ' kept', remove: ' removed', relabel: labels }[kind] + '.';
+};
 const undo = () => {
   const last = history.pop();
-  const action = { workspace: view.workspace, kind: 'undo', id: last ? last.row.id : null, label: null, seen: null };
+  const action = { workspace: view.workspace, kind: 'undo', id: last ? last[0].row.id : null, label: null, seen: null };
   if (last) {
-    Object.assign(action, last);
-    if (indexOf(last.row.id) < 0) rows.splice(Math.min(last.index, rows.length), 0, last.row);
-    current = last.row.id;
-    local = { text: 'Taken back: ' + last.row.name, warning: false };
+    action.back = last;
+    putBack(last);
+    current = first = last[0].row.id;
+    selected.clear();
+    draft = null;
+    if (last.length > 1) last.forEach((item) => selected.add(item.row.id));
+    tell('Taken back: ' + (last.length > 1 ? pictures(last.length) : last[0].row.name));
   }
   queueUp(action);
   draw();
   send();
 };
-const move = (step) => {
-  const next = rows[indexOf(current) + step];
-  if (!next) return;
-  current = next.id;
+const go = (id) => {
+  if (current !== id) draft = null;
+  current = id;
   draw();
-  come();
   look();
 };
+const move = (step, extend) => {
+  const next = rows[indexOf(current) + step];
+  if (!next) return;
+  if (extend) select(next.id, true);
+  else if (!many) selected.clear();
+  if (!extend) anchor = next.id;
+  if (many) turnTo(next.id);
+  go(next.id);
+  come();
+};
+// Select one picture more or less, or all from the anchor to it.
+const select = (id, range) => {
+  const from = indexOf(anchor ?? current);
+  const to = indexOf(id);
+  if (range && from >= 0) {
+    selected.clear();
+    for (let place = Math.min(from, to); place <= Math.max(from, to); place++) selected.add(rows[place].id);
+    anchor = rows[from].id;
+    return;
+  }
+  if (selected.has(id)) selected.delete(id);
+  else selected.add(id);
+  anchor = id;
+};
 const come = () => {
-  const box = stage.getBoundingClientRect();
-  if (box.height && (box.top < 0 || box.bottom > window.innerHeight)) root.scrollIntoView({ block: 'start' });
+  const box = (many ? tiles : stage).getBoundingClientRect();
+  if (!many && box.height && (box.top < 0 || box.bottom > window.innerHeight)) root.scrollIntoView({ block: 'start' });
 };
 const relabel = (name) => {
   const label = name.trim();
-  if (label) decide('relabel', label);
+  if (!label) return;
+  if (view.several) return toggle(label);
+  decide('relabel', () => label);
 };
-
-// --- drawing ---------------------------------------------------------------------------------------------------------
-
-const button = (words, key, name, act) => {
-  const node = make('button', 'act');
-  node.dataset.act = name;
-  node.append(make('span', '', words));
-  if (key) node.append(make('kbd', '', key));
-  node.title = words + (key ? ' (' + key + ')' : '');
-  node.addEventListener('click', act);
-  return node;
+const suggest = () => decide('relabel', (row) => (row.suggested !== row.label ? row.suggested : null));
+const setMany = (yes) => {
+  many = yes;
+  sessionStorage.setItem(MANY, yes ? 'yes' : 'no');
+  first = current;
+  selected.clear();
+  draft = null;
+  draw();
+  look();
 };
-
-const bar = make('div', 'bar');
-const counter = make('span', 'counter');
-const meter = make('div', 'meter');
-const filled = make('div');
-const message = make('p', 'message');
-const empty = make('p', 'empty');
-const desk = make('div', 'desk');
-const stage = make('div', 'stage');
-const facts = make('div', 'facts');
-const acts = make('div', 'acts');
-const classes = make('div', 'classes');
-const form = make('form', 'new');
-const field = make('input');
-const names = make('datalist');
-const strip = make('div', 'strip');
-const help = make('dialog');
-const undoButton = button('Undo', 'U', 'undo', undo);
-const helpButton = button('?', '', 'help', () => help.showModal());
-
-const build = () => {
-  meter.append(filled);
-  helpButton.classList.add('help-button');
-  helpButton.setAttribute('aria-label', 'Help');
-  bar.append(counter, meter, undoButton, helpButton);
-  message.setAttribute('role', 'status');
-  acts.append(
-    button('Keep', 'K', 'keep', () => decide('keep')),
-    button('Remove', 'D', 'remove', () => decide('remove')),
-    button('Back', '←', 'back', () => move(-1)),
-    button('Skip', '→', 'next', () => move(1)),
-  );
-  field.placeholder = 'Other or new class';
-  field.setAttribute('aria-label', 'Other or new class');
-  field.maxLength = 100;
-  field.autocomplete = 'off';
-  names.id = 'clean-names-' + Math.random().toString(36).slice(2);
-  field.setAttribute('list', names.id);
-  const submit = button('Relabel', '', 'relabel', () => {});
-  submit.type = 'submit';
-  form.append(field, names, submit);
-  form.addEventListener('submit', (event) => {
-    event.preventDefault();
-    relabel(field.value);
-    field.value = '';
-    field.blur();
-  });
-  const side = make('div', 'side');
-  side.append(facts, acts, classes, form);
-  desk.append(stage, side);
-  const list = make('dl');
-  for (const [key, words] of [
-    ['1 … 9, 0', 'relabel to that class'], ['K', 'keep: the label is right'], ['D', 'take the image out'],
-    ['S', 'take the suggested label'], ['N', 'type another or a new class'], ['U', 'undo the last decision'],
-    ['← →', 'look back and forth without deciding'], ['?', 'this help'],
-  ]) {
-    const term = make('dt');
-    term.append(make('kbd', '', key));
-    list.append(term, make('dd', '', words));
-  }
-  const close = button('Close', 'Esc', 'close', () => help.close());
-  help.append(list, make('p', 'quiet', 'Every decision is saved at once and can be undone.'), close);
-  root.append(bar, message, empty, desk, strip, help);
-};
-
-const display = (node, yes) => {
-  node.style.display = yes ? '' : 'none';
-};
-const drawPicture = (row) => {
-  if (stage.dataset.id === row.id && stage.dataset.large === String(row.large)) return;
-  stage.dataset.id = row.id;
-  stage.dataset.large = String(row.large);
-  stage.replaceChildren();
-  if (row.thumbnail) stage.append(picture(row.thumbnail, '', 'small'));
-  if (row.large) stage.append(picture(row.large, 'Picture labelled ' + said(row.label), 'large'));
-  if (row.trouble) stage.append(make('p', 'empty', row.trouble));
-};
-const drawFacts = (row) => {
-  const now = make('p');
-  now.append(make('span', 'quiet', 'Label now '), make('span', 'label', said(row.label)));
-  const idea = make('p');
-  if (row.suggested !== row.label) {
-    const words = said(row.suggested) + ' (' + percent(row.suggested_probability) + ')';
-    idea.append(make('span', 'quiet', 'Suggested '), make('b', '', words), make('kbd', '', 'S'));
-  } else {
-    idea.append(make('span', 'quiet', 'No other label suggested'));
-  }
-  facts.replaceChildren(now, idea, make('p', '', row.why), make('p', 'quiet', row.name + ' · ' + row.split));
-};
-const drawClasses = (row) => {
-  const all = JSON.stringify(view.classes);
-  if (classes.dataset.all !== all) {
-    classes.dataset.all = all;
-    classes.replaceChildren(
-      ...view.classes.map((name, index) => button(name, numberKey(index), 'class', () => relabel(name))),
-    );
-    names.replaceChildren(...view.classes.map((name) => Object.assign(make('option'), { value: name })));
-  }
-  view.classes.forEach((name, index) => {
-    classes.children[index].classList.toggle('now', row.label.split('|').includes(name));
-    classes.children[index].classList.toggle('suggested', name === row.suggested && name !== row.label);
-  });
-};
-const drawStrip = () => {
-  const index = indexOf(current);
-  const nodes = rows.slice(Math.max(0, index - 6), index + 18).map((row) => {
-    const node = make('button');
-    node.setAttribute('aria-current', String(row.id === current));
-    node.setAttribute('aria-label', said(row.label) + ', ' + row.name);
-    node.title = said(row.label) + (row.suggested !== row.label ? ' → ' + said(row.suggested) + '?' : '');
-    node.append(row.thumbnail ? picture(row.thumbnail, said(row.label)) : make('span', 'quiet', said(row.label)));
-    node.addEventListener('click', () => {
-      current = row.id;
-      draw();
-      look();
-    });
-    return node;
-  });
-  strip.replaceChildren(...nodes);
-  const now = strip.querySelector('[aria-current="true"]');
-  if (now) strip.scrollLeft = now.offsetLeft - strip.offsetLeft - strip.clientWidth / 2 + now.clientWidth / 2;
-};
-const preload = () => {
-  for (const row of rows.slice(indexOf(current) + 1, indexOf(current) + 5)) {
-    if (row.large) new Image().src = address(row.large);
-  }
-};
-const draw = () => {
-  const net = waiting.reduce((sum, action) => sum + (action.kind === 'undo' ? -1 : 1), 0);
-  const [done, left] = [Math.max(0, view.done + net), Math.max(0, view.left - net)];
-  counter.textContent = view.run ? done + ' done, ' + left + ' left' + (view.filter ? ', ' + view.filter : '') : '';
-  filled.style.width = (done + left ? (100 * done) / (done + left) : 0) + '%';
-  display(bar, view.run);
-  message.textContent = local ? local.text : '';
-  message.classList.toggle('warning', Boolean(local && local.warning));
-  root.dataset.unsaved = waiting.length;
-  root.dataset.done = done;
-  const row = shown();
-  root.dataset.id = row ? row.id : '';
-  display(desk, row);
-  display(strip, row);
-  display(empty, !row);
-  empty.textContent = row ? '' : view.empty || 'Nothing is left in this queue.';
-  if (!row) return;
-  drawPicture(row);
-  drawFacts(row);
-  drawClasses(row);
-  drawStrip();
-  preload();
-};
-
-// --- keys -------------------------------------------------------------------------------------------------------
-
-const busy = (target) =>
-  Boolean(target.closest?.('input, textarea, select, [contenteditable="true"], [role="combobox"], [role="listbox"]'));
-const keys = (event) => {
-  if (!element.isConnected) return document.removeEventListener('keydown', keys);
-  if (!view || element.offsetParent === null || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target === field && event.key === 'Escape') return field.blur();
-  if (help.open || document.querySelector('dialog[open]') || busy(event.target)) return;
-  const key = event.key.toLowerCase();
-  const row = shown();
-  const act = {
-    k: () => decide('keep'), d: () => decide('remove'), u: undo, '?': () => help.showModal(),
-    arrowleft: () => move(-1), arrowright: () => move(1), n: () => field.focus(),
-    s: () => row && row.suggested !== row.label && decide('relabel', row.suggested),
-  }[key];
-  const chosen = /^[0-9]$/.test(key) ? view.classes[key === '0' ? 9 : +key - 1] : null;
-  if (!act && !chosen) return;
-  event.preventDefault();
-  if (event.repeat && !key.startsWith('arrow')) return;
-  if (act) act();
-  else relabel(chosen);
-};
-document.addEventListener('keydown', keys);
-window.addEventListener('beforeunload', (event) => {
-  if (element.isConnected && waiting.length) event.preventDefault();
-});
-
-build();
-JSON.parse(sessionStorage.getItem(UNSAVED) || '[]').forEach(queueUp);
-if (waiting.length) local = { text: 'Sent now: ' + waiting.length + ' decided before the page was reloaded.', warning: false };
-watch('value', receive);
-receive();

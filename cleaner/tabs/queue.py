@@ -11,19 +11,25 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from cleaner import decisions
-from cleaner.suspects import decided_since, suspects
+from cleaner.progress import outlook, pace
+from cleaner.queues import Queue, Queues
 from cleaner.tabs.show import LATEST, find_run
-from pipeline.errors import PipelineError, RunError, StoreError
+from pipeline.errors import PipelineError, RunError, StaleDecision, StoreError, UsageError
+from pipeline.journal import last_of
 from pipeline.labels import named
-from pipeline.records import State
+from pipeline.predict import NONE, SEVERAL
+from pipeline.records import Decision, State, Wish
 from pipeline.runs import Run
 from pipeline.tabs.show import count
 from pipeline.tabs.viewer import large, thumbnail
 from pipeline.workspace import Workspace
 
 ALL = ""
-BEFORE, AFTER, LARGE_AHEAD = 15, 45, 4
+BEFORE, AFTER, LARGE_AHEAD = 15, 60, 4
+KEYS = 28  # classes that have a key of their own: ten digits, and the letters that are no commands
+MOST_AT_ONCE = 500
 View: TypeAlias = dict[str, Any]
+Told: TypeAlias = tuple[str | None, str, bool]
 
 
 @dataclass(frozen=True)
@@ -49,39 +55,79 @@ class Answer:
     forget: bool = False
 
 
-def queue_view(workspace: Workspace, filters: Filters, at: str | None = None, answer: Answer | None = None) -> View:
-    """What the queue component shows: a stretch of the queue around the image ``at``, with the counts of all of it."""
+def queue_view(
+    workspace: Workspace,
+    filters: Filters,
+    at: str | None = None,
+    answer: Answer | None = None,
+    queues: Queues | None = None,
+    whole: bool = True,
+) -> View:
+    """What the queue component shows: a stretch of the queue around the image ``at``, with the counts of all of it.
+
+    ``queues`` are those that were opened before; ``whole``: look for changes to the store that are no decisions, too.
+    """
     answer = answer or Answer()
     told = {"page": answer.page, "done_up_to": answer.done_up_to, "message": answer.message, "focus": answer.focus}
     key = "|".join([workspace.name, filters.run, filters.label, filters.split])
     view = {**told, "warning": answer.forget, "forget": answer.forget, "key": key, "workspace": workspace.name}
     view |= {"nonce": uuid.uuid4().hex, "rows": [], "start": 0, "position": 0, "shown": 0, "done": 0, "left": 0}
+    view |= {"mark": "", "several": False, "none": NONE, "fate": None, "outlook": "", "stop": False, "pace": None}
     try:
         run = find_run(workspace, filters.run)
+        queue = (queues or Queues()).open(workspace, run, whole)
     except RunError as error:
         return {**view, "run": "", "classes": [], "filter": "", "empty": str(error)}
-    return view | _stretch(workspace, run, filters, [answer.focus, at])
+    return view | _stretch(workspace, queue, filters, [answer.focus, at]) | _progress(queue)
 
 
-def _stretch(workspace: Workspace, run: Run, filters: Filters, wanted: Sequence[str | None]) -> View:
+def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Sequence[str | None]) -> View:
     """The part of the queue around the first of the ``wanted`` images that is in it, else around its head."""
-    queue = suspects(workspace, run)
-    shown = filtered(queue, filters)
+    run, rows = queue.run, queue.rows
+    shown = filtered(rows, filters)
     ids = shown["id"].tolist()
     position = next((ids.index(image) for image in wanted if image in ids), 0)
     start = max(0, position - BEFORE)
+    names = classes(workspace, run)
     return {
         "run": run.id,
-        "classes": classes(workspace, run),
-        "rows": _rows(workspace, shown.iloc[start : position + AFTER], position - start),
+        "classes": names,
+        "several": run.outputs.kind == "sigmoid" or bool(rows["label"].map(lambda text: SEVERAL in str(text)).any()),
+        "mark": queue.mark,
+        "rows": _rows(workspace, queue, shown.iloc[start : position + AFTER], position - start, len(names)),
         "start": start,
         "position": position,
         "shown": len(shown),
-        "left": len(queue),
-        "done": _done(workspace, run),
-        "filter": "" if len(shown) == len(queue) else f"{len(shown)} of them shown",
-        "empty": _why_empty(queue, shown),
+        "left": len(rows),
+        "done": len(queue.done),
+        "filter": "" if len(shown) == len(rows) else f"{len(shown)} of them shown",
+        "empty": _why_empty(rows, shown),
+        "fate": _fate(workspace, wanted[-1]) if wanted[-1] and wanted[-1] not in ids else None,
     }
+
+
+def _progress(queue: Queue) -> View:
+    """How fast it goes, and how much is probably left."""
+    scores, wrong = queue.doubts()
+    found = outlook(scores.to_numpy(), wrong, queue.scores(queue.rows["id"]).to_numpy())
+    words = {"outlook": found.words, "stop": found.stop} if found else {}
+    return {**words, "pace": pace(queue.moments)}
+
+
+def _fate(workspace: Workspace, image_id: str) -> View | None:
+    """What was decided about an image that is no longer in the queue."""
+    decision = workspace.store.decided_on([image_id]).get(image_id)
+    return {"id": image_id, "words": in_past(decision), "number": decision.id} if decision else None
+
+
+def in_past(decision: Decision) -> str:
+    """``relabelled from ant to bee``, ``kept as ant``, ``removed``."""
+    before, after = (", ".join(state.labels) or "nothing" for state in (decision.before, decision.after))
+    if decision.action == "keep":
+        return f"kept as {after}"
+    if before != after:
+        return f"{'renamed' if decision.action == 'rename' else 'relabelled'} from {before} to {after}"
+    return {"set_aside": "set aside", "restore": "restored"}.get(decision.action, "removed")
 
 
 def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
@@ -96,9 +142,7 @@ def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
 
 def classes(workspace: Workspace, run: Run) -> list[str]:
     """The classes of the run, then those that labels have named since, in alphabetical order."""
-    now = workspace.store.images()
-    labels = now.loc[now["status"].isin(["ok", "new"]), "label"].dropna().astype(str)
-    return [*run.answers, *sorted(frozenset().union(*map(named, set(labels))) - set(run.answers))]
+    return [*run.answers, *sorted(set(workspace.store.label_counts()) - set(run.answers))]
 
 
 def class_choices(workspace: Workspace, run: str | None) -> list[tuple[str, str]]:
@@ -110,8 +154,8 @@ def class_choices(workspace: Workspace, run: str | None) -> list[tuple[str, str]
     return [("every class", ALL), *((name, name) for name in names)]
 
 
-def _rows(workspace: Workspace, part: pd.DataFrame, position: int) -> list[View]:
-    known = workspace.store.images().set_index("id")
+def _rows(workspace: Workspace, queue: Queue, part: pd.DataFrame, position: int, classes: int) -> list[View]:
+    known = workspace.store.image_rows(part["id"]).set_index("id")
     rows: list[View] = []
     for number, row in enumerate(part.to_dict("records")):
         image_id, file = str(row["id"]), str(row["file"])
@@ -121,17 +165,12 @@ def _rows(workspace: Workspace, part: pd.DataFrame, position: int) -> list[View]
         now = known.loc[image_id]
         shown = {str(name): row[name] for name in ("label", "suggested", "suggested_probability", "why", "split")}
         seen = {"labels": sorted(named(str(row["label"]))), "status": now["status"], "reason": now["reason"]}
+        seen |= {"known": last_of(queue.mark)}
         name = PurePosixPath(str(now["source_name"] or file)).name
         files = {"thumbnail": thumbnail(workspace, image_id), "large": picture, "trouble": trouble}
-        rows.append({"id": image_id, "name": name, "seen": seen, **shown, **files})
+        likely = queue.likely(image_id) if classes > KEYS else []
+        rows.append({"id": image_id, "name": name, "seen": seen, "likely": likely, **shown, **files})
     return rows
-
-
-def _done(workspace: Workspace, run: Run) -> int:
-    """How many of the run's train and valid images were decided on since."""
-    table = run.predictions()
-    mine = set(table.loc[table["split"].isin(["train", "valid"]), "id"])
-    return len(mine & decided_since(run, workspace.store.decisions()))
 
 
 def _why_empty(queue: pd.DataFrame, shown: pd.DataFrame) -> str:
@@ -158,9 +197,10 @@ def apply(workspace: Workspace, page: str, actions: Sequence[Mapping[str, Any]],
             continue
         last = int(action["number"])
         try:
-            focus, told = _act(workspace, action)
+            focus, told, lost = _act(workspace, action)
         except PipelineError as error:
-            focus, told, forget = str(action["id"] or "") or None, str(error), True
+            focus, told, lost = str(action["id"] or "") or None, str(error), True
+        forget |= lost
         if told:
             messages.append(told)
     return Answer(page, last, " ".join(messages), focus, forget)
@@ -171,38 +211,55 @@ def refuse(page: str, actions: Sequence[Mapping[str, Any]], why: str) -> Answer:
     return Answer(page, max((int(action["number"]) for action in actions), default=0), why, None, True)
 
 
-def _act(workspace: Workspace, action: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Do one action; returns the image to go to next (None: where the page is) and what to tell."""
+def _act(workspace: Workspace, action: Mapping[str, Any]) -> Told:
+    """Do one action; returns the image to go to next (None: where the page is), what to tell, and whether the page can
+    no longer count on taking its own decisions back.
+    """
     kind, image_id = str(action["kind"]), str(action["id"] or "")
     if kind == "undo":
         return _undo(workspace, image_id)
-    expected = _state(action["seen"])
-    if kind == "keep":
-        decisions.keep(workspace, image_id, expected)
-    elif kind == "remove":
-        decisions.remove(workspace, image_id, expected)
-    elif kind == "relabel":
-        decisions.relabel(workspace, image_id, str(action["label"]), expected)
-    else:
-        raise StoreError(f"There is no decision called {kind!r}.")
-    return None, ""
+    items = action.get("items")
+    if isinstance(items, list):
+        return _many(workspace, kind, items)
+    decisions.decide(workspace, _wish(kind, {**action, "id": image_id}))
+    return None, "", False
 
 
-def _undo(workspace: Workspace, image_id: str) -> tuple[str | None, str]:
-    """Undo the last decision; if the page thinks it was about ``image_id``, only if that is so."""
-    standing = [decision for decision in decisions.decisions(workspace) if not decision.undone]
-    if not standing:
-        return None, "There is nothing to undo."
-    if image_id and standing[-1].image != image_id:
+def _many(workspace: Workspace, kind: str, items: Sequence[Mapping[str, Any]]) -> Told:
+    """Decide on many images in one go; what changed meanwhile is left and told."""
+    if len(items) > MOST_AT_ONCE:
+        raise UsageError(f"Decide on at most {MOST_AT_ONCE} images at a time.")
+    done, refused = decisions.decide_each(workspace, [_wish(kind, item) for item in items])
+    if not refused:
+        return None, "", False
+    reason = refused[0].reason
+    message = f"{count(len(done), 'image')} done; {count(len(refused), 'image was', 'images were')} left: {reason}"
+    return refused[0].image, message, True
+
+
+def _wish(kind: str, item: Mapping[str, Any]) -> Wish:
+    seen = item["seen"]
+    state = State(tuple(str(label) for label in seen["labels"]), str(seen["status"]), str(seen["reason"]))
+    known = seen.get("known")
+    return decisions.wish(
+        kind, str(item["id"]), str(item.get("label") or ""), state, None if known is None else int(known)
+    )
+
+
+def _undo(workspace: Workspace, image_id: str) -> Told:
+    """Undo the last step; if the page thinks it was about ``image_id``, only if that is so."""
+    try:
+        undone = decisions.undo_step(workspace, image_id or None)
+    except StaleDecision as error:
         raise StoreError(
             "The last decision is no longer yours: somebody else decided meanwhile, or it was not saved. "
             "Press U again to take back the last one, whosever it is."
-        )
-    [undone] = decisions.undo(workspace)
+        ) from error
+    if not undone:
+        return None, "There is nothing to undo.", False
     if image_id:
-        return None, ""  # the page is there already
-    return undone.image, f"Taken back: {undone.action} of {' and '.join(undone.before.labels)}."
-
-
-def _state(seen: Mapping[str, Any]) -> State:
-    return State(tuple(str(label) for label in seen["labels"]), str(seen["status"]), str(seen["reason"]))
+        return None, "", False  # the page is there already
+    last = undone[-1]
+    if len(undone) > 1:
+        return last.image, f"Taken back: {len(undone)} decisions made at once.", False
+    return last.image, f"Taken back: {last.action} of {' and '.join(last.before.labels)}.", False

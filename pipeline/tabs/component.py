@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -9,8 +10,9 @@ import gradio as gr
 FOLDER = Path(__file__).resolve().parent
 
 
-def component(name: str, elem_id: str, folder: Path = FOLDER) -> gr.HTML:
-    """The component written in ``name``.js and ``name``.css in ``folder`` (``common`` of both goes before them).
+def component(name: str, elem_id: str, folder: Path = FOLDER, parts: Sequence[str] = ()) -> gr.HTML:
+    """The component written in ``name``.js and ``name``.css in ``folder`` (``common`` of both goes before them, the
+    scripts ``parts`` behind, all in one scope).
 
     Its template is a constant: whatever is shown travels in ``value`` and is put on the page by ``textContent``, so
     that a class or file name is never read as HTML or as a template.
@@ -19,7 +21,7 @@ def component(name: str, elem_id: str, folder: Path = FOLDER) -> gr.HTML:
         None,
         html_template=f'<div class="{name}"></div>',
         css_template=_read(FOLDER / "common.css") + _read(folder / f"{name}.css"),
-        js_on_load=_read(FOLDER / "common.js") + _read(folder / f"{name}.js"),
+        js_on_load=_read(FOLDER / "common.js") + "".join(_read(folder / f"{part}.js") for part in (name, *parts)),
         apply_default_css=False,
         elem_id=elem_id,
     )

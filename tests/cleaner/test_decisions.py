@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cleaner import decisions
 from cleaner.decisions import keep, relabel, remove, restore, undo
 from pipeline.errors import SourceError, StaleDecision, StoreError, UsageError
-from pipeline.store import NewImage, State, Verdict
+from pipeline.records import NewImage, State, Verdict
 from pipeline.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with
 
