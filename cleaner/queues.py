@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cleaner.review import probability_of
-from cleaner.suspects import suspects
+from cleaner.suspects import CLEANED, doubt, suspects, unseen
 from pipeline.journal import last_of
 from pipeline.labels import named
 from pipeline.records import Decision
@@ -24,7 +23,6 @@ REMEMBERED = 4
 TRIES = 3
 SINGLE = ("keep", "relabel", "remove")
 LIKELY = 10
-CLEANED = ("train", "valid")
 
 
 class Queue:
@@ -33,8 +31,8 @@ class Queue:
     ``mark`` is the journal's when it was last brought up to date.
     """
 
-    def __init__(self, workspace: Workspace, run: Run) -> None:
-        self.run = run
+    def __init__(self, workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) -> None:
+        self.run, self.splits = run, tuple(splits)
         self._began = datetime.fromisoformat(run.created) - timedelta(seconds=float(run.record.get("seconds", 0.0)))
         self._lock = threading.Lock()
         self._rank(workspace)
@@ -44,7 +42,7 @@ class Queue:
         for _ in range(TRIES):  # once more where somebody decided meanwhile
             self.mark = workspace.store.mark()
             self._stamp = _stamp(workspace)
-            self._ranked = suspects(workspace, self.run)
+            self._ranked = suspects(workspace, self.run, self.splits)
             if workspace.store.mark() == self.mark:
                 break
         self._ranked_to = last_of(self.mark)
@@ -97,7 +95,7 @@ class Queue:
 
     @property
     def done(self) -> dict[str, Decision]:
-        """The last decision about each of the run's train and valid images that was decided on since the run."""
+        """The last decision about each of the queue's images that was decided on since the run."""
         standing = (d for d in self._journal.values() if d.id not in self._undone and self._counts(d))
         last = {decision.image: decision for decision in standing}
         return {image: decision for image, decision in last.items() if image in self._cleaned.index}
@@ -108,8 +106,8 @@ class Queue:
         return [datetime.fromisoformat(decision.at) for decision in self.done.values()]
 
     def doubts(self) -> tuple[pd.Series, np.ndarray]:
-        """Of the images decided on since the run: their score (1 - probability of the label that they were trained
-        with), and whether they were found wrong: removed, or given another label.
+        """Of the images decided on since the run: their score by the label that they were trained with, and whether
+        they were found wrong: removed, or given another label.
         """
         done = self.done
         trained = self._cleaned.loc[list(done), "label"]
@@ -118,16 +116,14 @@ class Queue:
         return self.scores(done), np.array(wrong, dtype=bool)
 
     def scores(self, image_ids: Iterable[str]) -> pd.Series:
-        """1 - the probability of the label that each image was trained with."""
+        """How much the run's answers speak against the label that each image was trained with, 0 to 1."""
         return self._cleaned.loc[list(image_ids), "score"]
 
     @cached_property
     def _cleaned(self) -> pd.DataFrame:
-        """label and score of the run's train and valid images, by id."""
-        table = self.run.predictions()
-        table = table[table["split"].isin(CLEANED)].reset_index(drop=True)
-        score = 1.0 - probability_of(table, table["label"], self.run.outputs)
-        return pd.DataFrame({"label": table["label"], "score": score}).set_index(table["id"])
+        """label and score of the images of the run that may be in the queue, by id."""
+        table = unseen(self.run, self.splits).reset_index(drop=True)
+        return pd.DataFrame({"label": table["label"], "score": doubt(table, self.run.outputs)}).set_index(table["id"])
 
     @cached_property
     def _likeliest(self) -> dict[str, list[int]]:
@@ -149,13 +145,13 @@ class Queues:
         self._queues: OrderedDict[tuple[str, str, int], Queue] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, workspace: Workspace, run: Run, whole: bool = False) -> Queue:
+    def open(self, workspace: Workspace, run: Run, whole: bool = False, splits: Sequence[str] = CLEANED) -> Queue:
         """The queue of a run, up to date. ``whole``: where anything in the store changed that is no decision, too."""
-        key = (str(workspace.root), run.id, (run.folder / MANIFEST).stat().st_mtime_ns)
+        key = (str(workspace.root), f"{run.id} {' '.join(splits)}", (run.folder / MANIFEST).stat().st_mtime_ns)
         with self._lock:
             queue = self._queues.get(key)
         if queue is None:
-            queue = Queue(workspace, run)
+            queue = Queue(workspace, run, splits)
         else:
             queue.update(workspace, whole)
         with self._lock:

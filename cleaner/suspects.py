@@ -19,6 +19,7 @@ from pipeline.workspace import Workspace
 COLUMNS = [
     "id", "file", "label", "suggested", "score", "why", "split", "probability", "suggested_probability", "loss", "kind",
 ]  # fmt: skip
+CLEANED = ("train", "valid")
 DISPUTED = 0.5
 DECIDED_BEFORE = 0.5
 # Added to probabilities before they are compared: below it, smaller is not surer.
@@ -35,7 +36,7 @@ def audit(workspace: Workspace, run: Run) -> pd.DataFrame:
     return suspects(workspace, run, ("test",))
 
 
-def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = ("train", "valid")) -> pd.DataFrame:
+def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) -> pd.DataFrame:
     """The cleaning queue, most suspicious first: id, file, label, suggested, score (0 to 1), why, and more columns.
 
     Every image of ``run`` in ``splits`` that is still in use and was not decided on since the run; a test image only
@@ -49,9 +50,7 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = ("train", "
     """
     journal = [decision for decision in workspace.store.decisions() if decision.about_label]
     decided = {decision.image for decision in journal}
-    unseen = run.predictions() if "test" in splits else run.out_of_fold()
-    seen = judged(workspace, run, unseen[unseen["split"].isin(splits)])
-    rows = _scored(seen.reset_index(drop=True), run.outputs)
+    rows = _scored(judged(workspace, run, unseen(run, splits)).reset_index(drop=True), run.outputs)
     rows = _with_strange_ones(rows, run)
     rows = _with_suspect_files(rows, workspace)
     rows = _with_conflicts(rows, _claims(workspace, rows, decided), decided, run.outputs)
@@ -74,17 +73,26 @@ def decided_since(run: Run, journal: Iterable[Decision]) -> set[str]:
 def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
     own = probability_of(seen, seen["label"], outputs)
     best = seen["probability"].astype(float)
-    score = 1.0 - own
-    if outputs.kind == "softmax":
-        score = suspicion(own, of_others(seen, seen["label"]))
     return seen.assign(
         kind="label",
         suggested=seen["predicted"],
         suggested_probability=best,
         probability=own,
-        score=score,
+        score=doubt(seen, outputs),
         why=pd.Series(map(_why, seen["label"], seen["predicted"], own, best), index=seen.index, dtype=object),
     )
+
+
+def unseen(run: Run, splits: Sequence[str] = CLEANED) -> pd.DataFrame:
+    """The columns of ``run.predictions()`` for the images of ``splits``, each answered by what never saw it."""
+    table = run.predictions() if "test" in splits else run.out_of_fold()
+    return table[table["split"].isin(splits)]
+
+
+def doubt(answers: pd.DataFrame, outputs: Outputs) -> Floats:
+    """[N], 0 to 1: how much the ``answers`` speak against the label of their row; see :func:`suspects`."""
+    own = probability_of(answers, answers["label"], outputs)
+    return 1.0 - own if outputs.kind == "sigmoid" else suspicion(own, of_others(answers, answers["label"]))
 
 
 def suspicion(own: Floats, other: Floats) -> Floats:

@@ -10,6 +10,7 @@ import gradio as gr
 
 from cleaner.queues import Queues
 from cleaner.tabs import compared
+from cleaner.tabs.auditing import build_auditing, split_choices, splits
 from cleaner.tabs.component import component
 from cleaner.tabs.exchange import build_exchange
 from cleaner.tabs.history import build_history
@@ -20,7 +21,10 @@ from pipeline.errors import WorkspaceError
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import guide
 
-SPLITS = [("train and valid", ALL), ("train", "train"), ("valid", "valid")]
+KINDS = [
+    ("anything", ALL), ("a doubtful label", "label"), ("two labels for one picture", "two labels"),
+    ("unlike all others", "outlier"), ("a doubtful file", "file"),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,13 @@ class _Widgets:
     run: gr.Dropdown
     label: gr.Dropdown
     split: gr.Dropdown
+    kind: gr.Dropdown
     queue: gr.HTML
     done: gr.State
 
     @property
     def filters(self) -> list[gr.Dropdown]:
-        return [self.run, self.label, self.split]
+        return [self.run, self.label, self.split, self.kind]
 
 
 def build(tab: gr.Tab, shared: Shared) -> None:
@@ -44,16 +49,18 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         label = gr.Dropdown(
             [("every class", ALL)], value=ALL, label="Class", elem_id="clean-class", allow_custom_value=True
         )
-        split = gr.Dropdown(SPLITS, value=ALL, label="Split", elem_id="clean-split")
+        split = gr.Dropdown(split_choices(False), value=ALL, label="Split", elem_id="clean-split")
+        kind = gr.Dropdown(KINDS, value=ALL, label="Because of", elem_id="clean-kind")
     queue = component("queue", "clean-queue", ("desk", "grid", "keys"))
     below = gr.Column()
-    w = _Widgets(run, label, split, queue, gr.State(("", 0)))
+    w = _Widgets(run, label, split, kind, queue, gr.State(("", 0)))
     refilter = _wire(tab, shared, w)
     inputs = {shared.picker, *w.filters}
     with below:
         build_history(shared, queue, inputs, refilter)
         build_renaming(tab, shared, queue, inputs, refilter)
         build_exchange(tab, shared, queue, inputs, refilter)
+        build_auditing(tab, shared, queue, inputs, refilter, w.run, w.split)
     compared.build(tab, shared)
 
 
@@ -64,13 +71,12 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
     def chosen(values: Values) -> Filters:
         return Filters(*(str(values[widget] or ALL) for widget in w.filters))
 
-    def fill(name: str, run: str, label: str, split: str) -> list[Any]:
+    def fill(name: str, run: str, label: str, split: str, kind: str) -> list[Any]:
         workspace = shared.open(name)
         names = class_choices(workspace, run)
         label = label if label in [value for _, value in names] else ALL
-        runs = [refreshed(workspace, run), gr.Dropdown(choices=names, value=label)]
-        view = queue_view(workspace, Filters(run or LATEST, label, split or ALL), queues=queues)
-        return [*runs, view]
+        view = queue_view(workspace, Filters(run or LATEST, label, split or ALL, kind or ALL), queues=queues)
+        return [refreshed(workspace, run), gr.Dropdown(choices=names, value=label), splits(workspace, run, split), view]
 
     @translate
     def refilter(values: Values) -> View:
@@ -100,7 +106,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     inputs = {shared.picker, *w.filters}
-    shared.watch(tab, fill, [w.run, w.label, w.queue], w.filters)
+    shared.watch(tab, fill, [w.run, w.label, w.split, w.queue], w.filters)
     gr.on([widget.input for widget in w.filters], refilter, inputs, w.queue, **quiet)
     w.queue.act(
         act, {*inputs, w.done}, [w.queue, w.done],

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from cleaner import decisions
+from cleaner.audit import audits
 from cleaner.progress import outlook, pace
 from cleaner.queues import Queue, Queues
+from cleaner.suspects import CLEANED
 from cleaner.tabs.show import LATEST, find_run
 from pipeline.errors import PipelineError, RunError, StaleDecision, StoreError, UsageError
 from pipeline.journal import last_of
@@ -24,7 +26,7 @@ from pipeline.tabs.show import count
 from pipeline.tabs.viewer import large, thumbnail
 from pipeline.workspace import Workspace
 
-ALL = ""
+ALL, AUDIT = "", "test"
 BEFORE, AFTER, LARGE_AHEAD = 15, 60, 4
 KEYS = 28  # classes that have a key of their own: ten digits, and the letters that are no commands
 MOST_AT_ONCE = 500
@@ -34,11 +36,12 @@ Told: TypeAlias = tuple[str | None, str, bool]
 
 @dataclass(frozen=True)
 class Filters:
-    """What the person chose to look at: a run, and only one class or one split (ALL: every one)."""
+    """What the person chose to look at: a run, and only one class, split or kind of suspect (ALL: every one)."""
 
     run: str = LATEST
     label: str = ALL
     split: str = ALL
+    kind: str = ALL
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,23 @@ def queue_view(
     """
     answer = answer or Answer()
     told = {"page": answer.page, "done_up_to": answer.done_up_to, "message": answer.message, "focus": answer.focus}
-    key = "|".join([workspace.name, filters.run, filters.label, filters.split])
+    key = "|".join([workspace.name, filters.run, filters.label, filters.split, filters.kind])
     view = {**told, "warning": answer.forget, "forget": answer.forget, "key": key, "workspace": workspace.name}
     view |= {"nonce": uuid.uuid4().hex, "rows": [], "start": 0, "position": 0, "shown": 0, "done": 0, "left": 0}
     view |= {"mark": "", "several": False, "none": NONE, "fate": None, "outlook": "", "stop": False, "pace": None}
     try:
         run = find_run(workspace, filters.run)
-        queue = (queues or Queues()).open(workspace, run, whole)
+        audited = filters.split == AUDIT and is_audited(workspace, run)
+        filters = filters if audited or filters.split != AUDIT else replace(filters, split=ALL)
+        queue = (queues or Queues()).open(workspace, run, whole, (AUDIT,) if audited else CLEANED)
     except RunError as error:
         return {**view, "run": "", "classes": [], "filter": "", "empty": str(error)}
     return view | _stretch(workspace, queue, filters, [answer.focus, at]) | _progress(queue)
+
+
+def is_audited(workspace: Workspace, run: Run) -> bool:
+    """Whether the audit of the test split with this run was logged, so that it may be shown."""
+    return run.id in {audit.run for audit in audits(workspace)}
 
 
 def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Sequence[str | None]) -> View:
@@ -137,6 +147,8 @@ def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
         wanted &= queue["label"].map(lambda label: filters.label in named(str(label))).astype(bool)
     if filters.split != ALL:
         wanted &= queue["split"] == filters.split
+    if filters.kind != ALL:
+        wanted &= queue["kind"] == filters.kind
     return queue[wanted]
 
 
@@ -163,7 +175,9 @@ def _rows(workspace: Workspace, queue: Queue, part: pd.DataFrame, position: int,
         if position <= number < position + LARGE_AHEAD:
             picture, trouble = large(workspace, image_id, file)
         now = known.loc[image_id]
-        shown = {str(name): row[name] for name in ("label", "suggested", "suggested_probability", "why", "split")}
+        shown = {
+            str(name): row[name] for name in ("label", "suggested", "suggested_probability", "why", "split", "kind")
+        }
         seen = {"labels": sorted(named(str(row["label"]))), "status": now["status"], "reason": now["reason"]}
         seen |= {"known": last_of(queue.mark)}
         name = PurePosixPath(str(now["source_name"] or file)).name

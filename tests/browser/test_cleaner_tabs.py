@@ -249,6 +249,22 @@ def test_filters_show_a_part_and_the_rest_comes_back(page: Page, made: Made) -> 
     harmless(page)
 
 
+def test_the_test_split_is_audited_only_when_asked_for_and_that_is_said_from_then_on(page: Page, made: Made) -> None:
+    clean_tab(page, made)
+    assert made.ids["locked"] not in page.content()
+    page.locator("#clean-auditing").get_by_role("button", name="Audit the test split").click()
+    page.locator("#clean-audit").click()
+    at(page, made, "locked")
+    expect(page.locator("#clean-queue .counter")).to_contain_text("2 left")
+    expect(page.locator("#clean-audits")).to_contain_text("The test split was audited on")
+    page.keyboard.press("2")
+    at(page, made, "locked too")
+    saved(page)
+    assert made.journal() == [("locked", "relabel", "bee", False)]
+    choose(page, "#clean-split", "train and valid")
+    at(page, made, "photo 00")
+
+
 def test_decisions_survive_a_reload_and_can_be_undone_after_it(page: Page, made: Made) -> None:
     clean_tab(page, made)
     page.keyboard.press("d")

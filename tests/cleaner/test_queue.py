@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from cleaner.audit import log_audit
 from cleaner.decisions import decisions, relabel, remove
-from cleaner.tabs.queue import Filters, apply, class_choices, queue_view, refuse
+from cleaner.queues import Queues
+from cleaner.tabs.queue import AUDIT, Filters, apply, class_choices, queue_view, refuse
+from pipeline.records import Verdict
 from tests.cleaner.fabricate import CLASSES, Shot, run_with, workspace_with
 
 SHOTS = [
@@ -57,6 +60,29 @@ def test_filters_show_a_part_and_lose_nothing(made):
     assert names(queue_view(workspace, Filters(split="valid"))) == ["fine"]
     nothing = queue_view(workspace, Filters(label="cat", split="train"))
     assert nothing["rows"] == [] and "3 images without" in nothing["empty"]
+
+
+def test_the_kind_of_suspect_is_a_filter_too(made):
+    workspace, ids = made
+    doubt = Verdict(ids["fine"], "ok", "suspect", "Its end is missing.", 320, 240, "JPEG")
+    workspace.store.record_verdicts([doubt])
+    assert names(queue_view(workspace, Filters(kind="file"))) == ["fine"]
+    assert names(queue_view(workspace, Filters(kind="label"))) == ["wrong", "doubtful"]
+
+
+def test_the_test_split_is_shown_only_once_its_audit_with_that_run_was_logged(made):
+    workspace, _ = made
+    assert names(queue_view(workspace, Filters(split=AUDIT))) == ["wrong", "doubtful", "fine"]
+    log_audit(workspace, "another run")
+    assert "test" not in names(queue_view(workspace, Filters(split=AUDIT)))
+    log_audit(workspace, "run-a")
+    queues = Queues()
+    audit = queue_view(workspace, Filters(split=AUDIT), queues=queues)
+    assert names(audit) == ["test"] and (audit["left"], audit["done"]) == (1, 0)
+    apply(workspace, "page", [sent(audit, 1, "keep", audit["rows"][0]["id"])], ("", 0))
+    after = queue_view(workspace, Filters(split=AUDIT), queues=queues, whole=False)
+    assert (after["left"], after["done"]) == (0, 1)
+    assert names(queue_view(workspace, Filters(), queues=queues)) == ["wrong", "doubtful", "fine"]
 
 
 def test_without_a_run_the_view_says_what_to_do(tmp_path: Path):
