@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline import __version__
@@ -23,6 +24,7 @@ from pipeline.workspace import Workspace
 
 MANIFEST = "run.json"
 PREDICTIONS = "predictions.csv"
+FEATURES, FEATURES_IDS = "features.npy", "features_ids.txt"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,19 @@ class Run:
             raise RunError(
                 f"The predictions of run {self.id} cannot be read ({file}: {error}). Train again."
             ) from error
+
+    def features(self) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float16]]] | None:
+        """(ids, float16 [N, F]): what the classifier saw of each image; None for a run that did not keep it."""
+        if not (self.folder / FEATURES).is_file() or not (self.folder / FEATURES_IDS).is_file():
+            return None
+        try:
+            features = np.load(self.folder / FEATURES, allow_pickle=False)
+            ids = (self.folder / FEATURES_IDS).read_text(encoding="utf-8").split()
+        except (OSError, ValueError) as error:
+            raise RunError(f"The features of run {self.id} cannot be read ({error}). Train again.") from error
+        if len(ids) != len(features):
+            raise RunError(f"The features of run {self.id} do not fit its images. Train again.")
+        return ids, features
 
     def predictions(self) -> pd.DataFrame:
         """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold, and a

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 FOLDER = Path(__file__).resolve().parent
 
 
-def component(name: str, elem_id: str, folder: Path = FOLDER) -> gr.HTML:
+def component(name: str, elem_id: str, folder: Path = FOLDER, **props: Any) -> gr.HTML:
     """The component written in ``name``.js and ``name``.css in ``folder`` (``common`` of both goes before them).
 
     Its template is a constant: whatever is shown travels in ``value`` and is put on the page by ``textContent``, so
-    that a class or file name is never read as HTML or as a template.
+    that a class or file name is never read as HTML or as a template. ``props``: what else it holds, beside its value.
     """
     return gr.HTML(
         None,
@@ -22,6 +23,7 @@ def component(name: str, elem_id: str, folder: Path = FOLDER) -> gr.HTML:
         js_on_load=_read(FOLDER / "common.js") + _read(folder / f"{name}.js"),
         apply_default_css=False,
         elem_id=elem_id,
+        **props,
     )
 
 
