@@ -51,8 +51,8 @@ def images_of(seen: pd.DataFrame, chosen: Chosen, outputs: Outputs, sources: pd.
         return most_unsure(seen, outputs, len(seen))
     if chosen.kind == WORST:
         return top_losses(seen, len(seen))
-    inside = _inside(seen, chosen, outputs, sources)
-    return as_pictures(seen[inside].sort_values("loss", ascending=False, kind="stable"))
+    found = as_pictures(seen)[_inside(seen, chosen, outputs, sources)]
+    return top_losses(found.rename(columns={"actual": "label"}), len(found))
 
 
 def _inside(seen: pd.DataFrame, chosen: Chosen, outputs: Outputs, sources: pd.DataFrame) -> Flags:

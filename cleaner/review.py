@@ -197,16 +197,15 @@ def top_losses(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
 
     ``probability`` (0 to 1) is that of the predicted class.
     """
-    worst = predictions.sort_values("loss", ascending=False, kind="stable").head(count)
-    return as_pictures(worst)
+    return as_pictures(predictions).sort_values("loss", ascending=False, kind="stable", ignore_index=True).head(count)
 
 
 def most_unsure(predictions: pd.DataFrame, outputs: Outputs, count: int) -> pd.DataFrame:
     """The ``count`` images that the run was least sure about, by :func:`sureness`: the columns of ``top_losses`` and
     ``margin``.
     """
-    unsure = predictions.assign(margin=sureness(predictions, outputs)).sort_values("margin", kind="stable").head(count)
-    return as_pictures(unsure).assign(margin=unsure["margin"].to_numpy())
+    unsure = as_pictures(predictions).assign(margin=sureness(predictions, outputs))
+    return unsure.sort_values("margin", kind="stable", ignore_index=True).head(count)
 
 
 def sureness(predictions: pd.DataFrame, outputs: Outputs) -> Floats:

@@ -19,13 +19,16 @@ def seriated(counts: np.ndarray[Any, Any]) -> list[int]:
     alike = counts + counts.T
     np.fill_diagonal(alike, 0)
     clusters: list[Order] = [(number,) for number in range(len(counts))]
+    between = alike.astype(float)  # the sum of the mistakes between two clusters
     while len(clusters) > 1:
-        a, b = max(
-            ((a, b) for a in range(len(clusters)) for b in range(a)),
-            key=lambda pair: alike[np.ix_(clusters[pair[0]], clusters[pair[1]])].mean(),
-        )
-        joined = _joined(clusters[b], clusters[a], alike)
-        clusters = [*(one for number, one in enumerate(clusters) if number not in (a, b)), joined]
+        sizes = np.array([len(cluster) for cluster in clusters])
+        means = between / np.outer(sizes, sizes)
+        np.fill_diagonal(means, -1)
+        a, b = sorted(divmod(int(means.argmax()), len(clusters)))
+        clusters[a] = _joined(clusters[a], clusters.pop(b), alike)
+        between[a] += between[b]
+        between[:, a] += between[:, b]
+        between = np.delete(np.delete(between, b, axis=0), b, axis=1)
     return list(clusters[0]) if clusters else []
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
+import torch
+from torch.nn.functional import normalize
 
 from cleaner.review import IN_USE
 from pipeline.errors import RunError
@@ -53,7 +55,7 @@ def story(workspace: Workspace, run: Run | None, image_id: str) -> Row:
 
 
 def _sources(workspace: Workspace, image_id: str) -> list[Row]:
-    table = workspace.store.sources()
+    table = workspace.store.sources(image_id)
     keys = (
         "provider",
         "name",
@@ -66,8 +68,7 @@ def _sources(workspace: Workspace, image_id: str) -> list[Row]:
         "claimed_label",
         "at",
     )
-    rows = table[table["image_id"] == image_id].to_dict("records")
-    plain = [{key: _plain(row[key]) for key in keys} for row in rows]
+    plain = [{key: _plain(row[key]) for key in keys} for row in table.to_dict("records")]
     return [{**row, "page_url": _link(row["page_url"]), "licence_url": _link(row["licence_url"])} for row in plain]
 
 
@@ -166,9 +167,8 @@ def _neighbours(run: Run | None, images: pd.DataFrame, image_id: str) -> tuple[l
 
 def similarity(features: np.ndarray[Any, Any], one: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
     """[N], -1 to 1: the cosine of the angle between each row of ``features`` [N, F] and ``one`` [F]; 0 for zeros."""
-    rows, wanted = features.astype(np.float32), one.astype(np.float32)
-    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)
-    cosine: np.ndarray[Any, np.dtype[np.float32]] = rows @ wanted / np.maximum(lengths, 1e-12)
+    rows, wanted = (torch.from_numpy(np.ascontiguousarray(values)).float() for values in (features, one))
+    cosine: np.ndarray[Any, np.dtype[np.float32]] = (normalize(rows) @ normalize(wanted, dim=0)).numpy()
     return cosine
 
 

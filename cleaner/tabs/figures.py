@@ -189,7 +189,7 @@ def pictures_view(
     found = images_of(seen, chosen, outputs, known_sources if known_sources is not None else pd.DataFrame())
     pages = -(-len(found) // PAGE)
     number = min(max(page.page, 0), max(pages - 1, 0))
-    names = seen.set_index("id")["source_name"]
+    names = dict(zip(seen["id"], seen["source_name"], strict=True))
     rows = [
         {
             **row,

@@ -198,6 +198,6 @@ def _wire_viewer(shared: Shared, w: _Widgets) -> None:
         return gr.HTML(look=look_view(workspace, run, values[w.split], str(event._data["id"]), looks))
 
     inputs = {shared.picker, w.run, w.split}
-    for grid in (w.images, w.losses, w.viewer):
-        grid.open(enlarge, inputs, w.viewer, **QUIET)
-    w.viewer.look(look, inputs, w.viewer, **QUIET)
+    for grid in (w.images, w.losses, w.viewer):  # of clicks in a row, the last one counts
+        grid.open(enlarge, inputs, w.viewer, trigger_mode="always_last", **QUIET)
+    w.viewer.look(look, inputs, w.viewer, trigger_mode="always_last", **QUIET)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cleaner.review import SMALLEST_PROBABILITY, probability_of
 from cleaner.story import prediction_of, story
-from pipeline.errors import RunError
+from pipeline.errors import RunError, StoreError
 from pipeline.labels import in_words, named
 from pipeline.predict import NONE, Unreadable
 from pipeline.runs import Run
@@ -96,8 +96,10 @@ def story_view(workspace: Workspace, told: View) -> View:
 
 
 def _may_be_seen(workspace: Workspace, split: str, image_id: str) -> bool:
-    images = workspace.store.frame("SELECT split FROM images WHERE id = ?", [image_id])
-    return len(images) == 1 and (split == "test" or images["split"].iloc[0] != "test")
+    try:
+        return bool(workspace.store.image(image_id)["split"] != "test" or split == "test")
+    except StoreError:
+        return False
 
 
 def _title(run: Run, said: dict[str, str] | None, label: str | None) -> str:

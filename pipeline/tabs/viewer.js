@@ -155,7 +155,7 @@ dialog.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
   if (button.dataset.id) {
-    came.push(props.value.id);
+    if (came[came.length - 1] !== props.value.id) came.push(props.value.id);
     trigger('open', { id: button.dataset.id });
   } else if (button.dataset.do === 'back') trigger('open', { id: came.pop() });
   else if (button.dataset.do === 'close') dialog.close();
