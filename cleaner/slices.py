@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,8 @@ SIZES = ("under 128 px", "128 to 255 px", "256 to 511 px", "512 to 1,023 px", "1
 @dataclass(frozen=True)
 class Slice:
     """The ``n`` images of one ``kind`` (of KINDS) and ``name``, ``errors`` of them wrong: the ``error_rate`` with its
-    95 % interval (Wilson). ``worse``: that interval lies wholly above the one of all other images of the split.
+    95 % interval (Wilson). ``worse``: its interval lies wholly above the one of all other images of the split, both
+    made wider by how many slices of the kind are looked at (Bonferroni), so that chance marks hardly any.
     """
 
     kind: str
@@ -45,7 +47,8 @@ def slices(predictions: pd.DataFrame, sources: pd.DataFrame) -> list[Slice]:
     counted = members.assign(wrong=wrong[places]).groupby(["kind", "name"], sort=False, as_index=False)
     table = counted.agg(n=("wrong", "size"), errors=("wrong", "sum"))
     rows = zip(table["kind"], table["name"], table["n"].tolist(), table["errors"].tolist(), strict=True)
-    found = [_slice(str(kind), str(name), n, errors, wrong) for kind, name, n, errors in rows]
+    looked_at = table["kind"].value_counts()
+    found = [_slice(str(kind), str(name), n, errors, wrong, looked_at[kind]) for kind, name, n, errors in rows]
     whole = {kind for kind in KINDS if not any(one.kind == kind and one.n < len(wrong) for one in found)}
     return sorted((one for one in found if one.kind not in whole), key=_order)
 
@@ -58,10 +61,11 @@ def in_slice(predictions: pd.DataFrame, sources: pd.DataFrame, kind: str, name: 
     return inside
 
 
-def _slice(kind: str, name: str, n: int, errors: int, wrong: Flags) -> Slice:
-    low, high = error_rate_interval(errors, n)
-    _, rest = error_rate_interval(int(wrong.sum()) - errors, len(wrong) - n)
-    return Slice(kind, name, n, errors, errors / n, low, high, low > rest)
+def _slice(kind: str, name: str, n: int, errors: int, wrong: Flags, looked_at: int) -> Slice:
+    z = NormalDist().inv_cdf(1 - 0.025 / looked_at)
+    above, _ = error_rate_interval(errors, n, z)
+    _, rest = error_rate_interval(int(wrong.sum()) - errors, len(wrong) - n, z)
+    return Slice(kind, name, n, errors, errors / n, *error_rate_interval(errors, n), above > rest)
 
 
 def _members(predictions: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:

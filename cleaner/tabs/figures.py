@@ -166,7 +166,10 @@ def slices_view(seen: pd.DataFrame, sources: pd.DataFrame) -> View:
         groups.append(
             {"kind": kind, "title": SLICE_TITLES[kind], "rows": list(map(_slice, rows[:MOST_SLICES])), "more": more}
         )
-    hint = "Marked: the 95% interval lies wholly above the one of all other images, so it is hardly chance."
+    hint = (
+        "Marked: the interval lies wholly above the one of all other images, even when both are made wider because so "
+        "many rows are looked at."
+    )
     empty = "All images of this split are alike in size, source and what was searched for." if len(seen) else EMPTY
     return {"groups": [group for group in groups if group["rows"]], "hint": hint, "empty": empty}
 

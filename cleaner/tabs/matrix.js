@@ -1,5 +1,6 @@
 // The confusion matrix with its margins: click, or arrow keys and Enter, on a number shows its images.
 const root = element.querySelector('.matrix');
+const MANY = 9; // more classes than fit into half of the page
 let chosen = null;
 let shares = false; // whether a cell shows its share of the row
 
@@ -35,8 +36,8 @@ const cell = (view, i, j) => {
   return at(button, i, j, 'cell', count + ' × ' + view.classes[i] + words + ' (' + percent(share) + ')');
 };
 const margin = (view, i, j, kind, [wrong, all], words) => {
-  const button = make('button', 'margin');
-  button.append(make('b', '', shares ? percent(all ? wrong / all : 0) : wrong), make('span', 'quiet', ' / ' + all));
+  const button = make('button', 'margin ' + kind);
+  button.append(make('b', '', shares ? percent(all ? wrong / all : 0) : wrong), make('span', 'quiet', '/ ' + all));
   return at(button, i, j, kind, wrong + ' of ' + all + ' ' + words);
 };
 const header = (scope, name, className) => {
@@ -77,6 +78,7 @@ const whole = (view) => {
 };
 const draw = () => {
   const view = props.value;
+  root.classList.toggle('many', (view?.classes.length ?? 0) > MANY);
   if (!view || !view.classes.length) return root.replaceChildren(...(view?.empty ? [make('p', 'empty', view.empty)] : []));
   if (view.key !== draw.key) chosen = null;
   draw.key = view.key;

@@ -111,7 +111,7 @@ def test_the_margins_of_the_matrix_show_what_was_answered_wrongly(page: Page, ma
     edge = page.locator("#review-matrix button.margin")
     wrong = made.wrong(label="apple")
     assert wrong
-    expect(edge.first).to_have_text(f"{wrong} / {int((made.valid['label'] == 'apple').sum())}")
+    expect(edge.first).to_have_text(f"{wrong}/ {int((made.valid['label'] == 'apple').sum())}")
     edge.first.click()
     titled(page, "apple, answered wrongly", wrong)
     edge.nth(3).click()
