@@ -78,7 +78,7 @@ const whole = (view) => {
 };
 const draw = () => {
   const view = props.value;
-  root.classList.toggle('many', (view?.classes.length ?? 0) > MANY);
+  root.classList.toggle('many', (view?.classes?.length ?? 0) > MANY);
   if (!view || !view.classes.length) return root.replaceChildren(...(view?.empty ? [make('p', 'empty', view.empty)] : []));
   if (view.key !== draw.key) chosen = null;
   draw.key = view.key;
