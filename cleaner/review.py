@@ -1,23 +1,27 @@
-"""What a run gets wrong: confusion matrix, most confused pairs, top losses (pure pandas)."""
+"""What a run gets wrong: confusion matrix, most confused pairs, top losses, most unsure (pure pandas)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cleaner.calibration import calibration
+from cleaner.scores import per_class
+from cleaner.slices import slices
 from pipeline.errors import UsageError
 from pipeline.evaluate import error_rate_interval
-from pipeline.labels import Flags, as_flags, known, likelihood, named
+from pipeline.labels import Flags, Floats, as_flags, known, likelihood
 from pipeline.predict import NONE, Outputs
 from pipeline.runs import Run
 from pipeline.store import SPLITS
 from pipeline.workspace import Workspace
 
 IN_USE = ("ok", "new")
+FACTS = ["file", "group", "width", "height", "source_name"]
 SMALLEST_PROBABILITY = 1e-12
 
 
@@ -27,7 +31,8 @@ class Reviewed:
 
     ``confusion[i][j]`` counts images of class i taken for class j. ``error_rate`` lies between ``low`` and ``high``
     with 95 % confidence, judged on ``n`` images; all three are None where n is 0. ``changed`` images carry another
-    label than at training, ``gone`` have been removed or set aside since.
+    label than at training, ``gone`` have been removed or set aside since. ``most_unsure`` is like ``top_losses``, with
+    the ``margin`` that it is sorted by; ``calibration`` and ``slices`` are those of the modules of that name.
     """
 
     run: str
@@ -36,7 +41,10 @@ class Reviewed:
     confusion: list[list[int]]
     most_confused: list[tuple[str, str, int]]
     top_losses: list[dict[str, Any]]
+    most_unsure: list[dict[str, Any]]
     per_class: list[dict[str, Any]]
+    calibration: dict[str, Any]
+    slices: list[dict[str, Any]]
     n: int
     error_rate: float | None
     low: float | None
@@ -57,14 +65,18 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
     seen = judged(workspace, run, everything)
     part = seen[seen["split"] == split]
     rate, low, high = error_rate(part)
+    counts = confusion(part, run.answers)
     return Reviewed(
         run=run.id,
         split=split,
         classes=list(run.answers),
-        confusion=confusion(part, run.answers).to_numpy().tolist(),
-        most_confused=most_confused(part, run.answers),
+        confusion=counts.to_numpy().tolist(),
+        most_confused=pairs_in(counts),
         top_losses=top_losses(part, count).to_dict("records"),  # type: ignore[arg-type]
+        most_unsure=most_unsure(part, run.outputs, count).to_dict("records"),  # type: ignore[arg-type]
         per_class=per_class(part, run.answers).to_dict("records"),  # type: ignore[arg-type]
+        calibration=asdict(calibration(part, run.outputs)),
+        slices=[asdict(one) for one in slices(part, workspace.store.sources())],
         n=len(part),
         error_rate=rate,
         low=low,
@@ -78,11 +90,11 @@ def judged(workspace: Workspace, run: Run, predictions: pd.DataFrame | None = No
     """The run's predictions of the images still in use, judged by the labels of today.
 
     The columns of ``run.predictions()`` with ``label`` and ``loss`` as of now, ``trained_label`` as it was then, and
-    the store's ``file`` and ``group``. Images removed, set aside or left without a label since are not in it.
+    the store's FACTS. Images removed, set aside or left without a label since are not in it.
     """
     then = run.predictions() if predictions is None else predictions
     now = workspace.store.images()
-    now = now.loc[now["status"].isin(IN_USE) & now["label"].notna(), ["id", "file", "group", "label"]]
+    now = now.loc[now["status"].isin(IN_USE) & now["label"].notna(), ["id", "label", *FACTS]]
     seen = then.rename(columns={"label": "trained_label"}).merge(now, on="id", how="inner", sort=False)
     changed = (seen["label"] != seen["trained_label"]).to_numpy(dtype=bool)
     losses = seen["loss"].to_numpy(dtype=float).copy()
@@ -130,29 +142,60 @@ def confusion(predictions: pd.DataFrame, answers: Sequence[str]) -> pd.DataFrame
     columns of what was named wrongly instead, or of NONE; what was named without anything missed, in the row of NONE.
     Images whose label of today is none of ``answers`` cannot be placed and are left out.
     """
-    actual, predicted = _flags(predictions, answers)
-    missed, invented = actual & ~predicted, predicted & ~actual
-    if NONE in answers:
-        none = answers.index(NONE)
-        nothing_else = missed.any(axis=1) & ~invented.any(axis=1)
-        too_much = invented.any(axis=1) & ~missed.any(axis=1)
-        invented[nothing_else, none] = True
-        missed[too_much, none] = True
-    counts = missed.T.astype(int) @ invented.astype(int) + np.diag((actual & predicted).sum(axis=0))
+    missed, invented, right, placed = _mistakes(predictions, answers)
+    # float32 for BLAS; whole numbers below 2^24 are exact in it.
+    counts = (missed[placed].T.astype(np.float32) @ invented[placed].astype(np.float32)).astype(int)
+    counts += np.diag(right[placed].sum(axis=0))
     return pd.DataFrame(counts, index=pd.Index(answers, name="actual"), columns=pd.Index(answers, name="predicted"))
 
 
-def _flags(predictions: pd.DataFrame, answers: Sequence[str]) -> tuple[Flags, Flags]:
-    """(actual, predicted), each [N, C], of the images whose labels and answers are among ``answers``."""
-    both = predictions["label"].astype(str).tolist(), predictions["predicted"].astype(str).tolist()
-    placed = known(both[0], answers) & known(both[1], answers)
-    actual, predicted = (as_flags(labels, answers)[placed] for labels in both)
-    return actual, predicted
+@dataclass(frozen=True)
+class Margins:
+    """What stands beside and below the confusion matrix, each a list of one number a class.
+
+    Of ``of_class`` images of a class ``missed`` were answered wrongly; of the ``taken`` that were called it,
+    ``invented`` wrongly; images that are not in the matrix, as the run does not know their label, are in these.
+    """
+
+    of_class: list[int]
+    missed: list[int]
+    taken: list[int]
+    invented: list[int]
+
+
+def margins(predictions: pd.DataFrame, answers: Sequence[str]) -> Margins:
+    """The margins of :func:`confusion`. Each image counts once a class, however many cells it is in."""
+    missed, invented, right, _ = _mistakes(predictions, answers)
+    found, lost, said = right.sum(axis=0), missed.sum(axis=0), invented.sum(axis=0)
+    return Margins((found + lost).tolist(), lost.tolist(), (found + said).tolist(), said.tolist())
+
+
+def _mistakes(predictions: pd.DataFrame, answers: Sequence[str]) -> tuple[Flags, Flags, Flags, Flags]:
+    """(missed, invented, right), each [N, C], with NONE for what is missed without another in its place and the other
+    way round; and (placed [N]): whose labels are all among ``answers``.
+    """
+    labels, said = predictions["label"].astype(str).tolist(), predictions["predicted"].astype(str).tolist()
+    actual, predicted = as_flags(labels, answers), as_flags(said, answers)
+    known_label = known(labels, answers)
+    missed, invented = actual & ~predicted, predicted & ~actual
+    if NONE in answers:
+        none = answers.index(NONE)
+        any_missed = missed.any(axis=1) | ~known_label
+        nothing_else = any_missed & ~invented.any(axis=1)
+        too_much = invented.any(axis=1) & ~any_missed
+        invented[nothing_else, none] = True
+        missed[too_much, none] = True
+    return missed, invented, actual & predicted, known_label & known(said, answers)
 
 
 def most_confused(predictions: pd.DataFrame, classes: Sequence[str], minimum: int = 1) -> list[tuple[str, str, int]]:
     """(actual, predicted, count) of the pairs mixed up at least ``minimum`` times, most often first."""
-    counts = confusion(predictions, classes).to_numpy(copy=True)
+    return pairs_in(confusion(predictions, classes), minimum)
+
+
+def pairs_in(matrix: pd.DataFrame, minimum: int = 1) -> list[tuple[str, str, int]]:
+    """:func:`most_confused` of a matrix that :func:`confusion` has made."""
+    classes, counts = matrix.columns.tolist(), matrix.to_numpy(copy=True)
     np.fill_diagonal(counts, 0)
     rows, columns = np.nonzero(counts >= max(minimum, 1))
     pairs = [(classes[i], classes[j], int(counts[i, j])) for i, j in zip(rows.tolist(), columns.tolist(), strict=True)]
@@ -164,38 +207,33 @@ def top_losses(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
 
     ``probability`` (0 to 1) is that of the predicted class.
     """
-    worst = predictions.sort_values("loss", ascending=False, kind="stable").head(count)
-    return _as_pictures(worst)
+    return as_pictures(predictions).sort_values("loss", ascending=False, kind="stable", ignore_index=True).head(count)
 
 
-def images_in_cell(predictions: pd.DataFrame, actual: str, predicted: str) -> pd.DataFrame:
-    """The images of class ``actual`` taken for ``predicted``, highest loss first; the columns of ``top_losses``."""
-    pairs = zip(predictions["label"].astype(str), predictions["predicted"].astype(str), strict=True)
-    inside = np.array([_in_cell(named(a), named(p), actual, predicted) for a, p in pairs], dtype=bool)
-    return top_losses(predictions[inside], int(inside.sum()))
+def most_unsure(predictions: pd.DataFrame, outputs: Outputs, count: int) -> pd.DataFrame:
+    """The ``count`` images that the run was least sure about, by :func:`sureness`: the columns of ``top_losses`` and
+    ``margin``.
+    """
+    unsure = as_pictures(predictions).assign(margin=sureness(predictions, outputs))
+    return unsure.sort_values("margin", kind="stable", ignore_index=True).head(count)
 
 
-def _in_cell(labels: frozenset[str], said: frozenset[str], actual: str, predicted: str) -> bool:
-    """Whether an image counts in that cell of :func:`confusion`."""
-    if actual == predicted:
-        return actual in labels & said
-    missed, invented = labels - said, said - labels
-    return labels != said and actual in (missed or {NONE}) and predicted in (invented or {NONE})
+def sureness(predictions: pd.DataFrame, outputs: Outputs) -> Floats:
+    """[N], 0 to 1: how little would change the answer. Softmax: the likeliest class's probability less that of the next
+    one (margin sampling: Scheffer, Decomain and Wrobel 2001); sigmoid: how far the nearest class is from its threshold.
+    """
+    table = predictions[[name for name in predictions.columns if name.startswith("p:")]].to_numpy(dtype=float)
+    if outputs.kind == "sigmoid":
+        nearest: Floats = np.abs(table - np.array(outputs.thresholds or 0.5)).min(axis=1)
+        return nearest
+    if table.shape[1] < 2:
+        return table[:, 0]
+    two = np.partition(table, -2, axis=1)[:, -2:]
+    margin: Floats = two[:, 1] - two[:, 0]
+    return margin
 
 
-def per_class(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """One row a class: class, n (images of it), precision and recall (0 to 1, None where nothing was counted)."""
-    actual, predicted = _flags(predictions, classes)
-    right, of_class, called = (flags.sum(axis=0) for flags in (actual & predicted, actual, predicted))
-    rows = zip(classes, right.tolist(), of_class.tolist(), called.tolist(), strict=True)
-    table = [(name, n, _share(hit, said), _share(hit, n)) for name, hit, n, said in rows]
-    return pd.DataFrame(table, columns=["class", "n", "precision", "recall"], dtype=object)
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _as_pictures(predictions: pd.DataFrame) -> pd.DataFrame:
+def as_pictures(predictions: pd.DataFrame) -> pd.DataFrame:
+    """id, file, actual, predicted, loss, probability of judged predictions, in their order."""
     columns = ["id", "file", "label", "predicted", "loss", "probability"]
     return predictions[columns].rename(columns={"label": "actual"}).reset_index(drop=True)

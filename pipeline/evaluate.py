@@ -82,13 +82,15 @@ def predictions_table(
     return pd.concat([table, columns], axis=1)
 
 
-def error_rate_interval(errors: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of an error rate (Wilson 1927), from 0 to 1; (0, 1) where nothing was counted."""
+def error_rate_interval(errors: int, n: int, z: float = Z95) -> tuple[float, float]:
+    """The 95 % interval of an error rate (Wilson 1927), from 0 to 1; (0, 1) where nothing was counted. ``z``: the
+    normal quantile of another confidence.
+    """
     if n == 0:
         return 0.0, 1.0
-    rate, square = errors / n, Z95**2
+    rate, square = errors / n, z**2
     middle = (rate + square / (2 * n)) / (1 + square / n)
-    reach = Z95 * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    reach = z * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 

@@ -38,17 +38,18 @@ def answers_of(classes: Sequence[str], outputs: Outputs) -> tuple[str, ...]:
 def as_flags(labels: Iterable[str], classes: Sequence[str]) -> Flags:
     """[N, C]: whether each label names each class. What names no class of ``classes`` is a row of False."""
     number = {name: index for index, name in enumerate(classes)}
-    labels = list(labels)
-    flags = np.zeros((len(labels), len(classes)), dtype=bool)
-    for row, label in enumerate(labels):
+    rows, unique = pd.factorize(np.array(list(labels), dtype=object))
+    flags = np.zeros((len(unique), len(classes)), dtype=bool)
+    for row, label in enumerate(unique):
         flags[row, [number[name] for name in named(label) if name in number]] = True
-    return flags
+    return flags[rows]
 
 
 def known(labels: Iterable[str], classes: Collection[str]) -> Flags:
     """[N]: whether each label names nothing but ``classes`` (NONE has to be one of them to be known)."""
     there = frozenset(classes)
-    return np.array([named(label) <= there for label in labels], dtype=bool)
+    rows, unique = pd.factorize(np.array(list(labels), dtype=object))
+    return np.array([named(label) <= there for label in unique], dtype=bool)[rows]
 
 
 def likelihood(labels: Iterable[str], probabilities: Floats, classes: Sequence[str], outputs: Outputs) -> Floats:

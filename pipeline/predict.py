@@ -184,7 +184,7 @@ def pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray[Any, 
         return _padded(image, width, height, preprocessing.padding)
     box = (0.0, 0.0, float(image.width), float(image.height))
     if preprocessing.resize == "crop":
-        box = _central_box(image.size, width / height, preprocessing.crop_pct)
+        box = central_box(image.size, width / height, preprocessing.crop_pct)
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box))
 
 
@@ -199,7 +199,8 @@ def _padded(image: Image.Image, width: int, height: int, padding: str) -> np.nda
     return np.pad(whole, (*around, (0, 0)), mode="symmetric" if mirrored else "edge")
 
 
-def _central_box(size: tuple[int, int], aspect: float, share: float) -> tuple[float, float, float, float]:
+def central_box(size: tuple[int, int], aspect: float, share: float) -> tuple[float, float, float, float]:
+    """The part of a picture of ``size`` (width, height) that cropping keeps: (left, top, right, bottom) in pixels."""
     width = min(size[0], size[1] * aspect) * share
     height = width / aspect
     left, top = (size[0] - width) / 2, (size[1] - height) / 2

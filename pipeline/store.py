@@ -107,11 +107,13 @@ class Store(Journal):
             db.executemany(ADD_SOURCE, rows)
         return max(added, 0)
 
-    def sources(self) -> pd.DataFrame:
-        """Every place an image came from: image_id, provider, name (file or URL), page_url, licence, claimed_label,
-        at, query, title, creator, licence_url, original_sha256, original_bytes, given_split.
+    def sources(self, image_id: str | None = None) -> pd.DataFrame:
+        """Every place an image came from (``image_id``: only of that one): image_id, provider, name (file or URL),
+        page_url, licence, claimed_label, at, query, title, creator, licence_url, original_sha256, original_bytes,
+        given_split.
         """
-        return self.frame("SELECT * FROM sources ORDER BY rowid")
+        where, values = (" WHERE image_id = ?", [image_id]) if image_id else ("", [])
+        return self.frame("SELECT * FROM sources" + where + " ORDER BY rowid", values)
 
     def fingerprints(self) -> pd.DataFrame:
         """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes) of the images that decode.

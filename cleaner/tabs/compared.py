@@ -12,13 +12,13 @@ from cleaner.compare import Comparison, Pairs, comparison, pairs
 from cleaner.ledger import ledger
 from cleaner.tabs.component import component
 from cleaner.tabs.ledger import ledger_file, ledger_view
-from cleaner.tabs.review import large_view
 from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
+from cleaner.tabs.story import large_view, wire_viewer
 from cleaner.today import today
 from pipeline.errors import PipelineError, RunError
 from pipeline.jobs import Job
 from pipeline.labels import in_words
-from pipeline.runs import list_runs, load_run
+from pipeline.runs import Run, list_runs, load_run
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import count, empty, escape, facts, guide, heading, percent
 from pipeline.tabs.train_fields import recalled, shown, title_of
@@ -114,12 +114,12 @@ def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) 
 def large_change(workspace: Workspace, found: Pairs, image_id: str) -> View:
     """What the viewer shows of a compared image: it in large, what each run said, the likeliest classes of the later.
 
-    An image that is not compared gives an empty view.
+    Of an image that is not compared (one walks on to those that look alike), what Review shows.
     """
     view = large_view(workspace, found.after.run, found.split, image_id)
     rows = found.table[found.table["id"] == image_id]
     if not view["id"] or rows.empty:
-        return {**view, "id": ""}
+        return view
     row = rows.iloc[0]
     before, after = (in_words(str(row[column])) for column in ("predicted_before", "predicted"))
     title = f"actual {in_words(str(row['label']))}, before {before}, after {after}"
@@ -206,10 +206,14 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         kind = "fixed" if event._data["actual"] == "fixed" else "broken"
         return pictures_view(workspace, _pairs(workspace, values[w.shown]), kind, page if isinstance(page, int) else 0)
 
-    @translate
-    def enlarge(values: Values, event: gr.EventData) -> View:
+    def change(values: Values, image_id: str) -> View:
         workspace = shared.open(values[w.shown].workspace)
-        return large_change(workspace, _pairs(workspace, values[w.shown]), str(event._data["id"]))
+        return large_change(workspace, _pairs(workspace, values[w.shown]), image_id)
+
+    def where(values: Values) -> tuple[Workspace, Run, str]:
+        workspace = shared.open(values[w.shown].workspace)
+        found = _pairs(workspace, values[w.shown])
+        return workspace, found.after.run, found.split
 
     def train_again(values: Values) -> Job:
         workspace = shared.open(values[shared.picker])
@@ -222,7 +226,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     w.button.click(compared, {shared.picker, w.before, w.after}, shows, **quiet)
     for grid in (w.fixed, w.broken):
         grid.turn(turn, {w.shown}, grid, **quiet)
-        grid.open(enlarge, {w.shown}, w.viewer, **quiet)
+    wire_viewer(w.viewer, [w.fixed, w.broken], {w.shown}, where, change)
     shared.job.launch(w.train.click, train_again, {shared.picker})
 
 

@@ -1,74 +1,96 @@
-// The confusion matrix: click, or arrow keys and Enter, on a cell shows its images.
+// The confusion matrix with its margins: click, or arrow keys and Enter, on a number shows its images.
 const root = element.querySelector('.matrix');
+const MANY = 9; // more classes than fit into half of the page
 let chosen = null;
+let shares = false; // whether a cell shows its share of the row
 
+const place = (button) => button.dataset.i + ',' + button.dataset.j;
 const choose = (button) => {
-  chosen = button.dataset.i + ',' + button.dataset.j;
+  chosen = place(button);
   mark();
-  const classes = props.value.classes;
-  trigger('cell', { actual: classes[+button.dataset.i], predicted: classes[+button.dataset.j] });
+  const { classes } = props.value;
+  const [first, second] = [classes[+button.dataset.i] ?? '', classes[+button.dataset.j] ?? ''];
+  trigger('choose', { kind: button.dataset.kind, first, second });
 };
 const mark = () => {
   for (const button of root.querySelectorAll('td button')) {
-    button.setAttribute('aria-pressed', String(button.dataset.i + ',' + button.dataset.j === chosen));
+    button.setAttribute('aria-pressed', String(place(button) === chosen));
   }
 };
-
-const cell = (view, i, j) => {
-  const count = view.counts[i][j];
-  const button = make('button', count === 0 ? 'zero' : i === j ? 'right' : 'wrong', count);
-  const total = view.counts[i].reduce((sum, n) => sum + n, 0);
-  button.style.setProperty('--share', total ? count / total : 0);
-  button.dataset.i = i;
-  button.dataset.j = j;
+const at = (button, i, j, kind, words) => {
+  Object.assign(button.dataset, { i, j, kind });
   button.tabIndex = i === 0 && j === 0 ? 0 : -1;
-  const words = i === j ? ' recognised' : ' taken for ' + view.classes[j];
-  button.title = count + ' × ' + view.classes[i] + words;
-  button.setAttribute('aria-label', button.title);
+  button.title = words;
+  button.setAttribute('aria-label', words);
   const box = make('td');
   box.append(button);
   return box;
 };
-
-const draw = () => {
-  const view = props.value;
-  root.replaceChildren();
-  if (!view || !view.classes.length) {
-    if (view && view.empty) root.append(make('p', 'empty', view.empty));
-    return;
-  }
-  if (view.key !== draw.key) chosen = null;
-  draw.key = view.key;
-  root.append(make('p', 'axis quiet', view.note));
+const cell = (view, i, j) => {
+  const count = view.counts[i][j];
+  const total = view.missed[i][1];
+  const share = total ? count / total : 0;
+  const button = make('button', count === 0 ? 'zero' : i === j ? 'right' : 'wrong', shares ? percent(share) : count);
+  button.style.setProperty('--share', share);
+  const words = i === j ? ' recognised' : ' taken for ' + view.classes[j];
+  return at(button, i, j, 'cell', count + ' × ' + view.classes[i] + words + ' (' + percent(share) + ')');
+};
+const margin = (view, i, j, kind, [wrong, all], words) => {
+  const button = make('button', 'margin ' + kind);
+  button.append(make('b', '', shares ? percent(all ? wrong / all : 0) : wrong), make('span', 'quiet', '/ ' + all));
+  return at(button, i, j, kind, wrong + ' of ' + all + ' ' + words);
+};
+const header = (scope, name, className) => {
+  const box = make('th', className);
+  box.scope = scope;
+  box.title = name;
+  box.append(make('span', '', name));
+  return box;
+};
+const rows = (view) => {
+  const last = view.classes.length;
+  const list = view.classes.map((name, i) => {
+    const row = make('tr');
+    row.append(header('row', name), ...view.classes.map((_, j) => cell(view, i, j)));
+    row.append(margin(view, i, last, 'missed', view.missed[i], name + ' answered wrongly'));
+    return row;
+  });
+  const bottom = make('tr');
+  bottom.append(header('row', 'wrong / all', 'quiet'));
+  bottom.append(...view.classes.map((name, j) => margin(view, last, j, 'invented', view.invented[j], 'called ' + name + ' wrongly')));
+  bottom.append(margin(view, last, last, 'wrong', view.wrong, 'answered wrongly'));
+  return [...list, bottom];
+};
+const WAYS = [['counts', 'Counts'], ['shares', '% of the row']];
+const whole = (view) => {
   const table = make('table');
   const head = make('tr');
-  head.append(make('td'));
-  const body = make('tbody');
-  view.classes.forEach((name, i) => {
-    const column = make('th');
-    column.scope = 'col';
-    column.title = name;
-    column.append(make('span', '', name));
-    head.append(column);
-    const row = make('tr');
-    const title = make('th', '', name);
-    title.scope = 'row';
-    title.title = name;
-    row.append(title, ...view.classes.map((_, j) => cell(view, i, j)));
-    body.append(row);
-  });
-  const top = make('thead');
-  top.append(head);
-  table.append(top, body);
+  head.append(make('td'), ...view.classes.map((name) => header('col', name)), header('col', 'wrong / all', 'quiet'));
+  const [above, body] = [make('thead'), make('tbody')];
+  above.append(head);
+  body.append(...rows(view));
+  table.append(above, body);
   const scroll = make('div', 'scroll');
   scroll.append(table);
-  root.append(scroll);
+  const ways = switchOf('What the cells show', WAYS, shares ? 'shares' : 'counts');
+  root.replaceChildren(make('p', 'axis quiet', view.note), ways, scroll);
   mark();
+};
+const draw = () => {
+  const view = props.value;
+  root.classList.toggle('many', (view?.classes?.length ?? 0) > MANY);
+  if (!view || !view.classes.length) return root.replaceChildren(...(view?.empty ? [make('p', 'empty', view.empty)] : []));
+  if (view.key !== draw.key) chosen = null;
+  draw.key = view.key;
+  keepFocus(root, () => whole(view), 'td button');
 };
 
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('td button');
-  if (button) choose(button);
+  const button = event.target.closest('button');
+  if (!button) return;
+  if (button.dataset.kind) return choose(button);
+  shares = button.dataset.way === 'shares';
+  draw();
 });
 element.addEventListener('keydown', (event) => {
   const button = event.target.closest('td button');

@@ -21,7 +21,7 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-index]');
   if (!button) return;
   const [actual, predicted] = props.value.pairs[+button.dataset.index];
-  trigger('pair', { actual, predicted });
+  trigger('choose', { kind: 'cell', first: actual, second: predicted });
 });
 watch('value', draw);
 draw();

@@ -20,35 +20,45 @@ const card = (row) => {
     ...(two ? [answer('before', row.before)] : []),
     answer(two ? 'after' : 'predicted', row.predicted),
     line('probability', percent(row.probability)),
-    ...(two ? [] : [line('loss', row.loss.toFixed(2))]),
+    ...(two ? [] : [row.margin === undefined ? line('loss', row.loss.toFixed(2)) : line('margin', percent(row.margin))]),
   );
   button.append(image, words);
   return button;
 };
-
-const draw = () => {
-  const view = props.value;
-  root.replaceChildren();
-  if (!view) return;
-  if (view.title) root.append(make('p', 'title', view.title));
-  if (!view.rows.length) {
-    if (view.empty) root.append(make('p', 'empty', view.empty));
-    return;
-  }
+const HINTS = {
+  worst: 'Where the model was most surely wrong.',
+  unsure: 'Where little would change the answer: the margin lies between the two likeliest classes, or to a threshold.',
+};
+const orders = (view) => [
+  switchOf('Which pictures come first', view.orders, view.kind),
+  make('p', 'quiet', HINTS[view.kind]),
+];
+const parts = (view) => {
+  const list = view.orders.length ? orders(view) : [];
+  if (view.title) list.push(make('p', 'title', view.title));
+  if (!view.rows.length) return view.empty ? [...list, make('p', 'empty', view.empty)] : list;
   const grid = make('div', 'grid');
   grid.append(...view.rows.map(card));
-  root.append(grid);
-  if (view.pages > 1) root.append(pager(view));
+  list.push(grid);
+  if (view.pages > 1) list.push(pager(view));
+  return list;
+};
+let title = '';
+const draw = () => {
+  const view = props.value;
+  keepFocus(root, () => root.replaceChildren(...(view ? parts(view) : [])), '.card');
+  const asked = (view && view.title) || '';
+  if (asked && asked !== title) root.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  title = asked;
 };
 
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button || button.disabled) return;
+  const { kind, first, second, page } = props.value;
   if (button.dataset.id) trigger('open', { id: button.dataset.id });
-  else if (button.dataset.do) {
-    const { actual, predicted, page } = props.value;
-    trigger('turn', { page: page + (button.dataset.do === 'on' ? 1 : -1), actual, predicted });
-  }
+  else if (button.dataset.way) trigger('turn', { kind: button.dataset.way, first, second, page: 0 });
+  else if (button.dataset.do) trigger('turn', { kind, first, second, page: page + (button.dataset.do === 'on' ? 1 : -1) });
 });
 watch('value', draw);
 draw();

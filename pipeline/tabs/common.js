@@ -25,6 +25,19 @@ const action = (words, name, possible = true) => {
   button.disabled = !possible;
   return button;
 };
+// A switch: one of the ways [name, words] holds; a button's data-way is its name.
+const switchOf = (label, ways, now) => {
+  const box = make('div', 'choice');
+  box.setAttribute('role', 'group');
+  box.setAttribute('aria-label', label);
+  for (const [name, words] of ways) {
+    const button = make('button', 'act', words);
+    button.dataset.way = name;
+    button.setAttribute('aria-pressed', String(name === now));
+    box.append(button);
+  }
+  return box;
+};
 // "Previous" (data-do="back") and "Next" ("on"), with the place between them.
 const pager = ({ page, pages }) => {
   const box = make('div', 'pager');

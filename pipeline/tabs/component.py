@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 FOLDER = Path(__file__).resolve().parent
 
 
-def component(name: str, elem_id: str, folder: Path = FOLDER, parts: Sequence[str] = ()) -> gr.HTML:
+def component(name: str, elem_id: str, folder: Path = FOLDER, parts: Sequence[str] = (), **props: Any) -> gr.HTML:
     """The component written in ``name``.js and ``name``.css in ``folder`` (``common`` of both goes before them, the
     scripts ``parts`` behind, all in one scope).
 
     Its template is a constant: whatever is shown travels in ``value`` and is put on the page by ``textContent``, so
-    that a class or file name is never read as HTML or as a template.
+    that a class or file name is never read as HTML or as a template. ``props``: what else it holds, beside its value.
     """
     return gr.HTML(
         None,
@@ -24,6 +25,7 @@ def component(name: str, elem_id: str, folder: Path = FOLDER, parts: Sequence[st
         js_on_load=_read(FOLDER / "common.js") + "".join(_read(folder / f"{part}.js") for part in (name, *parts)),
         apply_default_css=False,
         elem_id=elem_id,
+        **props,
     )
 
 

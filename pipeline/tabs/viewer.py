@@ -13,9 +13,11 @@ from pipeline.workspace import Workspace
 def viewer(elem_id: str) -> gr.HTML:
     """The component, closed. Its value opens it: id (empty: stay closed), large or trouble (:func:`large`), title,
     answers ((class, probability) pairs), facts ((name, value) pairs), name; and a nonce, as the same picture may be
-    opened twice.
+    opened twice. More where it has it: story (about, sources, labels, runs, duplicates, neighbours, no_neighbours: what
+    ``cleaner.tabs.story`` makes of an image; its pictures raise ``open`` with an id), and looks: whether ``look`` may
+    be raised, which is answered by the prop ``look``: id, heat (what is laid over the picture, or None), words.
     """
-    return component("viewer", elem_id)
+    return component("viewer", elem_id, look=None)
 
 
 def thumbnail(workspace: Workspace, image_id: str) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from cleaner.decisions import relabel, remove
-from cleaner.review import confusion, images_in_cell, judged, most_confused, per_class, review, top_losses
+from cleaner.review import confusion, judged, most_confused, review, top_losses
 from pipeline.errors import UsageError
 from tests.cleaner.fabricate import CLASSES, Shot, run_with, workspace_with
 
@@ -57,21 +59,13 @@ def test_the_top_losses_come_worst_first_with_what_the_command_promises(made):
     assert len(top_losses(judged(workspace, run), 100)) == len(SHOTS)
 
 
-def test_the_images_of_a_cell_are_those_it_counts(made):
+def test_the_command_tells_the_least_sure_the_classes_the_calibration_and_the_slices_too(made):
     workspace, ids, run = made
-    seen = judged(workspace, run)
-    cell = images_in_cell(seen[seen["split"] == "valid"], "ant", "bee")
-    assert cell["id"].tolist() == [ids["a3"], ids["a2"]]
-    assert images_in_cell(seen, "no such class", "bee").empty
-
-
-def test_precision_and_recall_are_given_per_class_and_none_where_nothing_was_counted(made):
-    workspace, _, run = made
-    rows = {row["class"]: row for row in review(workspace, run).per_class}
-    assert rows["ant"] == {"class": "ant", "n": 3, "precision": 1.0, "recall": pytest.approx(1 / 3)}
-    assert rows["bee"]["precision"] == pytest.approx(1 / 3) and rows["bee"]["recall"] == 0.5
-    seen = judged(workspace, run)
-    assert per_class(seen[seen["split"] == "train"], CLASSES).to_dict("records")[1]["recall"] is None
+    found = json.loads(json.dumps(asdict(review(workspace, run, count=2))))
+    assert [row["id"] for row in found["most_unsure"]] == [ids["b2"], ids["a2"]]
+    assert found["most_unsure"][0]["margin"] == pytest.approx(0.1)
+    assert found["per_class"][0]["class"] == "ant" and found["per_class"][0]["recall"] == pytest.approx(1 / 3)
+    assert found["calibration"]["n"] == 6 and len(found["calibration"]["bins"]) == 10 and found["slices"] == []
 
 
 def test_a_label_corrected_since_the_training_is_judged_as_it_is_now(made):

@@ -1,0 +1,262 @@
+"""The Review tab in Chromium: every number leads to its images, and every image opens with its story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Page, expect
+
+from cleaner.decisions import relabel, undo
+from cleaner.tabs import review
+from pipeline.runs import FEATURES, FEATURES_IDS, PREDICTIONS, load_run
+from pipeline.store import NewImage
+from pipeline.tabs.serve import Door, launch_settings
+from pipeline.tabs.shared import draw_shared
+from pipeline.workspace import Workspace
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.fixtures_run import CLASSES, tiny_run, trained  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.browser
+
+BOTH = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True)
+HOSTILE = "<img src=x onerror=window.harmed=1>${window.harmed=2}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """``valid``: the judged images of the valid split, by id: label, predicted, probability."""
+
+    address: str
+    workspace: Workspace
+    valid: pd.DataFrame
+
+    def wrong(self, **where: str) -> int:
+        rows = self.valid
+        for column, value in where.items():
+            rows = rows[rows[column] == value]
+        return int((rows["label"] != rows["predicted"]).sum())
+
+
+def invented(table: pd.DataFrame) -> pd.DataFrame:
+    """The predictions with every third answer wrong with 70 %, the others right with 95 and 55 % in turn."""
+    for row in range(len(table)):
+        label = CLASSES.index(str(table.at[row, "label"]))
+        sure = (0.7, 0.95, 0.55)[row % 3]
+        answer = (label + (row % 3 == 0)) % 3
+        odds = np.full(3, (1 - sure) / 2)
+        odds[answer] = sure
+        table.loc[row, ["predicted", "probability", "loss"]] = [CLASSES[answer], sure, float(-np.log(odds[label]))]
+        table.loc[row, [f"p:{name}" for name in CLASSES]] = odds
+    return table
+
+
+@pytest.fixture
+def made(trained: Workspace) -> Iterator[Made]:  # noqa: F811
+    run = load_run(trained)
+    table = invented(run.predictions())
+    table.to_csv(run.folder / PREDICTIONS, index=False)
+    np.save(run.folder / FEATURES, np.random.default_rng(0).normal(size=(len(table), 8)).astype(np.float16))
+    (run.folder / FEATURES_IDS).write_text("\n".join(table["id"]) + "\n", encoding="utf-8")
+    valid = table[table["split"] == "valid"].set_index("id")
+    web = [
+        NewImage(image, "f", 1, None, "openverse", f"https://x/{image}.jpg", "https://x/p", query=HOSTILE)
+        for image in valid.index[:4]
+    ]
+    trained.store.add_images(web)
+    with gr.Blocks(analytics_enabled=False) as demo:
+        shared = draw_shared(trained.root, True)
+        with shared.tabs, gr.Tab("Review", id="review") as tab:
+            review.build(tab, shared)
+        shared.wire(demo)
+    demo.queue(default_concurrency_limit=8)
+    _, address, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_settings(Door("127.0.0.1")))
+    yield Made(address, trained, valid)
+    demo.close(verbose=False)
+
+
+def opened(page: Page, made: Made, dark: bool = False) -> None:
+    page.goto(made.address + ("?__theme=dark" if dark else "?__theme=light"))
+    page.get_by_role("tab", name="Review").click()
+    expect(page.locator("#review-matrix td button").first).to_be_visible(timeout=20_000)
+
+
+def unfold(page: Page, title: str) -> None:
+    page.get_by_role("button", name=title).click()
+
+
+def fits(page: Page) -> None:
+    """Nothing overflows sideways, and what is to be touched is large enough; foreign text stays text."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('#tabs button')].filter(b => b.offsetParent && !b.disabled &&
+            b.getBoundingClientRect().height < 40).map(b => b.outerHTML.slice(0, 90))"""
+    )
+    assert small == []
+    assert page.evaluate("window.harmed") is None and page.locator("img[src='x']").count() == 0
+
+
+def titled(page: Page, title: str, cards: int) -> None:
+    expect(page.locator("#review-images .title")).to_have_text(f"{title}: {cards} image{'s' * (cards != 1)}")
+    expect(page.locator("#review-images .card")).to_have_count(min(cards, 12))
+
+
+@BOTH
+def test_the_margins_of_the_matrix_show_what_was_answered_wrongly(page: Page, made: Made) -> None:
+    opened(page, made)
+    edge = page.locator("#review-matrix button.margin")
+    wrong = made.wrong(label="apple")
+    assert wrong
+    expect(edge.first).to_have_text(f"{wrong}/ {int((made.valid['label'] == 'apple').sum())}")
+    edge.first.click()
+    titled(page, "apple, answered wrongly", wrong)
+    edge.nth(3).click()
+    titled(page, "Wrongly taken for apple", made.wrong(predicted="apple"))
+    edge.last.click()
+    titled(page, "Answered wrongly", made.wrong())
+    fits(page)
+
+
+@BOTH
+def test_the_cells_show_shares_of_their_row_and_counts_again(page: Page, made: Made) -> None:
+    opened(page, made)
+    first = page.locator("#review-matrix td button").first
+    of_class = made.valid[made.valid["label"] == "apple"]["predicted"]
+    right = int((of_class == "apple").sum())
+    expect(first).to_have_text(str(right))
+    page.locator("#review-matrix [data-way=shares]").click()
+    expect(first).to_have_text(f"{100 * right / len(of_class):.0f}%")
+    first.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    titled(page, "apple, answered wrongly", made.wrong(label="apple"))
+    page.locator("#review-matrix [data-way=counts]").click()
+    expect(first).to_have_text(str(right))
+
+
+@BOTH
+def test_a_class_shows_its_images_and_a_header_sorts(page: Page, made: Made) -> None:
+    opened(page, made)
+    table = page.locator("#review-classes")
+    table.locator("thead button", has_text="class").click()
+    expect(table.locator("tbody th").first).to_have_text("apple")
+    table.locator("thead button", has_text="class").click()
+    expect(table.locator("tbody th").first).to_have_text("pear")
+    expect(table.locator("thead th").first).to_have_attribute("aria-sort", "descending")
+    table.locator("tbody tr").last.locator("th button").click()
+    titled(page, "apple", int((made.valid["label"] == "apple").sum()))
+    table.locator("tbody tr").last.locator("td button").nth(2).click()
+    titled(page, "Called apple", int((made.valid["predicted"] == "apple").sum()))
+    fits(page)
+
+
+@BOTH
+def test_a_bin_of_the_reliability_curve_shows_its_images(page: Page, made: Made) -> None:
+    opened(page, made)
+    unfold(page, "How sure it is")
+    expect(page.locator("#review-calibration p").first).to_contain_text("Expected calibration error")
+    assert "came true" in str(page.locator("#review-calibration svg").get_attribute("aria-label"))
+    page.locator("#review-calibration .act").first.click()
+    sure = made.valid["probability"]
+    titled(page, "Said with 90 to 100%", int((sure >= 0.9).sum()))
+    page.locator("#review-calibration g[data-bin='5'] .area").click()
+    titled(page, "Said with 50 to 60%", int(((sure >= 0.5) & (sure < 0.6)).sum()))
+    fits(page)
+
+
+@BOTH
+def test_a_slice_shows_its_images_and_hostile_words_stay_words(page: Page, made: Made) -> None:
+    opened(page, made)
+    unfold(page, "Where errors are")
+    page.locator("#review-slices button[data-name=openverse]").click()
+    titled(page, "Source openverse", 4)
+    page.locator("#review-slices button[data-kind=query]").click()
+    titled(page, f"Searched for {HOSTILE}", 4)
+    fits(page)
+
+
+@BOTH
+def test_the_least_sure_come_first_when_asked_for(page: Page, made: Made) -> None:
+    opened(page, made)
+    grid = page.locator("#review-top-losses")
+    expect(grid.locator(".card").first).to_contain_text("loss 1.90")
+    grid.locator("[data-way=unsure]").click()
+    expect(grid.locator(".card").first).to_contain_text("margin 33%")
+    expect(grid.locator("[data-way=unsure]")).to_have_attribute("aria-pressed", "true")
+    grid.locator("[data-way=worst]").click()
+    expect(grid.locator(".card").first).to_contain_text("loss 1.90")
+
+
+@BOTH
+def test_where_the_network_looked_lies_over_the_picture(page: Page, made: Made) -> None:
+    opened(page, made)
+    page.locator("#review-top-losses .card").first.click()
+    shown = page.locator("#review-viewer")
+    expect(shown.locator("img.large")).to_be_visible()
+    expect(shown.locator("img.heat")).to_have_count(0)
+    shown.locator(".look").click()
+    expect(shown.locator("img.heat")).to_be_visible(timeout=60_000)
+    expect(shown.locator(".told")).to_contain_text("Grad-CAM")
+    page.wait_for_function("[...document.querySelectorAll('#review-viewer .frame img')].every(i => i.naturalWidth > 0)")
+    boxes = [shown.locator(f"img.{name}").bounding_box() for name in ("large", "heat")]
+    assert boxes[0] == pytest.approx(boxes[1], abs=1)
+    shown.locator(".look").click()
+    expect(shown.locator("img.heat")).to_have_count(0)
+
+
+@BOTH
+def test_an_image_tells_its_story_and_one_walks_to_its_neighbours_and_back(page: Page, made: Made) -> None:
+    first = str(made.valid.sort_values("loss", ascending=False, kind="stable").index[0])
+    label = made.valid.at[first, "label"]
+    relabel(made.workspace, first, "pear" if label != "pear" else "melon")
+    undo(made.workspace)
+    opened(page, made, dark=True)
+    page.locator(f'#review-top-losses .card[data-id="{first}"]').click()
+    dialog = page.locator("#review-viewer dialog")
+    for title in ("Where it came from", "Its labels", "What each run said", "Most like it, to this run"):
+        expect(dialog.locator("h4", has_text=title)).to_be_attached()
+    expect(dialog.locator(".story s")).to_contain_text("relabelled")
+    expect(dialog.locator(".story .current .wrong")).to_have_text("wrong")
+    name = dialog.locator(".below > p").last.text_content()
+    expect(dialog.locator(".tile")).to_have_count(6)
+    dialog.locator(".tile").first.click()
+    expect(dialog.locator("[data-do=back]")).to_be_visible()
+    assert dialog.locator(".below > p").last.text_content() != name
+    dialog.locator(".tile").nth(1).click()
+    expect(dialog.locator(".below > p").last).not_to_have_text(str(name))
+    dialog.locator("[data-do=back]").click()
+    dialog.locator("[data-do=back]").click()
+    expect(dialog.locator(".below > p").last).to_have_text(str(name))
+    expect(dialog.locator("[data-do=back]")).to_have_count(0)
+    fits(page)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_an_image_opens_again_after_closing_and_its_links_only_lead_to_web_pages(page: Page, made: Made) -> None:
+    image = str(made.valid.index[0])
+    row = NewImage(image, "f", 1, None, "web", "harm", "javascript:window.harmed=3")
+    made.workspace.store.add_images([row])
+    opened(page, made)
+    card = page.locator(f'#review-top-losses .card[data-id="{image}"]')
+    for _ in range(2):
+        card.click()
+        expect(page.locator("#review-viewer .source")).to_have_count(3)
+        page.locator("#review-viewer [data-do=close]").click()
+        expect(page.locator("#review-viewer dialog")).to_be_hidden()
+    card.click()
+    links = page.locator("#review-viewer .source a")
+    expect(links).to_have_count(1)
+    assert links.first.get_attribute("href") == "https://x/p" and "noopener" in str(links.first.get_attribute("rel"))
+    fits(page)
+
+
+def test_a_run_from_before_features_were_kept_says_what_brings_neighbours(page: Page, made: Made) -> None:
+    (load_run(made.workspace).folder / FEATURES).unlink()
+    opened(page, made)
+    page.locator("#review-top-losses .card").first.click()
+    expect(page.locator("#review-viewer .story")).to_contain_text("The next training will")
