@@ -100,6 +100,12 @@ def test_the_whole_tour_runs_and_every_document_has_the_promised_keys(
     compared = terminal("compare", ws, first["run"], second["run"])
     assert {"a", "b", "difference", "low", "high", "verdict"} <= compared.keys()
     assert compared["verdict"] in ("better", "worse", "cannot be told apart")
+    assert len(compared["fixed_images"]) == compared["fixed"] and len(compared["broken_images"]) == compared["broken"]
+    assert {"needed", "notes", "words"} <= compared.keys()
+    before, after = terminal("ledger", ws)["runs"]
+    assert (before["run"], after["run"], after["against"]) == (first["run"], second["run"], first["run"])
+    assert (before["decisions"], after["decisions"]) == (0, 1) and after["verdict"] == compared["verdict"]
+    assert len(before["data_version"]) == 64 and before["train"] + before["valid"] + before["test"] == 40
 
     exported = terminal("export", ws, second["run"], tmp_path / "space", "--space")
     assert "app.py" in exported["files"] and exported["parity"]["images"] == 8

@@ -28,6 +28,8 @@ def find_run(workspace: Workspace, chosen: str | None) -> Run:
     if chosen != PREVIOUS:
         return load_run(workspace, None if chosen in (None, "", LATEST) else chosen)
     runs = list_runs(workspace)
+    if not runs:
+        return load_run(workspace)  # which says what to do
     if len(runs) < 2:
         raise RunError("There is only one run so far. Train again, then compare the two.")
     return runs[1]
