@@ -98,11 +98,17 @@ def compare(workspace: Workspace, run_a: Run, run_b: Run) -> Comparison:
     On the test images that both runs predicted and that are still in use; where there are none, on the valid images
     (``words`` says so). Raises NotEnoughData where the runs share neither.
     """
-    return comparison(pairs(workspace, today(workspace, run_a), today(workspace, run_b)))
+    return comparison(pairs(workspace, run_a, run_b))
 
 
-def pairs(workspace: Workspace, before: Today, after: Today) -> Pairs:
+def pairs(workspace: Workspace, run_a: Run, run_b: Run) -> Pairs:
     """The answers that are compared; errors as of :func:`compare`."""
+    images = workspace.store.images()
+    return paired(workspace, today(workspace, run_a, images), today(workspace, run_b, images))
+
+
+def paired(workspace: Workspace, before: Today, after: Today) -> Pairs:
+    """:func:`pairs` of runs that were looked at already."""
     both = before.run, after.run
     for split in ("test", "valid"):
         earlier = before.on(split)[["id", "predicted", "probability", "wrong", "changed", "unknown"]]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from cleaner.audit import Audit, audits, in_words
-from cleaner.compare import comparison, pairs
+from cleaner.compare import comparison, paired
 from cleaner.review import error_rate
 from cleaner.today import Today, today
 from pipeline.cells import write_cells
@@ -67,7 +67,8 @@ def ledger(workspace: Workspace) -> Ledger:
     """Every run of the workspace."""
     log = audits(workspace)
     runs = list_runs(workspace)[::-1]
-    looks = [_today(workspace, run) for run in runs]
+    images = workspace.store.images()
+    looks = [_today(workspace, run, images) for run in runs]
     rows = [
         _row(workspace, run, looks[number], looks[number - 1] if number else None, log)
         for number, run in enumerate(runs)
@@ -84,9 +85,9 @@ def write_ledger(found: Ledger, file: Path) -> Path:
     return file
 
 
-def _today(workspace: Workspace, run: Run) -> Today | None:
+def _today(workspace: Workspace, run: Run, images: pd.DataFrame) -> Today | None:
     try:
-        return today(workspace, run)
+        return today(workspace, run, images)
     except RunError:  # its predictions are lost; the rest of its row is not
         return None
 
@@ -132,7 +133,7 @@ def _against(workspace: Workspace, before: Today | None, now: Today | None) -> d
     if before is None or now is None:
         return {}
     try:
-        found = comparison(pairs(workspace, before, now))
+        found = comparison(paired(workspace, before, now))
     except NotEnoughData:
         return {"against": before.run.id}
     said = {"verdict": found.verdict, "difference": found.difference, "needed": found.needed}

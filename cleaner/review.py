@@ -86,14 +86,17 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
     )
 
 
-def judged(workspace: Workspace, run: Run, predictions: pd.DataFrame | None = None) -> pd.DataFrame:
+def judged(
+    workspace: Workspace, run: Run, predictions: pd.DataFrame | None = None, images: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The run's predictions of the images still in use, judged by the labels of today.
 
     The columns of ``run.predictions()`` with ``label`` and ``loss`` as of now, ``trained_label`` as it was then, and
-    the store's FACTS. Images removed, set aside or left without a label since are not in it.
+    the store's FACTS. Images removed, set aside or left without a label since are not in it. ``predictions`` and
+    ``images``: those of the run and the store, where they were read already.
     """
     then = run.predictions() if predictions is None else predictions
-    now = workspace.store.images()
+    now = workspace.store.images() if images is None else images
     now = now.loc[now["status"].isin(IN_USE) & now["label"].notna(), ["id", "label", *FACTS]]
     seen = then.rename(columns={"label": "trained_label"}).merge(now, on="id", how="inner", sort=False)
     changed = (seen["label"] != seen["trained_label"]).to_numpy(dtype=bool)

@@ -37,31 +37,37 @@ class Today:
         return self.table[self.table["split"] == split]
 
 
-def today(workspace: Workspace, run: Run) -> Today:
-    """How the answers of ``run`` look today. Raises RunError where its predictions cannot be read."""
+def today(workspace: Workspace, run: Run, images: pd.DataFrame | None = None) -> Today:
+    """How the answers of ``run`` look today. Raises RunError where its predictions cannot be read.
+
+    ``images``: those of the store, where they were read already.
+    """
     then = run.predictions()
-    seen = judged(workspace, run, then)
-    missing = _without_images(workspace, run, seen)
+    now = workspace.store.images() if images is None else images
+    seen = judged(workspace, run, then, now)
+    missing = _without_images(run, seen, now)
     became = {name: _became(seen, name) for name in missing}
     renamed = {name: new for name, new in became.items() if new}
     predicted, trained = (_read(seen[column], renamed) for column in ("predicted", "trained_label"))
     answers = [renamed.get(name, name) for name in run.answers]
+    labels = seen["label"].astype(str)
+    every = labels.unique().tolist()
+    strange = {label for label, fits in zip(every, known(every, answers), strict=True) if not fits}
     table = seen[["id", "file", "split", "label", "probability", "loss"]].assign(
         predicted=predicted,
         wrong=predicted != seen["label"],
         changed=trained != seen["label"],
-        unknown=~known(seen["label"].astype(str), answers),
+        unknown=labels.isin(strange),
     )
     gone = {split: int((then["split"] == split).sum() - (seen["split"] == split).sum()) for split in SPLITS}
     return Today(run, table, renamed, tuple(name for name in missing if name not in renamed), gone)
 
 
-def _without_images(workspace: Workspace, run: Run, seen: pd.DataFrame) -> list[str]:
+def _without_images(run: Run, seen: pd.DataFrame, images: pd.DataFrame) -> list[str]:
     """The classes of the run that no image in use has any more."""
     candidates = set(run.classes) - _names(seen["label"]) - {NONE}
     if not candidates:
         return []
-    images = workspace.store.images()
     candidates -= _names(images.loc[images["status"].isin(IN_USE), "label"].dropna())
     return [name for name in run.classes if name in candidates]
 

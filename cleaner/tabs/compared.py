@@ -14,7 +14,6 @@ from cleaner.tabs.component import component
 from cleaner.tabs.ledger import ledger_file, ledger_view
 from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
 from cleaner.tabs.story import large_view, wire_viewer
-from cleaner.today import today
 from pipeline.errors import PipelineError, RunError
 from pipeline.jobs import Job
 from pipeline.labels import in_words
@@ -54,7 +53,7 @@ def everything(workspace: Workspace, before: str | None, after: str | None) -> l
     newest = runs[0].id if runs else ""
     try:
         chosen = find_run(workspace, before), find_run(workspace, after)
-        found = pairs(workspace, *(today(workspace, run) for run in chosen))
+        found = pairs(workspace, *chosen)
     except PipelineError as error:
         return [Shown(workspace.name, newest), empty("Nothing to compare yet", str(error)), None, None]
     now = Shown(workspace.name, newest, *(run.id for run in chosen))
@@ -81,7 +80,7 @@ def _numbers(said: Comparison) -> str:
 
 
 def _pairs(workspace: Workspace, now: Shown) -> Pairs:
-    return pairs(workspace, *(today(workspace, load_run(workspace, run)) for run in (now.before, now.after)))
+    return pairs(workspace, *(load_run(workspace, run) for run in (now.before, now.after)))
 
 
 # --- the images ----------------------------------------------------------------------------------------------------
@@ -106,9 +105,9 @@ def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) 
         }
         for row in images.iloc[number * PAGE : (number + 1) * PAGE].to_dict("records")
     ]
-    title = f"{kind.capitalize()}: {count(len(images), 'image')} {TITLES[kind]}"
+    title = f"{kind.capitalize()}: {count(len(images), 'image') if len(images) else 'no image'} {TITLES[kind]}"
     where = {"actual": kind, "predicted": "", "page": number, "pages": pages}
-    return {**where, "title": title, "rows": rows, "empty": "There is none."}
+    return {**where, "title": title, "rows": rows, "empty": ""}
 
 
 def large_change(workspace: Workspace, found: Pairs, image_id: str) -> View:

@@ -130,7 +130,7 @@ def test_paging_stays_with_the_runs_that_were_compared(page: Page, made: Made) -
     expect(page.locator("#clean-fixed .card")).to_have_count(3)
     page.locator("#clean-compare").click()
     expect(page.locator("#clean-compared")).to_contain_text("one and the same run")
-    expect(page.locator("#clean-fixed")).to_contain_text("There is none.")
+    expect(page.locator("#clean-fixed")).to_contain_text("Fixed: no image")
 
 
 def test_a_run_that_was_made_meanwhile_is_compared_by_itself(page: Page, made: Made) -> None:

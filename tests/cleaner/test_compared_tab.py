@@ -21,8 +21,7 @@ from cleaner.tabs.compared import (
     settings_html,
 )
 from cleaner.tabs.show import LATEST, PREVIOUS
-from cleaner.today import today
-from pipeline.runs import MANIFEST, Run, describe
+from pipeline.runs import MANIFEST, describe
 from pipeline.workspace import Workspace
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 
@@ -44,10 +43,6 @@ def made(tmp_path: Path):
     return workspace, ids, *(run_with(workspace, ids, part, CLASSES, n) for n, part in (("a", before), ("b", after)))
 
 
-def both(workspace: Workspace, *runs: Run):
-    return pairs(workspace, *(today(workspace, run) for run in runs))
-
-
 def test_the_two_newest_runs_are_compared_with_their_images(made):
     workspace, *_ = made
     now, words, fixed, broken = everything(workspace, PREVIOUS, LATEST)
@@ -63,7 +58,7 @@ def test_the_two_newest_runs_are_compared_with_their_images(made):
 
 def test_a_later_page_holds_the_rest_and_a_page_too_far_is_the_last(made):
     workspace, _, a, b = made
-    found = both(workspace, a, b)
+    found = pairs(workspace, a, b)
     assert len(pictures_view(workspace, found, "fixed", 1)["rows"]) == 3
     assert pictures_view(workspace, found, "fixed", 99)["page"] == 1
     assert pictures_view(workspace, found, "broken", -4)["page"] == 0
@@ -71,22 +66,22 @@ def test_a_later_page_holds_the_rest_and_a_page_too_far_is_the_last(made):
 
 def test_an_image_in_large_says_what_both_runs_said(made):
     workspace, ids, a, b = made
-    view = large_change(workspace, both(workspace, a, b), ids["s00"])
+    view = large_change(workspace, pairs(workspace, a, b), ids["s00"])
     assert view["title"] == "actual ant, before bee, after ant" and Path(view["large"]).is_file()
     assert view["answers"][0] == ("ant", 0.9) and view["facts"] == [("sure before", "70.0%"), ("sure after", "90.0%")]
 
 
 def test_an_image_that_is_not_compared_is_not_opened(made):
     workspace, ids, a, b = made
-    assert large_change(workspace, both(workspace, a, b), "no such image")["id"] == ""
+    assert large_change(workspace, pairs(workspace, a, b), "no such image")["id"] == ""
     remove(workspace, ids["s00"])
-    assert large_change(workspace, both(workspace, a, b), ids["s00"])["id"] == ""
+    assert large_change(workspace, pairs(workspace, a, b), ids["s00"])["id"] == ""
 
 
 def test_names_of_runs_are_text(made):
     workspace, _, a, b = made
     describe(workspace, "b", HOSTILE, "")
-    html = comparison_html(both(workspace, a, b))
+    html = comparison_html(pairs(workspace, a, b))
     assert "<img" not in html and "&lt;img src=x" in html
 
 
