@@ -302,25 +302,28 @@ def _through_winnow(workspace: Workspace, truth: dict[str, str], count: int) -> 
 def _plot(outcomes: dict[str, list[Outcome]]) -> str:
     """An SVG: each seed's change of the error, in the way of the recipe and on the same images."""
     bound = max(abs(value) for every in outcomes.values() for o in every for value in (o.recipe, o.paired))
-    wide, left, step = 760, 190, 60
+    wide, left, step = 860, 270, 58
     rows = [(f"{name}: {way}", way, every) for name, every in outcomes.items() for way in ("recipe", "same images")]
-    high = 40 + step * len(rows)
+    high = 60 + step * len(rows)
 
     def across(points: float) -> float:
         return left + (wide - left - 20) * (points + bound) / (2 * bound)
 
-    marks = [f'<line x1="{across(0):.1f}" x2="{across(0):.1f}" y1="8" y2="{high - 26}" stroke="#888"/>']
-    for points in range(-int(bound) // 2 * 2, int(bound) + 1, 2):
-        marks.append(f'<text x="{across(points):.1f}" y="{high - 8}" text-anchor="middle">{points:+d}</text>')
+    words = "points of the error rate, after against before; one dot a seed; left of the line: fewer errors"
+    marks = [f'<text x="{across(0):.1f}" y="{high - 8}" text-anchor="middle">{words}</text>']
+    marks += [f'<line x1="{across(0):.1f}" x2="{across(0):.1f}" y1="8" y2="{high - 40}" stroke="#888"/>']
+    for points in range(-int(bound) // 4 * 4, int(bound) + 1, 4):
+        marks.append(f'<text x="{across(points):.1f}" y="{high - 26}" text-anchor="middle">{points:+d}</text>')
     for number, (title, way, every) in enumerate(rows):
         y, colour = 36 + step * number, {"recipe": "#c2410c", "same images": "#0f766e"}[way]
         marks.append(f'<text x="8" y="{y + 4}">{title}</text>')
-        stacked: Counter[int] = Counter()
-        for outcome in every:
-            x = round(across(outcome.recipe if way == "recipe" else outcome.paired) / 5) * 5
-            stacked[x] += 1
-            place = y + (-1) ** stacked[x] * (stacked[x] // 2) * 1.6
-            marks.append(f'<circle cx="{x}" cy="{place:.1f}" r="2.4" fill="{colour}" fill-opacity=".55"/>')
+        places = [round(across(o.recipe if way == "recipe" else o.paired) / 5) * 5 for o in every]
+        for x, dots in Counter(places).items():
+            apart = min(3.0, 50 / dots)
+            marks += [
+                f'<circle cx="{x}" cy="{y + apart * (dot - (dots - 1) / 2):.1f}" r="2.4" fill="{colour}"/>'
+                for dot in range(dots)
+            ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="sans-serif" font-size="12">'
         f'<title>Change of the error in points after cleaning, one dot a seed</title><rect width="{wide}" '
