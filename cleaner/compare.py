@@ -230,7 +230,7 @@ def _about_training(found: Pairs) -> Iterator[str]:
     if before.id == after.id:
         yield "This is one and the same run."
         return
-    one, other = before.config, after.config
+    one, other = (run.record.get("config") or {} for run in (before, after))
     differing = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     if settings := [name.replace("_", " ") for name in differing if name not in BESIDE_THE_SETTINGS]:
         yield (
