@@ -15,6 +15,7 @@ import pandas as pd
 from cleaner.suspects import CLEANED, doubt, suspects, unseen
 from pipeline.journal import last_of
 from pipeline.labels import named
+from pipeline.predict import SEVERAL
 from pipeline.records import Decision
 from pipeline.runs import MANIFEST, Run
 from pipeline.workspace import Workspace
@@ -28,7 +29,9 @@ LIKELY = 10
 class Queue:
     """The queue of one run: what :func:`suspects` says, followed along the journal.
 
-    ``mark`` is the journal's when it was last brought up to date.
+    ``mark`` is the journal's when it was last brought up to date. ``rows`` are those of :func:`suspects` as of then,
+    ``done`` the last decision about each of the queue's images that was decided on since the run,
+    ``names`` the classes of the images in use, ``several`` whether any image of the queue has several labels.
     """
 
     def __init__(self, workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) -> None:
@@ -46,7 +49,6 @@ class Queue:
             if workspace.store.mark() == self.mark:
                 break
         self._ranked_to = last_of(self.mark)
-        self._ids = set(self._ranked["id"])
         groups = workspace.store.groups()
         sizes = Counter(groups.values())
         self._tied = {image for image, group in groups.items() if sizes[group] > 1}
@@ -55,6 +57,17 @@ class Queue:
         self._standing = Counter(
             d.image for d in self._journal.values() if d.id not in self._undone and self._counts(d)
         )
+        self.several = any(SEVERAL in str(label) for label in self._ranked["label"].unique())
+        self._settle(workspace)
+
+    def _settle(self, workspace: Workspace) -> None:
+        """Work out what the queue is now."""
+        gone = {image for image, number in self._standing.items() if number > 0}
+        self.rows = self._ranked[~self._ranked["id"].isin(gone)]
+        standing = (d for d in self._journal.values() if d.image in gone and d.id not in self._undone)
+        last = {decision.image: decision for decision in standing if self._counts(decision)}
+        self.done = {image: decision for image, decision in last.items() if image in self._cleaned.index}
+        self.names = list(workspace.store.label_counts())
 
     def update(self, workspace: Workspace, whole: bool = False) -> None:
         """Take in what was decided and undone since; ``whole``: look also whether anything else in the store changed.
@@ -80,25 +93,13 @@ class Queue:
             self._standing.update(d.image for d in new if d.id not in undone and self._counts(d))
             self._standing.subtract(d.image for d in back if self._counts(d))
             self._undone, self.mark = undone, mark
+            self._settle(workspace)
 
     def _touches_others(self, decision: Decision) -> bool:
         return decision.action not in SINGLE or decision.image in self._tied
 
     def _counts(self, decision: Decision) -> bool:
         return decision.action in SINGLE and datetime.fromisoformat(decision.at) >= self._began
-
-    @property
-    def rows(self) -> pd.DataFrame:
-        """The queue as it is now: the rows of :func:`suspects`."""
-        gone = self._ranked["id"].map(lambda image: self._standing[image] > 0).astype(bool)
-        return self._ranked[~gone]
-
-    @property
-    def done(self) -> dict[str, Decision]:
-        """The last decision about each of the queue's images that was decided on since the run."""
-        standing = (d for d in self._journal.values() if d.id not in self._undone and self._counts(d))
-        last = {decision.image: decision for decision in standing}
-        return {image: decision for image, decision in last.items() if image in self._cleaned.index}
 
     @property
     def moments(self) -> list[datetime]:

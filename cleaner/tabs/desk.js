@@ -190,7 +190,7 @@ const drawStrip = () => {
   if (now) strip.scrollLeft = now.offsetLeft - strip.offsetLeft - strip.clientWidth / 2 + now.clientWidth / 2;
 };
 const preload = () => {
-  for (const row of rows.slice(indexOf(current) + 1, indexOf(current) + 5)) {
+  for (const row of rows.slice(indexOf(current) + 1, indexOf(current) + 7)) {
     if (row.large) new Image().src = address(row.large);
   }
 };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from cleaner.tabs.show import LATEST, find_run
 from pipeline.errors import PipelineError, RunError, StaleDecision, StoreError, UsageError
 from pipeline.journal import last_of
 from pipeline.labels import named
-from pipeline.predict import NONE, SEVERAL
+from pipeline.predict import NONE
 from pipeline.records import Decision, State, Wish
 from pipeline.runs import Run
 from pipeline.tabs.show import count
@@ -27,7 +27,7 @@ from pipeline.tabs.viewer import large, thumbnail
 from pipeline.workspace import Workspace
 
 ALL, AUDIT = "", "test"
-BEFORE, AFTER, LARGE_AHEAD = 15, 60, 4
+BEFORE, AFTER, LARGE_AHEAD = 15, 60, 6
 KEYS = 28  # classes that have a key of their own: ten digits, and the letters that are no commands
 MOST_AT_ONCE = 500
 View: TypeAlias = dict[str, Any]
@@ -98,11 +98,11 @@ def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Seque
     ids = shown["id"].tolist()
     position = next((ids.index(image) for image in wanted if image in ids), 0)
     start = max(0, position - BEFORE)
-    names = classes(workspace, run)
+    names = _with_new(run, queue.names)
     return {
         "run": run.id,
         "classes": names,
-        "several": run.outputs.kind == "sigmoid" or bool(rows["label"].map(lambda text: SEVERAL in str(text)).any()),
+        "several": run.outputs.kind == "sigmoid" or queue.several,
         "mark": queue.mark,
         "rows": _rows(workspace, queue, shown.iloc[start : position + AFTER], position - start, len(names)),
         "start": start,
@@ -154,7 +154,11 @@ def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
 
 def classes(workspace: Workspace, run: Run) -> list[str]:
     """The classes of the run, then those that labels have named since, in alphabetical order."""
-    return [*run.answers, *sorted(set(workspace.store.label_counts()) - set(run.answers))]
+    return _with_new(run, workspace.store.label_counts())
+
+
+def _with_new(run: Run, names: Iterable[str]) -> list[str]:
+    return [*run.answers, *sorted(set(names) - set(run.answers))]
 
 
 def class_choices(workspace: Workspace, run: str | None) -> list[tuple[str, str]]:
