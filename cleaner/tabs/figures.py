@@ -175,7 +175,7 @@ def slices_view(seen: pd.DataFrame, sources: pd.DataFrame) -> View:
 
 
 def _slice(one: Slice) -> View:
-    interval = f"{100 * one.low:.1f} to {show.percent(one.high)}"
+    interval = f"{100 * one.low:.1f}–{show.percent(one.high)}"
     rate = show.percent(one.error_rate)
     return {"name": one.name, "n": one.n, "errors": one.errors, "rate": rate, "interval": interval, "worse": one.worse}
 
