@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
-import torch
-from torch.nn.functional import normalize
 
 from cleaner.review import IN_USE
 from pipeline.errors import RunError
@@ -19,6 +17,7 @@ from pipeline.runs import PREDICTIONS, Run, list_runs
 from pipeline.workspace import Workspace
 
 NEIGHBOURS = 6
+ROWS_AT_ONCE = 4096
 NO_FEATURES = "This run kept no features. The next training will, and then the pictures most like this one are shown."
 Row: TypeAlias = dict[str, Any]
 
@@ -158,7 +157,7 @@ def _neighbours(run: Run | None, images: pd.DataFrame, image_id: str) -> tuple[l
     if here["split"] != "test":
         fair &= known["split"] != "test"
     places = np.flatnonzero(fair.to_numpy(dtype=bool))
-    alike = similarity(features[places], features[place])
+    alike = similarity(features, features[place])[places]
     nearest = places[np.argsort(-alike, kind="stable")[:NEIGHBOURS]]
     found = zip(known.iloc[nearest].to_dict("records"), np.sort(alike)[::-1].tolist(), strict=False)
     rows = [{**_other(row), "similarity": round(value, 4)} for row, value in found]
@@ -167,8 +166,12 @@ def _neighbours(run: Run | None, images: pd.DataFrame, image_id: str) -> tuple[l
 
 def similarity(features: np.ndarray[Any, Any], one: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
     """[N], -1 to 1: the cosine of the angle between each row of ``features`` [N, F] and ``one`` [F]; 0 for zeros."""
-    rows, wanted = (torch.from_numpy(np.ascontiguousarray(values)).float() for values in (features, one))
-    cosine: np.ndarray[Any, np.dtype[np.float32]] = (normalize(rows) @ normalize(wanted, dim=0)).numpy()
+    wanted = np.asarray(one, dtype=np.float32)
+    cosine = np.zeros(len(features), dtype=np.float32)
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        rows = np.asarray(features[start : start + ROWS_AT_ONCE], dtype=np.float32)
+        lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)
+        cosine[start : start + ROWS_AT_ONCE] = (rows @ wanted) / np.where(lengths > 0, lengths, 1.0)
     return cosine
 
 

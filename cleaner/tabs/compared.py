@@ -106,8 +106,8 @@ def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) 
         for row in images.iloc[number * PAGE : (number + 1) * PAGE].to_dict("records")
     ]
     title = f"{kind.capitalize()}: {count(len(images), 'image') if len(images) else 'no image'} {TITLES[kind]}"
-    where = {"actual": kind, "predicted": "", "page": number, "pages": pages}
-    return {**where, "title": title, "rows": rows, "empty": ""}
+    where = {"kind": kind, "first": "", "second": "", "page": number, "pages": pages, "still": True}
+    return {**where, "title": title, "orders": [], "rows": rows, "empty": ""}
 
 
 def large_change(workspace: Workspace, found: Pairs, image_id: str) -> View:
@@ -202,7 +202,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     def turn(values: Values, event: gr.EventData) -> View:
         workspace = shared.open(values[w.shown].workspace)
         page = event._data["page"]
-        kind = "fixed" if event._data["actual"] == "fixed" else "broken"
+        kind = "fixed" if event._data["kind"] == "fixed" else "broken"
         return pictures_view(workspace, _pairs(workspace, values[w.shown]), kind, page if isinstance(page, int) else 0)
 
     def change(values: Values, image_id: str) -> View:

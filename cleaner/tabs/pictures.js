@@ -48,7 +48,7 @@ const draw = () => {
   const view = props.value;
   keepFocus(root, () => root.replaceChildren(...(view ? parts(view) : [])), '.card');
   const asked = (view && view.title) || '';
-  if (asked && asked !== title) root.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  if (asked && asked !== title && !view.still) root.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
   title = asked;
 };
 

@@ -50,7 +50,7 @@ def test_the_two_newest_runs_are_compared_with_their_images(made):
     assert "<strong>Better</strong>" in words and f"{FIXED} / 2" in words and "60.0%" in words
     assert fixed["title"] == f"Fixed: {FIXED} images wrong before and right after"
     assert broken["title"] == "Broken: 2 images right before and wrong after"
-    assert len(fixed["rows"]) == PAGE and (fixed["page"], fixed["pages"], fixed["actual"]) == (0, 2, "fixed")
+    assert len(fixed["rows"]) == PAGE and (fixed["page"], fixed["pages"], fixed["kind"]) == (0, 2, "fixed")
     first = json.loads(json.dumps(broken))["rows"][0]
     assert (first["actual"], first["before"]) == ("ant", "ant") and first["predicted"] in ("bee", HOSTILE)
     assert Path(first["thumbnail"]).is_file()
@@ -71,11 +71,12 @@ def test_an_image_in_large_says_what_both_runs_said(made):
     assert view["answers"][0] == ("ant", 0.9) and view["facts"] == [("sure before", "70.0%"), ("sure after", "90.0%")]
 
 
-def test_an_image_that_is_not_compared_is_not_opened(made):
+def test_an_image_that_is_not_compared_is_shown_as_in_review_and_an_unknown_one_not_at_all(made):
     workspace, ids, a, b = made
     assert large_change(workspace, pairs(workspace, a, b), "no such image")["id"] == ""
     remove(workspace, ids["s00"])
-    assert large_change(workspace, pairs(workspace, a, b), ids["s00"])["id"] == ""
+    view = large_change(workspace, pairs(workspace, a, b), ids["s00"])
+    assert view["id"] == ids["s00"] and "before" not in view["title"]
 
 
 def test_names_of_runs_are_text(made):
