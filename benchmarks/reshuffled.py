@@ -302,7 +302,7 @@ def _through_winnow(workspace: Workspace, truth: dict[str, str], count: int) -> 
 def _plot(outcomes: dict[str, list[Outcome]]) -> str:
     """An SVG: each seed's change of the error, in the way of the recipe and on the same images."""
     bound = max(abs(value) for every in outcomes.values() for o in every for value in (o.recipe, o.paired))
-    wide, left, step = 860, 270, 58
+    wide, left, step = 760, 190, 58
     rows = [(f"{name}: {way}", way, every) for name, every in outcomes.items() for way in ("recipe", "same images")]
     high = 60 + step * len(rows)
 
