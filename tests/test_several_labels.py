@@ -11,9 +11,12 @@ import pytest
 from gradio.components.label import LabelData
 from PIL import Image
 
+from cleaner.chosen import Chosen, images_of
 from cleaner.decisions import relabel
-from cleaner.review import confusion, images_in_cell, judged, review
+from cleaner.review import confusion, judged, review
 from cleaner.suspects import suspects
+from cleaner.tabs.review import everything
+from cleaner.tabs.story import Looks, large_view, look_view
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.export import ExportConfig, export
 from pipeline.importing import ImportConfig, import_images
@@ -117,13 +120,24 @@ def test_review_counts_what_was_missed_and_what_was_invented(collages: Workspace
     assert found.classes == ["apple", "melon", "pear", NONE]
     seen = judged(collages, trained)
     part = seen[seen["split"] == "train"]
-    table = confusion(part, trained.answers)
+    table, sources = confusion(part, trained.answers), collages.store.sources()
     for actual in table.index:
         for predicted in table.columns:
-            cell = images_in_cell(part, str(actual), str(predicted))
+            cell = images_of(part, Chosen("cell", str(actual), str(predicted)), trained.outputs, sources)
             assert len(cell) == table.loc[actual, predicted], (actual, predicted)
     support = {row["class"]: row["n"] for row in found.per_class}
     assert support["melon"] == sum("melon" in label.split("|") for label in part["label"])
+    assert found.calibration["n"] == 3 * len(part) and found.most_unsure[0]["margin"] <= found.most_unsure[1]["margin"]
+
+
+def test_every_view_of_the_review_tab_holds_several_labels(collages: Workspace, trained: Run) -> None:
+    views = json.loads(json.dumps(everything(collages, trained, "valid")))
+    assert views[1]["classes"][-1] == NONE and "one for each class of each image" in views[4]["hint"]
+    image = views[-1]["rows"][0]["id"]
+    opened = large_view(collages, trained, "valid", image)
+    assert len(opened["answers"]) == 3 and json.dumps(opened)
+    told = look_view(collages, trained, "valid", image, Looks())
+    assert told["heat"] and ("when it said" in told["words"] or "named no class" in told["words"])
 
 
 def test_a_wrong_set_of_labels_is_suspected_and_can_be_changed(collages: Workspace, trained: Run) -> None:
