@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from cleaner.decisions import relabel, undo
 from cleaner.tabs import review
-from pipeline.runs import FEATURES, FEATURES_IDS, PREDICTIONS, load_run
+from pipeline.runs import FEATURES, FEATURE_IDS, PREDICTIONS, load_run
 from pipeline.store import NewImage
 from pipeline.tabs.serve import Door, launch_settings
 from pipeline.tabs.shared import draw_shared
@@ -61,7 +61,7 @@ def made(trained: Workspace) -> Iterator[Made]:  # noqa: F811
     table = invented(run.predictions())
     table.to_csv(run.folder / PREDICTIONS, index=False)
     np.save(run.folder / FEATURES, np.random.default_rng(0).normal(size=(len(table), 8)).astype(np.float16))
-    (run.folder / FEATURES_IDS).write_text("\n".join(table["id"]) + "\n", encoding="utf-8")
+    (run.folder / FEATURE_IDS).write_text("\n".join(table["id"]) + "\n", encoding="utf-8")
     valid = table[table["split"] == "valid"].set_index("id")
     web = [
         NewImage(image, "f", 1, None, "openverse", f"https://x/{image}.jpg", "https://x/p", query=HOSTILE)
