@@ -217,7 +217,9 @@ def test_decisions_go_out_as_a_file_and_come_in_again(page: Page, made: Made, tm
         assert [row["labels_after"] for row in csv.DictReader(file)] == ["bee"]
     page.keyboard.press("u")
     saved(page)
-    page.locator("#clean-replay input[type=file], input#clean-replay").first.set_input_files(tmp_path / "decisions.csv")
+    with page.expect_file_chooser() as chosen:
+        page.locator("#clean-replay").click()
+    chosen.value.set_files(tmp_path / "decisions.csv")
     expect(page.locator("#clean-replayed")).to_contain_text("1 applied")
     expect(page.locator("#clean-queue .counter")).to_have_text("1 done, 30 left")
 
