@@ -73,7 +73,9 @@ const arrow = (event, key) => {
   return step ? () => move(step, event.shiftKey) : null;
 };
 const command = (event, key) => {
-  const onButton = event.target.closest?.('button');
+  const button = event.target.closest?.('button');
+  // The tab that was clicked to come here has the focus, and a class may; other buttons keep their Enter and Space.
+  const onButton = button && button.getAttribute('role') !== 'tab' && !(view.several && classes.contains(button));
   const typing = () => {
     field.focus();
     field.select();
@@ -83,7 +85,7 @@ const command = (event, key) => {
     g: () => setMany(!many), h: () => historyButton.click(), '?': () => helpButton.click(),
     a: many ? everything : null, escape: selected.size ? nothing : null,
     ' ': many && current && !onButton ? () => (select(current), draw()) : null,
-    enter: view.several && !many && !(onButton && !classes.contains(onButton)) ? confirm : null,
+    enter: view.several && !many && !onButton ? confirm : null,
   };
   if (acts[key]) return acts[key];
   const names = keyed();

@@ -181,7 +181,8 @@ const undo = () => {
   if (last) {
     action.back = last;
     putBack(last);
-    current = first = last[0].row.id;
+    current = last[0].row.id;
+    if (many) turnTo(current);
     selected.clear();
     draft = null;
     if (last.length > 1) last.forEach((item) => selected.add(item.row.id));

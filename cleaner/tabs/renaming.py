@@ -53,8 +53,9 @@ def build_renaming(
         return gr.Dropdown(choices=choices, value=chosen if chosen in [value for _, value in choices] else None)
 
     @translate
-    def preview(values: Values) -> str:
-        return planned(shared.open(values[shared.picker]), values[old], values[new])
+    def preview(values: Values) -> Any:
+        # An emptied field leaves what is said, which may be that it is done.
+        return planned(shared.open(values[shared.picker]), values[old], values[new]) or gr.skip()
 
     @translate
     def do(values: Values) -> list[Any]:
@@ -65,7 +66,7 @@ def build_renaming(
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shared.watch(tab, names, old, old)
-    gr.on([old.input, new.input], preview, {shared.picker, old, new}, what, trigger_mode="always_last", **quiet)
+    gr.on([old.input, new.change], preview, {shared.picker, old, new}, what, trigger_mode="multiple", **quiet)
     gr.on(
         [button.click, new.submit], do, {*inputs, old, new}, [old, new, what, queue],
         concurrency_id="decide", concurrency_limit=1, **quiet,

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from cleaner.decisions import relabel, undo
 from cleaner.tabs import review
-from pipeline.runs import FEATURES, FEATURE_IDS, PREDICTIONS, load_run
+from pipeline.runs import FEATURE_IDS, FEATURES, PREDICTIONS, load_run
 from pipeline.store import NewImage
 from pipeline.tabs.serve import Door, launch_settings
 from pipeline.tabs.shared import draw_shared
