@@ -16,10 +16,14 @@ from cleaner.tabs.exchange import build_exchange
 from cleaner.tabs.history import build_history
 from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view, refuse
 from cleaner.tabs.renaming import build_renaming
-from cleaner.tabs.show import LATEST, refreshed, run_list
+from cleaner.tabs.show import LATEST, find_run, refreshed, run_list
+from cleaner.tabs.story import wire_viewer
 from pipeline.errors import WorkspaceError
+from pipeline.runs import Run
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import guide
+from pipeline.tabs.viewer import viewer
+from pipeline.workspace import Workspace
 
 KINDS = [
     ("anything", ALL), ("a doubtful label", "label"), ("two labels for one picture", "two labels"),
@@ -52,10 +56,17 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         split = gr.Dropdown(split_choices(False), value=ALL, label="Split", elem_id="clean-split")
         kind = gr.Dropdown(KINDS, value=ALL, label="Because of", elem_id="clean-kind")
     queue = component("queue", "clean-queue", ("desk", "grid", "keys"))
+    story = viewer("clean-story")
     below = gr.Column()
     w = _Widgets(run, label, split, kind, queue, gr.State(("", 0)))
     refilter = _wire(tab, shared, w)
     inputs = {shared.picker, *w.filters}
+
+    def where(values: Values) -> tuple[Workspace, Run, str]:
+        workspace = shared.open(values[shared.picker])
+        return workspace, find_run(workspace, values[run]), str(values[split])
+
+    wire_viewer(story, [queue], inputs, where)
     with below:
         build_history(shared, queue, inputs, refilter)
         build_renaming(tab, shared, queue, inputs, refilter)

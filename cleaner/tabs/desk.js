@@ -1,5 +1,5 @@
 // One picture at a time: the picture, what is known about it, the classes, and the film strip.
-const LETTERS = 'bcefijlmopqrtvwxyz'; // those that are no commands
+const LETTERS = 'bcefjlmopqrtvwxyz'; // those that are no commands
 const MATCHES = 24;
 
 const button = (words, key, name, act) => {

@@ -5,6 +5,7 @@ const helpButton = button('?', '', 'help', () => {
   help.showModal();
 });
 const historyButton = button('History', 'H', 'history', () => trigger('history', { page: 0 }));
+const storyButton = button('Story', 'I', 'story', () => current && trigger('open', { id: current }));
 const KEYS = [
   ['K', 'keep: the label is right'], ['D', 'take the image out'], ['S', 'take the suggested label'],
   ['1 … 9, 0, letters', 'give it that class; with more classes than keys, the likeliest ten have the digits'],
@@ -12,6 +13,7 @@ const KEYS = [
   ['U', 'undo what was decided last, all of it if it was many'], ['← →', 'look back and forth without deciding'],
   ['Shift + ← →', 'select a range; then K, D, S or a class is for all of it'], ['G', 'many at once, or one at a time'],
   ['A, Esc', 'many at once: select all, or none; arrows and Space select, Shift selects a range, as Shift and click does'],
+  ['I', 'the whole story of the picture, and where the network looked'],
   ['H', 'history: everything decided so far, to take back'], ['?', 'this help'],
 ];
 const SEVERAL_KEYS = [['1 … 9, 0, letters', 'add the label, or take it off again'], ['Enter', 'the labels are right like this']];
@@ -29,6 +31,7 @@ const build = () => {
     button('Back', '←', 'back', () => move(-1)),
     button('Skip', '→', 'next', () => move(1)),
     button('As suggested', 'S', 'suggested', suggest),
+    storyButton,
     confirmButton,
   );
   field.placeholder = 'Find a class, or name a new one';
@@ -51,6 +54,7 @@ const build = () => {
   });
   const side = make('div', 'side');
   side.append(facts, acts, classes, form, hint);
+  stage.addEventListener('click', () => storyButton.click());
   desk.append(stage, tiles, side);
   root.append(bar, outlook, message, empty, desk, strip, help);
 };
@@ -82,7 +86,7 @@ const command = (event, key) => {
   };
   const acts = {
     k: () => decide('keep'), d: () => decide('remove'), u: undo, s: suggest, n: typing, '/': typing,
-    g: () => setMany(!many), h: () => historyButton.click(), '?': () => helpButton.click(),
+    g: () => setMany(!many), h: () => historyButton.click(), i: () => storyButton.click(), '?': () => helpButton.click(),
     a: many ? everything : null, escape: selected.size ? nothing : null,
     ' ': many && current && !onButton ? () => (select(current), draw()) : null,
     enter: view.several && !many && !onButton ? confirm : null,

@@ -28,7 +28,7 @@ from pipeline.workspace import Workspace
 
 ALL, AUDIT = "", "test"
 BEFORE, AFTER, LARGE_AHEAD = 15, 60, 6
-KEYS = 28  # classes that have a key of their own: ten digits, and the letters that are no commands
+KEYS = 27  # classes that have a key of their own: ten digits, and the letters that are no commands
 MOST_AT_ONCE = 500
 View: TypeAlias = dict[str, Any]
 Told: TypeAlias = tuple[str | None, str, bool]

@@ -249,6 +249,19 @@ def test_filters_show_a_part_and_the_rest_comes_back(page: Page, made: Made) -> 
     harmless(page)
 
 
+def test_the_story_of_a_picture_opens_by_key_and_decides_nothing(page: Page, made: Made) -> None:
+    clean_tab(page, made)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("i")
+    expect(page.locator("#clean-story dialog")).to_contain_text("ant/photo 01.jpg")
+    expect(page.locator("#clean-story dialog")).to_contain_text("What each run said")
+    page.keyboard.press("d")
+    page.keyboard.press("Escape")
+    expect(page.locator("#clean-story dialog")).to_be_hidden()
+    at(page, made, "photo 01")
+    assert made.journal() == []
+
+
 def test_the_test_split_is_audited_only_when_asked_for_and_that_is_said_from_then_on(page: Page, made: Made) -> None:
     clean_tab(page, made)
     assert made.ids["locked"] not in page.content()
