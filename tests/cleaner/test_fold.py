@@ -138,7 +138,8 @@ while last_of(mark := workspace.store.mark()) < wanted:
             decisions.restore(workspace, image)
         elif chance < 0.9:
             some = draw.sample(ids, 12)
-            decisions.decide_each(workspace, [decisions.wish(draw.choice(["keep", "keep", "remove"]), one) for one in some])
+            wishes = [decisions.wish(draw.choice(["keep", "keep", "remove"]), one) for one in some]
+            decisions.decide_each(workspace, wishes)
         else:
             decisions.undo_step(workspace)
     except StoreError:
