@@ -99,7 +99,9 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
         workspace = shared.open(values[shared.picker])
         if workspace.store.mark() == sent["mark"]:
             return gr.skip()
-        return queue_view(workspace, chosen(values), str(sent["at"] or "") or None, None, queues, whole=False)
+        return queue_view(
+            workspace, chosen(values), str(sent["at"] or "") or None, None, queues, False, bool(sent["many"])
+        )
 
     @translate
     def act(values: Values, event: gr.EventData) -> tuple[View, tuple[str, int]]:
@@ -112,7 +114,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
         else:
             answer = apply(workspace, str(sent["page"]), actions, values[w.done])
         now = shared.open(values[shared.picker])
-        view = queue_view(now, chosen(values), str(sent["at"] or "") or None, answer, queues, whole=False)
+        view = queue_view(now, chosen(values), str(sent["at"] or "") or None, answer, queues, False, bool(sent["many"]))
         return view, (answer.page, answer.done_up_to)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

@@ -43,7 +43,7 @@ const drawPicture = (row) => {
   stage.dataset.large = String(row.large);
   stage.replaceChildren();
   if (row.thumbnail) stage.append(picture(row.thumbnail, '', 'small'));
-  if (row.large) stage.append(picture(row.large, 'Picture labelled ' + said(row.label), 'large'));
+  if (row.large) stage.append(largeOf(row));
   if (row.trouble) stage.append(make('p', 'empty', row.trouble));
   if (row.taken) stage.append(make('p', 'taken', 'Somebody else decided on it: ' + row.taken));
 };
@@ -167,32 +167,52 @@ const confirm = () => {
 
 // --- the whole ---------------------------------------------------------------------------------------------------
 
+const frame = (row) => {
+  const node = make('button');
+  node.setAttribute('aria-label', said(row.label) + ', ' + row.name);
+  node.title = said(row.label) + (row.suggested !== row.label ? ' → ' + said(row.suggested) + '?' : '');
+  node.dataset.id = row.id;
+  node.append(row.thumbnail ? picture(row.thumbnail, said(row.label)) : make('span', 'quiet', said(row.label)));
+  node.addEventListener('click', (event) => {
+    if (event.shiftKey) select(row.id, true);
+    else selected.clear();
+    if (!event.shiftKey) anchor = row.id;
+    go(row.id);
+  });
+  return node;
+};
 const drawStrip = () => {
   const index = indexOf(current);
-  const nodes = rows.slice(Math.max(0, index - 6), index + 18).map((row) => {
-    const node = make('button');
-    node.setAttribute('aria-current', String(row.id === current));
-    node.setAttribute('aria-label', said(row.label) + ', ' + row.name);
-    node.classList.toggle('chosen', selected.has(row.id));
-    node.title = said(row.label) + (row.suggested !== row.label ? ' → ' + said(row.suggested) + '?' : '');
-    node.dataset.id = row.id;
-    node.append(row.thumbnail ? picture(row.thumbnail, said(row.label)) : make('span', 'quiet', said(row.label)));
-    node.addEventListener('click', (event) => {
-      if (event.shiftKey) select(row.id, true);
-      else selected.clear();
-      if (!event.shiftKey) anchor = row.id;
-      go(row.id);
-    });
-    return node;
-  });
-  keepFocus(strip, () => strip.replaceChildren(...nodes), '[aria-current="true"]');
-  const now = strip.querySelector('[aria-current="true"]');
+  const part = rows.slice(Math.max(0, index - 6), index + 18);
+  const all = JSON.stringify(part.map((row) => row.id));
+  if (strip.dataset.all !== all) {
+    strip.dataset.all = all;
+    const old = new Map([...strip.children].map((node) => [node.dataset.id, node]));
+    const nodes = part.map((row) => old.get(row.id) || frame(row));
+    keepFocus(strip, () => strip.replaceChildren(...nodes), '[aria-current="true"]');
+  }
+  let now = null;
+  for (const node of strip.children) {
+    if (node.dataset.id === current) now = node;
+    node.setAttribute('aria-current', String(node.dataset.id === current));
+    node.classList.toggle('chosen', selected.has(node.dataset.id));
+  }
   if (now) strip.scrollLeft = now.offsetLeft - strip.offsetLeft - strip.clientWidth / 2 + now.clientWidth / 2;
+};
+// The next pictures are fetched and decoded before they are wanted; the very same element is then shown.
+const ready = new Map();
+const largeOf = (row) => {
+  const alt = 'Picture labelled ' + said(row.label);
+  const image = ready.get(row.large) || picture(row.large, alt, 'large');
+  image.alt = alt;
+  ready.set(row.large, image);
+  return image;
 };
 const preload = () => {
   for (const row of rows.slice(indexOf(current) + 1, indexOf(current) + 7)) {
-    if (row.large) new Image().src = address(row.large);
+    if (row.large && !ready.has(row.large)) largeOf(row).decode().catch(() => ready.delete(row.large));
   }
+  for (const path of [...ready.keys()].slice(0, -16)) ready.delete(path);
 };
 const minutes = (left) => {
   const need = Math.ceil(left / view.pace);

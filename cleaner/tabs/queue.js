@@ -44,7 +44,7 @@ const send = () => {
   const workspace = waiting.length ? waiting[0].workspace : view.workspace;
   const other = waiting.findIndex((action) => action.workspace !== workspace);
   const actions = waiting.slice(0, other < 0 ? waiting.length : other).map(bare);
-  trigger('act', { page, workspace, actions, at: around() });
+  trigger('act', { page, workspace, actions, at: around(), many });
 };
 const bare = ({ number, workspace, kind, id, label, seen, items }) => ({ number, workspace, kind, id, label, seen, items });
 const queueUp = (action) => {
@@ -127,7 +127,7 @@ const watchdog = setInterval(() => {
 }, 1000);
 const asking = setInterval(() => {
   if (!element.isConnected) return clearInterval(asking);
-  if (view && view.run && !sentAt && !waiting.length && visible()) trigger('look', { mark: view.mark, key: view.key, at: around() });
+  if (view && view.run && !sentAt && !waiting.length && visible()) trigger('look', { mark: view.mark, key: view.key, at: around(), many });
 }, ASK_EVERY);
 
 // --- deciding ------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from pipeline.tabs.viewer import large, thumbnail
 from pipeline.workspace import Workspace
 
 ALL, AUDIT = "", "test"
-BEFORE, AFTER, LARGE_AHEAD = 15, 60, 6
+BEFORE, AFTER, AFTER_MANY, LARGE_AHEAD = 15, 30, 60, 6
 KEYS = 27  # classes that have a key of their own: ten digits, and the letters that are no commands
 MOST_AT_ONCE = 500
 View: TypeAlias = dict[str, Any]
@@ -65,10 +65,12 @@ def queue_view(
     answer: Answer | None = None,
     queues: Queues | None = None,
     whole: bool = True,
+    many: bool = False,
 ) -> View:
     """What the queue component shows: a stretch of the queue around the image ``at``, with the counts of all of it.
 
-    ``queues`` are those that were opened before; ``whole``: look for changes to the store that are no decisions, too.
+    ``queues`` are those that were opened before; ``whole``: look for changes to the store that are no decisions, too;
+    ``many``: enough of it for many pictures at once.
     """
     answer = answer or Answer()
     told = {"page": answer.page, "done_up_to": answer.done_up_to, "message": answer.message, "focus": answer.focus}
@@ -83,7 +85,9 @@ def queue_view(
         queue = (queues or Queues()).open(workspace, run, whole, (AUDIT,) if audited else CLEANED)
     except RunError as error:
         return {**view, "run": "", "classes": [], "filter": "", "empty": str(error)}
-    return view | _stretch(workspace, queue, filters, [answer.focus, at]) | _progress(queue)
+    return (
+        view | _stretch(workspace, queue, filters, [answer.focus, at], AFTER_MANY if many else AFTER) | _progress(queue)
+    )
 
 
 def is_audited(workspace: Workspace, run: Run) -> bool:
@@ -91,7 +95,7 @@ def is_audited(workspace: Workspace, run: Run) -> bool:
     return run.id in {audit.run for audit in audits(workspace)}
 
 
-def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Sequence[str | None]) -> View:
+def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Sequence[str | None], after: int) -> View:
     """The part of the queue around the first of the ``wanted`` images that is in it, else around its head."""
     run, rows = queue.run, queue.rows
     shown = filtered(rows, filters)
@@ -104,7 +108,7 @@ def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Seque
         "classes": names,
         "several": run.outputs.kind == "sigmoid" or queue.several,
         "mark": queue.mark,
-        "rows": _rows(workspace, queue, shown.iloc[start : position + AFTER], position - start, len(names)),
+        "rows": _rows(workspace, queue, shown.iloc[start : position + after], position - start, len(names)),
         "start": start,
         "position": position,
         "shown": len(shown),

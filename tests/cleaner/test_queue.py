@@ -182,5 +182,5 @@ def test_only_a_stretch_of_a_long_queue_travels_and_it_lies_around_the_image(tmp
     workspace, ids = workspace_with(tmp_path / "w", shots, pictures=False)
     run_with(workspace, ids, shots)
     view = queue_view(workspace, Filters(), at=ids["s070"])
-    assert view["shown"] == 150 and len(view["rows"]) == 75
+    assert view["shown"] == 150 and len(view["rows"]) == 45
     assert view["rows"][view["position"] - view["start"]]["id"] == ids["s070"]
