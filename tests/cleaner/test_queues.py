@@ -92,4 +92,4 @@ def test_what_was_found_wrong_is_told_from_what_was_kept(made) -> None:
     queue = Queues().open(workspace, run)
     scores, wrong = queue.doubts()
     assert dict(zip(scores.index, wrong, strict=True)) == {ids["s1"]: False, ids["s2"]: True, ids["s3"]: True}
-    assert scores[ids["s3"]] == pytest.approx(1 - 0.5) and len(queue.moments) == 3
+    assert scores[ids["s3"]] == pytest.approx(0.341 / 0.842) and len(queue.moments) == 3
