@@ -14,7 +14,7 @@ from cleaner.tabs.auditing import build_auditing, split_choices, splits
 from cleaner.tabs.component import component
 from cleaner.tabs.exchange import build_exchange
 from cleaner.tabs.history import build_history
-from cleaner.tabs.queue import ALL, Filters, View, apply, class_choices, queue_view, refuse
+from cleaner.tabs.queue import ALL, Answer, Filters, View, apply, class_choices, queue_view, refuse
 from cleaner.tabs.renaming import build_renaming
 from cleaner.tabs.show import LATEST, find_run, refreshed, run_list
 from cleaner.tabs.story import wire_viewer
@@ -106,13 +106,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
     @translate
     def act(values: Values, event: gr.EventData) -> tuple[View, tuple[str, int]]:
         sent: Mapping[str, Any] = event._data
-        actions = _actions(sent["actions"])
-        try:
-            workspace = shared.open(str(sent["workspace"]))
-        except WorkspaceError as error:
-            answer = refuse(str(sent["page"]), actions, str(error))
-        else:
-            answer = apply(workspace, str(sent["page"]), actions, values[w.done])
+        answer = _answer(shared, sent, values[w.done])
         now = shared.open(values[shared.picker])
         view = queue_view(now, chosen(values), str(sent["at"] or "") or None, answer, queues, False, bool(sent["many"]))
         return view, (answer.page, answer.done_up_to)
@@ -127,6 +121,16 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
     )  # fmt: skip
     w.queue.look(look, inputs, w.queue, trigger_mode="once", **quiet)
     return refilter
+
+
+def _answer(shared: Shared, sent: Mapping[str, Any], done: tuple[str, int]) -> Answer:
+    """Do what a page sent, in the workspace that it showed."""
+    actions = _actions(sent["actions"])
+    try:
+        workspace = shared.open(str(sent["workspace"]))
+    except WorkspaceError as error:
+        return refuse(str(sent["page"]), actions, str(error))
+    return apply(workspace, str(sent["page"]), actions, done)
 
 
 def _actions(sent: Iterable[Any]) -> list[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ DOING = {
     "train": "Training",
     "find_lr": "Looking for a learning rate",
     "export": "Making the model folder",
+    "export_dataset": "Writing the cleaned set",
     "deploy": "Sending to Hugging Face",
 }
 PHASES = {
