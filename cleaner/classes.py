@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from cleaner.decisions import decide_each
 from pipeline.entries import clean_label
 from pipeline.errors import UsageError
@@ -42,8 +44,7 @@ def plan(workspace: Workspace, old: str, new: str) -> Renaming:
     """
     old, new = old.strip(), clean_label(new)
     images = workspace.store.images()
-    labels = images["label"].map(lambda label: named(label) if isinstance(label, str) else frozenset())
-    mine = images[labels.map(lambda names: old in names).astype(bool)]
+    mine = _called(images, old)
     if mine.empty:
         raise UsageError(f"No image is called {old or 'that'}. Choose a class that is there.")
     if old == new:
@@ -54,7 +55,7 @@ def plan(workspace: Workspace, old: str, new: str) -> Renaming:
         len(mine),
         test=int((mine["split"] == "test").sum()),
         unused=int(mine["status"].isin(["removed", "set_aside"]).sum()),
-        merged=int(labels.map(lambda names: new in names).sum()),
+        merged=len(_called(images, new)),
     )
 
 
@@ -70,11 +71,11 @@ def rename(workspace: Workspace, old: str, new: str) -> Renaming:
         names = {planned.new if name == planned.old else name for name in state.labels}
         return State(tuple(sorted(names)), state.status, state.reason)
 
-    images = workspace.store.images()
-    ids = [
-        str(image)
-        for image, label in zip(images["id"], images["label"], strict=True)
-        if isinstance(label, str) and planned.old in named(label)
-    ]
+    ids = _called(workspace.store.images(), planned.old)["id"].astype(str)
     decide_each(workspace, [Wish(image, "rename", renamed) for image in ids])
     return planned
+
+
+def _called(images: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of the store's table whose label is ``name``, or has it among others."""
+    return images[images["label"].map(lambda label: isinstance(label, str) and name in named(label)).astype(bool)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cleaner.suspects import CLEANED, doubt, suspects, unseen
+from cleaner.suspects import CLEANED, begin_of, doubt, suspects, unseen
 from pipeline.journal import last_of
 from pipeline.labels import named
 from pipeline.predict import SEVERAL
@@ -36,7 +36,7 @@ class Queue:
 
     def __init__(self, workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) -> None:
         self.run, self.splits = run, tuple(splits)
-        self._began = datetime.fromisoformat(run.created) - timedelta(seconds=float(run.record.get("seconds", 0.0)))
+        self._began = begin_of(run)
         self._lock = threading.Lock()
         self._rank(workspace)
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from cleaner.decisions import decide_each
+from cleaner.review import IN_USE
 from pipeline.cells import restored, write_cells
 from pipeline.entries import SEVERAL, clean_labels
 from pipeline.errors import SourceError
@@ -25,7 +26,6 @@ COLUMNS = (
 )  # fmt: skip
 NEEDED = ("image", "action", "labels_before", "labels_after", "status_before", "status_after")
 ACTIONS = ("keep", "relabel", "remove", "restore", "set_aside", "rename")
-IN_USE = ("new", "ok")
 MAX_BYTES = 256 << 20
 MAX_ROWS = 1_000_000
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -200,12 +200,10 @@ class _Plan:
         self.usable = dict(zip(rows["id"], rows["verdict"].isin(["ok", "suspect"]), strict=True))
         self.real = {
             str(row["id"]): State(
-                tuple(sorted(str(row["label"]).split(SEVERAL))) if row["label"] else (), row["status"]
+                tuple(sorted(str(row["label"]).split(SEVERAL))) if row["label"] else (), row["status"], row["reason"]
             )
             for row in rows.to_dict("records")
         }
-        reasons = dict(zip(rows["id"], rows["reason"], strict=True))
-        self.real = {image: State(s.labels, s.status, reasons[image]) for image, s in self.real.items()}
         standing = (d for d in workspace.store.decisions() if not d.undone)
         self.standing = Counter((d.image, d.action, _plain(d.before), _plain(d.after)) for d in standing)
         self.wishes: list[Wish] = []

@@ -66,8 +66,13 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
 
 def decided_since(run: Run, journal: Iterable[Decision]) -> set[str]:
     """The images that somebody decided on since ``run`` began to train (undone decisions do not count)."""
-    began = datetime.fromisoformat(run.created) - timedelta(seconds=float(run.record.get("seconds", 0.0)))
+    began = begin_of(run)
     return {d.image for d in journal if not d.undone and datetime.fromisoformat(d.at) >= began}
+
+
+def begin_of(run: Run) -> datetime:
+    """When ``run`` began to train."""
+    return datetime.fromisoformat(run.created) - timedelta(seconds=float(run.record.get("seconds", 0.0)))
 
 
 def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:

@@ -132,9 +132,9 @@ class _Opened:
     def run(self, workspace: Workspace, chosen: str | None) -> Run:
         """The run that is chosen. Raises RunError."""
         run = find_run(workspace, chosen)
-        if self._run != run:
+        if self._run is None or self._run != run:
             self._run = run
-        return run if self._run is None else self._run
+        return self._run
 
 
 def asked(data: Mapping[str, Any]) -> Page:
