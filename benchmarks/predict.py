@@ -34,7 +34,7 @@ def main(rounds: int) -> None:
         folder = Path(scratch) / "model"
         folder.mkdir()
         classes = ["apple", "melon", "orange", "pear", "satsuma"]
-        info = {"architecture": DEFAULT, "classes": classes, "preprocessing": Preprocessing().to_json()}
+        info = {"architecture": DEFAULT, "label_names": classes, "preprocessing": Preprocessing().to_json()}
         write_model(folder, model, info, None)
         classifier = Classifier.load(folder)
         peer = _peer(timm.create_model(DEFAULT, num_classes=5))

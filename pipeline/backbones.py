@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BackboneError
+from pipeline.predict import Preprocessing
 
 DEFAULT = "tf_efficientnet_lite0"
 SIZES = Path(__file__).with_name("backbones.csv")
@@ -142,6 +143,26 @@ def sized(name: str, height: int, width: int) -> dict[str, Any]:
     if config is None or not config.fixed_input_size or not (height or width):
         return {}
     return {"img_size": list(input_size(config.input_size, height, width))}
+
+
+def described(name: str, preprocessing: Preprocessing, class_count: int) -> dict[str, Any]:
+    """What timm's config.json says, as ``pretrained_cfg``, of a network that was fine-tuned from ``name``."""
+    import timm
+
+    config = timm.models.get_pretrained_cfg(resolve(name), allow_unregistered=True)
+    own = {} if config is None else config.to_dict(remove_source=True, remove_null=True)
+    kept = ("first_conv", "classifier", "fixed_input_size", "license")
+    return {
+        **{key: own[key] for key in kept if key in own},
+        "tag": resolve(name).partition(".")[2],
+        "num_classes": class_count,
+        "input_size": [3, *preprocessing.size],
+        "interpolation": "bicubic",
+        "crop_pct": preprocessing.crop_pct,
+        "crop_mode": {"squish": "squash", "pad": "border"}.get(preprocessing.resize, "center"),
+        "mean": list(preprocessing.mean),
+        "std": list(preprocessing.std),
+    }
 
 
 def _made(name: str, arguments: Mapping[str, Any], **more: Any) -> Any:

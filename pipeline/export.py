@@ -21,7 +21,7 @@ from PIL import Image
 from pipeline import predict
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.model_card import TEMPLATES, model_card, space_readme, space_requirements, title
-from pipeline.predict import Classifier, checksum, file_sha256, open_image, pixels, read_info
+from pipeline.predict import CONFIG, Classifier, checksum, file_sha256, open_image, pixels, read_info
 from pipeline.runs import Run, load_run, write_info
 from pipeline.stage import Progress, Stage
 from pipeline.starter_set import ARCHIVE, STARTERS
@@ -147,14 +147,14 @@ def _foreign(folder: Path) -> str:
     if not names:
         return ""
     try:
-        info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        info = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         written = {**info["files"], **info["other_files"]}
         own = info["checksum"] == checksum(info)
     except (OSError, ValueError, KeyError, TypeError):
         own, written = False, {}
     if not own:
         return names[0]
-    others = (name for name in names if name != "model.json" and written.get(name) != file_sha256(folder / name))
+    others = (name for name in names if name != CONFIG and written.get(name) != file_sha256(folder / name))
     return next(others, "")
 
 
@@ -218,7 +218,7 @@ def _write_example(source: Path, target: Path) -> None:
 
 
 def _write_info(info: dict[str, Any], run: Run, folder: Path) -> None:
-    """model.json: ``files`` are compared at each load; ``other_files`` may be changed (the hub rewrites README.md)."""
+    """config.json: ``files`` are compared at each load; ``other_files`` may be changed (the hub rewrites README.md)."""
     others = {name: file_sha256(folder / name) for name in _names(folder) if name not in info["files"]}
     write_info(folder, {**info, "title": title(run.classes), "other_files": others})
 

@@ -39,7 +39,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame) -> str:
         "card.md",
         title=plain(title(run.classes)),
         count=len(run.classes),
-        backbone=info["architecture"],
+        backbone=_backbone(info),
         quality=_quality(run),
         classes=_class_rows(run),
         false_alarms=_false_alarms(info),
@@ -47,7 +47,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame) -> str:
         run=run.id,
         created=run.created[:10],
         sources=_source_rows(sources),
-        backbone_licence=_backbone_licence(info["architecture"]),
+        backbone_licence=_backbone_licence(_backbone(info)),
     )
 
 
@@ -121,6 +121,11 @@ def _source_rows(sources: pd.DataFrame) -> str:
         f"| {plain(str(row.source_provider))} | {plain(str(row.source_licence))} | {row.count} |"
         for row in counts.itertuples()
     )
+
+
+def _backbone(info: Mapping[str, Any]) -> str:
+    """The name timm knows the weights by that the model started from."""
+    return ".".join(filter(None, (info["architecture"], info["pretrained_cfg"]["tag"])))
 
 
 def _backbone_licence(name: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from pipeline.familiar import Positions, moments, pieces, shrinkage
 from pipeline.head import Head, fit_head
 from pipeline.labels import Floats
 from pipeline.losses import losses_of, shares_of
@@ -23,11 +24,6 @@ NEIGHBOURS = 10
 VOTE = 0.3
 # A picture's neighbours are looked for among so many pictures.
 AMONG = 20_000
-ROWS_AT_ONCE = 512
-# Of the mean variance, added to each.
-SHRINKAGE = 0.3
-
-Positions: TypeAlias = np.ndarray[Any, Any]
 
 
 def out_of_fold(
@@ -118,7 +114,7 @@ class Neighbours:
         """``likely`` [n, C], the probabilities of the rows at ``positions``, with the neighbours' votes for VOTE of it;
         where a picture has no neighbour, as it was.
         """
-        parts = [self._votes(features, some) for some in _pieces(positions)]
+        parts = [self._votes(features, some) for some in pieces(positions)]
         votes, weights = (torch.cat(both) for both in zip(*parts, strict=True))
         mixed = (1 - VOTE) * likely.double() + VOTE * votes / weights.clamp_min(1e-12)[:, None]
         return torch.where(weights[:, None] > 0, mixed, likely.double())
@@ -148,7 +144,7 @@ def strangeness(features: torch.Tensor, groups: Sequence[str]) -> Floats:
         held_out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if len(held_out) and len(rest) > 1:
             mean, factor = _spread(features, rest)
-            for some in _pieces(held_out):
+            for some in pieces(held_out):
                 scaled = torch.linalg.solve_triangular(factor, (features[some].double() - mean).T, upper=False)
                 distances[some] = scaled.norm(dim=0).numpy()
     logs = np.log(np.maximum(distances, 1e-12))
@@ -158,17 +154,6 @@ def strangeness(features: torch.Tensor, groups: Sequence[str]) -> Floats:
 
 
 def _spread(features: torch.Tensor, rows: Positions) -> tuple[torch.Tensor, torch.Tensor]:
-    """(mean [F], Cholesky factor [F, F] of the shrunk covariance) of some rows, a piece at a time."""
-    pieces = list(_pieces(rows))
-    mean = sum((features[some].double().sum(dim=0) for some in pieces), torch.zeros(())) / len(rows)
-    covariance = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64)
-    for some in pieces:
-        away = features[some].double() - mean
-        covariance += away.T @ away / len(rows)
-    usual = covariance.diagonal().mean().clamp_min(1e-12)
-    return mean, torch.linalg.cholesky(covariance + SHRINKAGE * usual * torch.eye(len(covariance)))
-
-
-def _pieces(positions: Positions) -> Iterator[Positions]:
-    for start in range(0, len(positions), ROWS_AT_ONCE):
-        yield positions[start : start + ROWS_AT_ONCE]
+    """(mean [F], Cholesky factor [F, F] of the shrunk covariance) of some rows."""
+    mean, covariance = moments(features, rows)
+    return mean, torch.linalg.cholesky(covariance + shrinkage(covariance) * torch.eye(len(covariance)))

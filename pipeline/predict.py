@@ -34,6 +34,8 @@ HEIF = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b
 NO_HEIF = "It is a HEIC picture. To read it here: pip install pillow-heif. Or save it as JPEG or PNG."
 ORIENTATION_TAG = 0x0112
 Picture: TypeAlias = "Image.Image | bytes | str | Path"
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
+CONFIG = "config.json"
 
 
 class Unreadable(ValueError):
@@ -225,12 +227,24 @@ def forward(model: Any, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     return features, model.get_classifier()(features)
 
 
-def distances(features: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
-    """Cosine distance (0 to 2) of each feature vector [N, F] to the nearest class centroid [C, F]."""
-    import torch
+@dataclass(frozen=True)
+class Familiar:
+    """What is usual among the features of the pictures a model learnt from: their ``mean`` [F], the ``directions``
+    [F, K] in which they vary most, of length one, with the ``variances`` [K] there; ``floor`` (one number) is added to
+    every variance, and is what is left in every other direction.
+    """
 
-    similarity = torch.nn.functional.normalize(features, dim=1) @ torch.nn.functional.normalize(centroids, dim=1).T
-    return 1.0 - similarity.max(dim=1).values
+    mean: torch.Tensor
+    directions: torch.Tensor
+    variances: torch.Tensor
+    floor: torch.Tensor
+
+    def distances(self, features: torch.Tensor) -> torch.Tensor:
+        """[N]: Mahalanobis' distance of each feature vector [N, F] from the mean."""
+        away = features - self.mean
+        along = (away @ self.directions).square()
+        saved = 1.0 / self.floor - 1.0 / (self.variances + self.floor)
+        return (away.square().sum(dim=1) / self.floor - along @ saved).clamp_min(0.0).sqrt()
 
 
 def ensemble(members: Sequence[Any], outputs: Outputs) -> Any:
@@ -280,7 +294,7 @@ def _mean_logits(logits: Sequence[torch.Tensor], outputs: Outputs) -> torch.Tens
     return logsigmoid(every).logsumexp(dim=0) - logsigmoid(-every).logsumexp(dim=0)
 
 
-# The other views of a picture that a model may be asked about; which of them, its model.json says.
+# The other views of a picture that a model may be asked about; which of them, its config.json says.
 VIEWS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mirrored": lambda batch: batch.flip(3),
     "upside down": lambda batch: batch.flip(2),
@@ -311,20 +325,23 @@ SEVERAL = "|"
 class Outputs:
     """What a network's outputs mean. ``softmax``: exactly one class; ``sigmoid``: each class by itself, so a picture
     may be none of them, and, where ``several``, more than one. ``thresholds`` [C]: from which probability on a class is
-    said to be there (sigmoid; empty: from 0.5 on).
+    said to be there (sigmoid; empty: from 0.5 on). ``temperature``: what logits are divided by, so that of answers
+    given with 80 % about 80 % are right (Guo et al. 2017).
     """
 
     kind: str = "softmax"
     several: bool = False
     thresholds: tuple[float, ...] = ()
+    temperature: float = 1.0
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any] | None) -> Outputs:
         """The outputs written by ``asdict``; those of a model that says nothing about them are softmax."""
-        return cls(raw["kind"], raw["several"], tuple(raw["thresholds"])) if raw else cls()
+        return cls(**{**raw, "thresholds": tuple(raw["thresholds"])}) if raw else cls()
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """[N, C], from 0 to 1, of logits [N, C]; with softmax they add up to 1."""
+        logits = logits / self.temperature
         return logits.sigmoid() if self.kind == "sigmoid" else logits.softmax(dim=1)
 
     def chosen(self, probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -349,31 +366,54 @@ class Outputs:
 @dataclass(frozen=True)
 class Prediction:
     """What the model says about one picture; ``label``: one class, several joined by ``|``, or NONE (see Outputs).
-    ``unfamiliar`` when it is unlike everything it was trained on. ``views``: which views of it the probabilities are
-    the mean of.
+    ``unfamiliar`` when it is unlike everything it was trained on: its ``distance`` is above 1, which so many pictures
+    of the kind it was trained on reach as the model folder says; None where the model cannot tell. ``views``: which
+    views of it the probabilities are the mean of.
     """
 
     label: str
     probability: float
     probabilities: dict[str, float]
     unfamiliar: bool
+    distance: float | None = None
     views: tuple[str, ...] = ("as it is",)
 
 
-class Classifier:
-    """A model folder, loaded: ``classes`` in the order of the ``outputs``, ``info`` is its model.json; ``views``: those
-    of VIEWS that are asked about besides a picture as it is, where several are wanted (test-time augmentation).
+class Answering:
+    """What every model folder answers in the same way: ``classes`` in the order of the ``outputs``, ``info`` is its
+    config.json.
     """
 
-    def __init__(self, model: Any, info: dict[str, Any], centroids: torch.Tensor | None, device: str) -> None:
-        self.model = model
+    def __init__(self, info: dict[str, Any]) -> None:
         self.info = info
-        self.classes: tuple[str, ...] = tuple(info["classes"])
+        self.classes: tuple[str, ...] = tuple(info["label_names"])
         self.outputs = Outputs.from_json(info.get("outputs"))
         self.preprocessing = Preprocessing.from_json(info["preprocessing"])
+
+    def _said(self, probabilities: Floats, distances: Floats | None, views: Sequence[str] = ()) -> list[Prediction]:
+        """The answers as they are given, of probabilities [N, C] and distances [N] (1: the threshold)."""
+        chosen = self.outputs.chosen(probabilities)
+        far = [None] * len(chosen) if distances is None else distances.tolist()
+        said = []
+        for row, named, distance in zip(probabilities.tolist(), chosen.tolist(), far, strict=True):
+            label, probability = self.outputs.answer(row, named, self.classes)
+            by_class = dict(zip(self.classes, row, strict=True))
+            strange = distance is not None and distance > 1.0
+            said.append(Prediction(label, probability, by_class, strange, distance, ("as it is", *views)))
+        return said
+
+
+class Classifier(Answering):
+    """A model folder, loaded into torch. ``views``: those of VIEWS that are asked about besides a picture as it is,
+    where several are wanted (test-time augmentation).
+    """
+
+    def __init__(self, model: Any, info: dict[str, Any], familiar: Familiar | None, device: str) -> None:
+        super().__init__(info)
+        self.model = model
         self.device = device
         self.views: tuple[str, ...] = tuple(view for view in info.get("tta", ["mirrored"]) if view in VIEWS)
-        self._centroids = centroids
+        self.familiar = familiar
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> Classifier:
@@ -384,47 +424,45 @@ class Classifier:
 
         folder = Path(folder)
         info = read_info(folder)
-        settings = {"num_classes": len(info["classes"]), **info.get("model_arguments", {})}
+        settings = {"num_classes": len(info["label_names"]), **info.get("model_args", {})}
         members = info.get("members", 1)
         models = [timm.create_model(info["architecture"], pretrained=False, **settings) for _ in range(members)]
         model = models[0] if members == 1 else ensemble(models, Outputs.from_json(info.get("outputs")))
         model.load_state_dict(load_file(folder / "model.safetensors"))
         model = model.eval().to(device).to(memory_format=torch.channels_last)
-        familiar = folder / "familiar.safetensors"
-        centroids = load_file(familiar, device=device)["centroids"] if info.get("unfamiliar") else None
-        return cls(model, info, centroids, device)
+        usual = load_file(folder / "familiar.safetensors", device=device) if info.get("unfamiliar") else None
+        return cls(model, info, Familiar(**usual) if usual else None, device)
 
     def predict(self, images: Sequence[Picture], tta: bool = False, batch_size: int = 32) -> list[Prediction]:
         """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
 
         Raises Unreadable for the first picture that cannot be opened.
         """
+        import torch
+
         predictions: list[Prediction] = []
         for start in range(0, len(images), batch_size):
             opened = [open_image(image) for image in images[start : start + batch_size]]
-            predictions.extend(self._predict_batch(np.stack([pixels(i, self.preprocessing) for i in opened]), tta))
+            batch = torch.from_numpy(np.stack([pixels(one, self.preprocessing) for one in opened]))
+            with torch.inference_mode():
+                probabilities, distances = self.ask(batch.to(self.device), self.views if tta else ())
+            far = None if distances is None else distances.cpu().numpy()
+            predictions.extend(self._said(probabilities.cpu().numpy(), far, self.views if tta else ()))
         return predictions
 
-    def _predict_batch(self, batch: np.ndarray[Any, Any], tta: bool) -> Iterator[Prediction]:
+    def ask(self, batch: torch.Tensor, views: Sequence[str] = ()) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(probabilities [N, C], distances [N] or None: 1 is the threshold) for uint8 [N, H, W, 3], as :func:`pixels`
+        makes them; the probabilities are the mean over a picture and these ``views`` of it.
+        """
         import torch
 
-        with torch.inference_mode():
-            inputs = normalise(torch.from_numpy(batch).to(self.device), self.preprocessing)
-            features, logits = forward(self.model, inputs)
-            views = self.views if tta else ()
-            asked = [logits, *(forward(self.model, VIEWS[view](inputs))[1] for view in views)]
-            probabilities = torch.stack([self.outputs.probabilities(one.float()) for one in asked]).mean(dim=0).cpu()
-            unfamiliar = self._unfamiliar(features)
-        chosen = self.outputs.chosen(probabilities.numpy())
-        for row, named, strange in zip(probabilities.tolist(), chosen.tolist(), unfamiliar, strict=True):
-            by_class = dict(zip(self.classes, row, strict=True))
-            yield Prediction(*self.outputs.answer(row, named, self.classes), by_class, strange, ("as it is", *views))
-
-    def _unfamiliar(self, features: torch.Tensor) -> list[bool]:
-        if self._centroids is None:
-            return [False] * len(features)
-        answers: list[bool] = (distances(features, self._centroids) > self.info["unfamiliar"]["threshold"]).tolist()
-        return answers
+        inputs = normalise(batch, self.preprocessing)
+        features, logits = forward(self.model, inputs)
+        asked = [logits, *(forward(self.model, VIEWS[view](inputs))[1] for view in views)]
+        probabilities = torch.stack([self.outputs.probabilities(one.float()) for one in asked]).mean(dim=0)
+        if self.familiar is None:
+            return probabilities, None
+        return probabilities, self.familiar.distances(features.float()) / self.info["unfamiliar"]["threshold"]
 
 
 def describe(classifier: Classifier, paths: Sequence[str], tta: bool = False) -> Iterator[dict[str, Any]]:
@@ -443,16 +481,17 @@ def describe(classifier: Classifier, paths: Sequence[str], tta: bool = False) ->
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """model.json of a model folder, after comparing every checksum. Raises ValueError with a sentence."""
+    """config.json of a model folder, after comparing every checksum. Raises ValueError with a sentence."""
     try:
-        info: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        info: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         files: dict[str, str] = info["files"]
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} is not a model folder: it has no model.json.") from error
+        earlier = " It was made by an earlier version: train again." if (folder / "model.json").exists() else ""
+        raise ValueError(f"{folder} is not a model folder: it has no {CONFIG}.{earlier}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder}/model.json is damaged: {error}.") from error
+        raise ValueError(f"{folder}/{CONFIG} is damaged: {error}.") from error
     if info.get("checksum") != checksum(info):
-        raise ValueError(f"{folder}/model.json was changed after it was written; export the model again.")
+        raise ValueError(f"{folder}/{CONFIG} was changed after it was written; export the model again.")
     for name, expected in files.items():
         if file_sha256(folder / name) != expected:
             raise ValueError(f"{folder / name} was changed after it was written; export the model again.")
@@ -460,7 +499,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 
 def checksum(info: Mapping[str, Any]) -> str:
-    """SHA-256 over everything in model.json but the checksum itself."""
+    """SHA-256 over everything in config.json but the checksum itself."""
     content = {key: value for key, value in info.items() if key != "checksum"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

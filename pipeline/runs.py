@@ -18,7 +18,7 @@ import pandas as pd
 from pipeline import __version__
 from pipeline.errors import RunError
 from pipeline.labels import answers_of
-from pipeline.predict import Outputs, checksum, file_sha256
+from pipeline.predict import CONFIG, Familiar, Outputs, checksum, file_sha256
 from pipeline.run_notes import read_about, write_about
 from pipeline.workspace import Workspace
 
@@ -221,8 +221,8 @@ def write_features(folder: Path, ids: Iterable[str], features: Any) -> None:
     np.save(folder / FEATURES, features.half().numpy())
 
 
-def write_model(folder: Path, model: Any, info: Mapping[str, Any], centroids: Any | None) -> None:
-    """Write model.safetensors, familiar.safetensors (``centroids`` [C, F], where given) and model.json.
+def write_model(folder: Path, model: Any, info: Mapping[str, Any], familiar: Familiar | None) -> None:
+    """Write model.safetensors, familiar.safetensors (where given) and config.json.
 
     ``info`` lacks only what is known here: format, versions, files and checksum.
     """
@@ -230,16 +230,17 @@ def write_model(folder: Path, model: Any, info: Mapping[str, Any], centroids: An
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / "model.safetensors")
-    if centroids is not None:
-        save_file({"centroids": centroids.cpu().contiguous()}, folder / "familiar.safetensors")
+    if familiar is not None:
+        usual = {name: tensor.cpu().contiguous() for name, tensor in vars(familiar).items()}
+        save_file(usual, folder / "familiar.safetensors")
     files = {file.name: file_sha256(file) for file in sorted(folder.glob("*.safetensors"))}
     versions = {package: version(package) for package in ("torch", "timm", "pillow", "safetensors")}
     versions["winnow"] = __version__
-    content = {"format": 1, **info, "versions": versions, "files": files}
+    content = {"format": 2, **info, "versions": versions, "files": files}
     write_info(folder, content)
 
 
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
-    """Write model.json with its checksum."""
+    """Write config.json with its checksum."""
     content = {**info, "checksum": checksum(info)}
-    (folder / "model.json").write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    (folder / CONFIG).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")

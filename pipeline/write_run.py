@@ -17,17 +17,17 @@ from pipeline.data import Dataset
 from pipeline.data_version import learnt_from
 from pipeline.database import now
 from pipeline.evaluate import baseline_error_rate, error_rate, predictions_table
+from pipeline.familiar import FALSE_ALARMS, learn, threshold
 from pipeline.labels import Floats, as_flags
-from pipeline.losses import shares_of
 from pipeline.out_of_fold import strangeness
-from pipeline.predict import Outputs, distances
+from pipeline.predict import Outputs
 from pipeline.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model
 from pipeline.stage import Stage
+from pipeline.temperature import fit_temperature
 from pipeline.thresholds import choose
 from pipeline.training import Training, answers
 from pipeline.workspace import Workspace, writing
 
-FALSE_ALARMS = 0.05
 FAMILIAR_WHEN_STOPPED = 50
 
 
@@ -42,8 +42,9 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     if not complete:
         train = _some_of_each_class(training, train)
     seen, _ = yield from answers(training, train, "Learning what is familiar", "evaluate")
-    probabilities = dataset.outputs.probabilities(logits).numpy()
-    outputs, thresholds = _with_thresholds(dataset, held_out, probabilities)
+    outputs = _with_temperature(training, held_out, logits)
+    probabilities = outputs.probabilities(logits).numpy()
+    outputs, thresholds = _with_thresholds(dataset, outputs, held_out, probabilities)
     own = predictions_table(dataset, held_out, probabilities, outputs, out_of_fold=False)
     folds = [predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in training.out_of_fold]
     unseen = pd.concat([own.head(0), *folds], ignore_index=True)
@@ -52,9 +53,8 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     del seen
     strange = dict(zip(rows["id"], strangeness(features, [str(group) for group in rows["group"]]), strict=True))
     predictions.insert(7, "strangeness", predictions["id"].map(strange).fillna(0.0))
-    shares = shares_of(training.targets[train], len(dataset.classes))
-    centroids = shares.T @ features[: len(train)] / shares.sum(dim=0).clamp_min(1)[:, None]
-    threshold = float(torch.quantile(distances(features[len(train) :], centroids), 1 - FALSE_ALARMS))
+    familiar = learn(features[: len(train)])
+    unfamiliar = {"threshold": threshold(familiar, features[len(train) :]), "false_alarm_rate": FALSE_ALARMS}
     record = {**_record(training, predictions, complete), "outputs": asdict(outputs), "thresholds": thresholds}
     record |= learnt_from(workspace, dataset.rows, time.monotonic() - training.started)
     record = training.ranks.said(json.loads(json.dumps(record)))  # as it will be read
@@ -64,7 +64,7 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
         return Run(folder, record)
     with writing(folder) as part:
         part.mkdir()
-        write_model(part, training.model, _info(training, record["id"], threshold, outputs), centroids)
+        write_model(part, training.model, _info(training, record, unfamiliar, outputs), familiar)
         predictions.to_csv(part / PREDICTIONS, index=False)
         unseen.to_csv(part / OUT_OF_FOLD, index=False)
         write_features(part, rows["id"], features)
@@ -80,32 +80,43 @@ def _some_of_each_class(training: Training, positions: np.ndarray[Any, Any]) -> 
     return some
 
 
+def _with_temperature(training: Training, positions: np.ndarray[Any, Any], logits: torch.Tensor) -> Outputs:
+    """The outputs with the temperature that fits the valid split, among the pictures at ``positions``."""
+    dataset = training.dataset
+    valid = np.flatnonzero(dataset.rows["split"].iloc[positions] == "valid")
+    fitted = fit_temperature(logits[valid], training.targets[positions[valid]], dataset.outputs)
+    return replace(dataset.outputs, temperature=fitted)
+
+
 def _with_thresholds(
-    dataset: Dataset, positions: np.ndarray[Any, Any], probabilities: Floats
+    dataset: Dataset, outputs: Outputs, positions: np.ndarray[Any, Any], probabilities: Floats
 ) -> tuple[Outputs, list[dict[str, Any]]]:
     """The outputs with thresholds chosen on the valid split, and how they were chosen; neither with softmax."""
-    if dataset.outputs.kind == "softmax":
-        return dataset.outputs, []
+    if outputs.kind == "softmax":
+        return outputs, []
     rows = dataset.rows.iloc[positions]
     valid = (rows["split"] == "valid").to_numpy()
     found = choose(as_flags(rows["label"][valid], dataset.classes), probabilities[valid], dataset.classes)
     thresholds = tuple(one.threshold for one in found)
-    return replace(dataset.outputs, thresholds=thresholds), [asdict(one) for one in found]
+    return replace(outputs, thresholds=thresholds), [asdict(one) for one in found]
 
 
-def _info(training: Training, run_id: str, threshold: float, outputs: Outputs) -> dict[str, Any]:
+def _info(training: Training, record: dict[str, Any], unfamiliar: dict[str, float], outputs: Outputs) -> dict[str, Any]:
+    """What config.json says of the model: what timm reads, then what predict.py needs besides."""
+    config, dataset = training.config, training.dataset
     return {
-        "architecture": backbones.resolve(training.config.backbone),
-        "model_arguments": backbones.sized(
-            training.config.backbone, training.config.image_size, training.config.image_width
-        ),
+        "architecture": backbones.resolve(config.backbone).partition(".")[0],
+        "num_classes": len(dataset.classes),
+        "label_names": list(dataset.classes),
+        "model_args": backbones.sized(config.backbone, config.image_size, config.image_width),
+        "pretrained_cfg": backbones.described(config.backbone, dataset.preprocessing, len(dataset.classes)),
         "members": len(getattr(training.model, "members", [0])),
-        "classes": list(training.dataset.classes),
         "outputs": asdict(outputs),
-        "preprocessing": training.dataset.preprocessing.to_json(),
-        "tta": list(views_to_ask(training.config.random_views, training.dataset.preprocessing.size)),
-        "unfamiliar": {"threshold": threshold, "false_alarm_rate": FALSE_ALARMS},
-        "run": run_id,
+        "preprocessing": dataset.preprocessing.to_json(),
+        "tta": list(views_to_ask(config.random_views, dataset.preprocessing.size)),
+        "unfamiliar": unfamiliar,
+        "run": record["id"],
+        "data_version": record["data_version"],
     }
 
 

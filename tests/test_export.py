@@ -30,7 +30,7 @@ from pipeline.stage import run
 from pipeline.workspace import Workspace
 from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
 
-MODEL_FILES = {"README.md", "familiar.safetensors", "model.json", "model.safetensors", "predict.py"}
+MODEL_FILES = {"README.md", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
 APP_FILES = {"app.py", "requirements.txt"}
 
 
@@ -39,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def info(folder: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    read: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return read
 
 
@@ -76,9 +76,9 @@ def test_a_space_folder_holds_the_model_the_app_and_an_example_a_class(space: tu
 def test_model_json_vouches_for_every_file(space: tuple[Path, Exported], tiny_run: Run) -> None:  # noqa: F811
     folder, _ = space
     read = info(folder)
-    sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != "model.json"}
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != "config.json"}
     assert {**read["files"], **read["other_files"]} == sums
-    assert read["classes"] == list(tiny_run.classes) and read["preprocessing"]["size"] == [64, 64]
+    assert read["label_names"] == list(tiny_run.classes) and read["preprocessing"]["size"] == [64, 64]
     assert read["versions"]["torch"] == version("torch") and read["run"] == tiny_run.id
 
 
@@ -263,9 +263,9 @@ def test_what_an_export_would_lose_is_never_replaced(trained: Workspace, earlier
     (own / "chapter1.md").write_text("months of work", encoding="utf-8")
     pretended = tmp_path / "pretended"
     pretended.mkdir()
-    (pretended / "model.json").write_text('{"files": {}, "other_files": {}, "checksum": ""}', encoding="utf-8")
+    (pretended / "config.json").write_text('{"files": {}, "other_files": {}, "checksum": ""}', encoding="utf-8")
     (earlier / "app.py").write_text("my own app", encoding="utf-8")
-    for folder, name in ((own, "chapter1.md"), (pretended, "model.json"), (earlier, "app.py")):
+    for folder, name in ((own, "chapter1.md"), (pretended, "config.json"), (earlier, "app.py")):
         before = contents(folder)
         with pytest.raises(ExportError, match=f"would lose: {name}"):
             run(export(trained, ExportConfig("", str(folder))))

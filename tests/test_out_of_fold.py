@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import pipeline.out_of_fold as module
+from pipeline import familiar
 from pipeline.head import Head
 from pipeline.losses import shares_of
 from pipeline.out_of_fold import (
@@ -134,7 +135,7 @@ def test_neighbours_that_are_looked_for_in_pieces_and_among_some_are_the_same(mo
     features, targets, _ = noisy(rows=200)
     groups, likely = [str(row) for row in range(200)], torch.full((200, 4), 0.25)
     whole = Neighbours(features, shares_of(targets, 4), groups).added_to(likely, features, np.arange(200))
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(familiar, "ROWS_AT_ONCE", 7)
     pieces = Neighbours(features, shares_of(targets, 4), groups).added_to(likely, features, np.arange(200))
     assert torch.allclose(whole, pieces)
     monkeypatch.setattr(module, "AMONG", 150)

@@ -274,10 +274,10 @@ def classifier(tiny_run: Run) -> Classifier:  # noqa: F811 - a fixture
 
 
 def swap_two_classes(folder: Path) -> None:
-    text = (folder / "model.json").read_text(encoding="utf-8")
+    text = (folder / "config.json").read_text(encoding="utf-8")
     info = json.loads(text)
-    info["classes"].reverse()
-    (folder / "model.json").write_text(json.dumps(info), encoding="utf-8")
+    info["label_names"].reverse()
+    (folder / "config.json").write_text(json.dumps(info), encoding="utf-8")
 
 
 def change_one_weight(folder: Path) -> None:
@@ -292,20 +292,20 @@ def forget_a_file(folder: Path) -> None:
 
 
 def cut_the_description(folder: Path) -> None:
-    (folder / "model.json").write_text((folder / "model.json").read_text(encoding="utf-8")[:100], encoding="utf-8")
+    (folder / "config.json").write_text((folder / "config.json").read_text(encoding="utf-8")[:100], encoding="utf-8")
 
 
 def take_away_the_description(folder: Path) -> None:
-    (folder / "model.json").unlink()
+    (folder / "config.json").unlink()
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (swap_two_classes, "model.json was changed"),
+        (swap_two_classes, "config.json was changed"),
         (change_one_weight, "model.safetensors was changed"),
         (forget_a_file, "familiar.safetensors was changed"),
-        (cut_the_description, "model.json is damaged"),
+        (cut_the_description, "config.json is damaged"),
         (take_away_the_description, "is not a model folder"),
     ],
 )
@@ -376,13 +376,13 @@ def test_only_views_that_mean_the_same_are_asked(name: str, count: int) -> None:
 
 def test_a_picture_unlike_the_others_is_called_unfamiliar(folder: Path, photographs: Path) -> None:
     def answers(threshold: float | None) -> list[bool]:
-        info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        info = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         info["unfamiliar"] = None if threshold is None else {"threshold": threshold, "false_alarm_rate": 0.05}
         info["checksum"] = checksum(info)
-        (folder / "model.json").write_text(json.dumps(info), encoding="utf-8")
+        (folder / "config.json").write_text(json.dumps(info), encoding="utf-8")
         return [p.unfamiliar for p in Classifier.load(folder).predict([noise(7), *photographs.glob("melon/*")])]
 
-    assert not any(answers(None)) and not any(answers(2.0)) and all(answers(-1.0))
+    assert not any(answers(None)) and not any(answers(1e6)) and all(answers(1e-6))
 
 
 def test_the_command_prints_a_line_of_json_a_picture(folder: Path, photographs: Path, tmp_path: Path) -> None:

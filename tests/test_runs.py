@@ -205,9 +205,9 @@ def test_missing_or_empty_predictions_are_explained(workspace: Workspace) -> Non
 
 def test_the_models_description_is_sealed(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    write_info(tmp_path, {"classes": ["ä"], "files": {}})
-    assert read_info(tmp_path)["classes"] == ["ä"]
-    text = (tmp_path / "model.json").read_text(encoding="utf-8")
-    (tmp_path / "model.json").write_text(text.replace("ä", "ö"), encoding="utf-8")
+    write_info(tmp_path, {"label_names": ["ä"], "files": {}})
+    assert read_info(tmp_path)["label_names"] == ["ä"]
+    text = (tmp_path / "config.json").read_text(encoding="utf-8")
+    (tmp_path / "config.json").write_text(text.replace("ä", "ö"), encoding="utf-8")
     with pytest.raises(ValueError, match="changed after it was written"):
         read_info(tmp_path)

@@ -91,7 +91,7 @@ def test_the_folder_and_an_export_give_the_same_answers(collages: Workspace, tra
     assert [answer.label for answer in answers] == list(rows["predicted"])
     exported = run(export(collages, ExportConfig(trained.id, str(tmp_path / "space"), space=True)))
     assert exported.parity["images"] and exported.parity["max_difference"] < 1e-4
-    info = json.loads((tmp_path / "space" / "model.json").read_text(encoding="utf-8"))
+    info = json.loads((tmp_path / "space" / "config.json").read_text(encoding="utf-8"))
     assert info["outputs"]["kind"] == "sigmoid" and info["outputs"]["thresholds"]
     card = (tmp_path / "space" / "README.md").read_text(encoding="utf-8")
     labels = trained.predictions().query("split == 'valid'")["label"]

@@ -119,7 +119,7 @@ def test_a_picture_that_cannot_be_read_says_why_and_no_path(space: Running, tmp_
 def test_it_hands_out_no_file_and_reads_none_that_was_not_sent(space: Running) -> None:
     for name in ("/etc/passwd", "model.safetensors", str(space.folder / "app.py")):
         assert httpx.get(f"{space.url}/gradio_api/file={name}", trust_env=False).status_code in (403, 404)
-    assert "error" in asked_for(space, {"path": str(space.folder / "model.json")})
+    assert "error" in asked_for(space, {"path": str(space.folder / "config.json")})
     assert "error" in asked_for(space, {"path": "http://127.0.0.1:1/x.jpg"})
     assert "error" in asked_for(space, {"url": "data:image/png;base64,AAAA"})
 
