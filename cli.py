@@ -185,7 +185,7 @@ def _export(args: argparse.Namespace) -> Any:
 def _deploy(args: argparse.Namespace) -> Any:
     from pipeline.deploy import DeployConfig, deploy
 
-    config = DeployConfig(args.space_dir, args.repo_id, args.private)
+    config = DeployConfig(args.space_dir, args.repo_id, args.private, args.wait)
     return run_and_show(deploy(config, os.environ.get("HF_TOKEN")))
 
 

@@ -193,6 +193,9 @@ def _shipping_arguments(command: Add) -> None:
     added.add_argument("space_dir", metavar="SPACE_DIR", help="what export --space wrote")
     added.add_argument("repo_id", metavar="REPO_ID", help="USER/NAME")
     added.add_argument("--private", action="store_true", help="only you may see it")
+    added.add_argument(
+        "--wait", type=float, default=1800, metavar="S", help="wait so many seconds at most until it runs (1800)"
+    )
     command("card", "data_card.md and attributions.csv: where the pictures come from, and claimed licences")
     added = command("dataset", "the pictures and labels as a folder for others, with the card")
     added.add_argument("out", metavar="OUT", help="a new or an empty folder")
