@@ -182,6 +182,12 @@ def _export(args: argparse.Namespace) -> Any:
     return run_and_show(export(Workspace.open(args.workspace), config))
 
 
+def _test_space(args: argparse.Namespace) -> Any:
+    from pipeline.trial import TrialConfig, try_space
+
+    return run_and_show(try_space(None, _config(TrialConfig, args)))
+
+
 def _deploy(args: argparse.Namespace) -> Any:
     from pipeline.deploy import DeployConfig, deploy
 
@@ -242,6 +248,7 @@ COMMANDS: Mapping[str, Command] = {
     "ledger": _ledger,
     "predict": _predict,
     "export": _export,
+    "test-space": _test_space,
     "deploy": _deploy,
     "card": _card,
     "dataset": _dataset,
