@@ -64,12 +64,10 @@ def _stage(api: HfApi, repo_id: str, token: str, before: str) -> str:
     """The stage as the hub says, or the one ``before`` where it cannot say for the moment."""
     try:
         return str(getattr(found := api.get_space_runtime(repo_id, token=token).stage, "value", found))
-    except HfHubHTTPError as error:
-        if error.response.status_code < 500 and error.response.status_code != 429:
+    except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
             raise
-    except (httpx2.HTTPError, ConnectionError, TimeoutError):
-        pass
-    return before
+        return before
 
 
 def _why(api: HfApi, repo_id: str, url: str, token: str, stage: str) -> str:
@@ -86,6 +84,6 @@ def _log(api: HfApi, repo_id: str, token: str, build: bool) -> list[str]:
     """The last lines the Space printed; none where the hub does not hand them out."""
     try:
         lines = deque(api.fetch_space_logs(repo_id, build=build, token=token), maxlen=LOG_LINES)
-    except (HfHubHTTPError, httpx2.HTTPError, ConnectionError, TimeoutError):
+    except (httpx2.HTTPError, ConnectionError, TimeoutError):
         return []
     return [line.rstrip("\n")[:400] for line in lines]
