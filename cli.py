@@ -182,10 +182,16 @@ def _export(args: argparse.Namespace) -> Any:
     return run_and_show(export(Workspace.open(args.workspace), config))
 
 
+def _test_space(args: argparse.Namespace) -> Any:
+    from pipeline.trial import TrialConfig, try_space
+
+    return run_and_show(try_space(None, _config(TrialConfig, args)))
+
+
 def _deploy(args: argparse.Namespace) -> Any:
     from pipeline.deploy import DeployConfig, deploy
 
-    config = DeployConfig(args.space_dir, args.repo_id, args.private)
+    config = DeployConfig(args.space_dir, args.repo_id, args.private, args.wait)
     return run_and_show(deploy(config, os.environ.get("HF_TOKEN")))
 
 
@@ -242,6 +248,7 @@ COMMANDS: Mapping[str, Command] = {
     "ledger": _ledger,
     "predict": _predict,
     "export": _export,
+    "test-space": _test_space,
     "deploy": _deploy,
     "card": _card,
     "dataset": _dataset,

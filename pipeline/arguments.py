@@ -189,10 +189,17 @@ def _shipping_arguments(command: Add) -> None:
     added.add_argument("out", metavar="OUT", help="the folder to write")
     added.add_argument("--onnx", action="store_true", help="an ONNX model too")
     added.add_argument("--space", action="store_true", help="a Hugging Face Space folder")
+    added = command("test-space", "a Space folder in a fresh environment, or online: same answers?", workspace=False)
+    added.add_argument("folder", metavar="SPACE_DIR", help="what export --space wrote")
+    added.add_argument("--url", default="", help="ask it where it is online: an address, or USER/NAME")
+    added.add_argument("--python", default="", help="the Python to make the environment with (this one)")
     added = command("deploy", "a Space folder to Hugging Face; the token is HF_TOKEN", workspace=False)
     added.add_argument("space_dir", metavar="SPACE_DIR", help="what export --space wrote")
     added.add_argument("repo_id", metavar="REPO_ID", help="USER/NAME")
     added.add_argument("--private", action="store_true", help="only you may see it")
+    added.add_argument(
+        "--wait", type=float, default=1800, metavar="S", help="wait so many seconds at most until it runs (1800)"
+    )
     command("card", "data_card.md and attributions.csv: where the pictures come from, and claimed licences")
     added = command("dataset", "the pictures and labels as a folder for others, with the card")
     added.add_argument("out", metavar="OUT", help="a new or an empty folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from huggingface_hub import CommitOperationAdd, HfApi, metadata_load
+from huggingface_hub import CommitOperationAdd, HfApi, SpaceHardware, metadata_load
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
+from pipeline.building import RUNNING, SETTLING_SECONDS, follow
 from pipeline.errors import DeployError
 from pipeline.stage import Progress, Stage
 
@@ -27,13 +29,27 @@ REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9]([\w.-]{0,94}[A-Za-z0-9_])?
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 TOKEN_IN_FILE = rb"hf_[A-Za-z0-9]{30,}"
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
+ZERO_GPU = "zero-a10g"
+PAY_OR_NOT = (
+    "Hugging Face asks for a subscription (PRO, Team or Enterprise) before it makes a new Space that runs an app. "
+    "Without one you can: export the Space again with --kind static (free: the model runs in the visitor's browser), "
+    "or with --kind zerogpu (a free account may have two); give the name of a Space that you have already; or run the "
+    "Space folder on a machine of your own: python app.py. Subscriptions: https://huggingface.co/pricing."
+)
 
 
-def deploy(config: DeployConfig, token: str | None, hub: Callable[[], HfApi] = HfApi) -> Stage[Deployed]:
-    """Publish a Space folder as ``config.repo_id``, or update it there: the Space changes all at once or not at all.
+def deploy(
+    config: DeployConfig,
+    token: str | None,
+    hub: Callable[[], HfApi] = HfApi,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Stage[Deployed]:
+    """Publish a Space folder as ``config.repo_id``, or update it there: the Space changes all at once or not at all;
+    then wait until it runs.
 
     The token is used for this call only and is never stored. Files that are on the Space but not in the folder stay.
-    Raises DeployError: before any network when the folder or the arguments are wrong, later when the hub says no.
+    Raises DeployError: before any network when the folder or the arguments are wrong, later when the hub says no or
+    the Space does not start.
     """
     secret = _checked_token(token)
     repo_id = _checked_repo_id(config.repo_id)
@@ -43,40 +59,49 @@ def deploy(config: DeployConfig, token: str | None, hub: Callable[[], HfApi] = H
     try:
         api = _checked_hub(hub())
         with _without_bars():
-            url = _create(api, repo_id, space.sdk, config.private, secret)
+            url = _create(api, repo_id, space, config.private, secret)
             additions = yield from _send(api, repo_id, space, secret)
             yield Progress(total - 1, total, "Publishing")
             api.create_commit(repo_id, additions, commit_message="Deploy with Winnow", token=secret, repo_type="space")
-    except DeployError:
-        raise
+            settling = 0.0 if space.sdk == "static" else SETTLING_SECONDS
+            stage = yield from follow(api, repo_id, url, secret, config.wait, settling, sleep, (total - 1, total))
+    except DeployError as refused:
+        raise DeployError(_redacted(str(refused), secret)) from None
     except Exception as error:  # noqa: BLE001 - the one boundary: whatever the hub's client raises is put into words
-        raise DeployError(_redacted(_in_words(error, repo_id), secret)) from None
-    yield Progress(total, total, "Published; the Space is being built")
-    return Deployed(url)
+        raise DeployError(_redacted(_in_words(error, repo_id, space.sdk), secret)) from None
+    yield Progress(total, total, "Published; it runs" if stage == RUNNING else "Published; the Space is being built")
+    return Deployed(url, stage)
 
 
 @dataclass(frozen=True)
 class DeployConfig:
-    """What goes where. ``repo_id`` is ``user/name``; ``private`` is for a new Space, and is checked on an old one."""
+    """What goes where. ``repo_id`` is ``user/name``; ``private`` is for a new Space, and is checked on an old one.
+    ``wait``: for so many seconds at most it is waited until the Space runs.
+    """
 
     folder: str
     repo_id: str
     private: bool = False
+    wait: float = 1800.0
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """The address of the Space; the hub needs some minutes to build it."""
+    """The address of the Space, and the hub's name for its stage (RUNNING, or BUILDING where nobody waited)."""
 
     url: str
+    stage: str = RUNNING
 
 
 @dataclass(frozen=True)
 class SpaceFolder:
-    """A folder that can be published: bytes by name (with ``/``), and what stays here (hidden files, caches)."""
+    """A folder that can be published: bytes by name (with ``/``), and what stays here (hidden files, caches).
+    ``hardware``: what its README asks for, where that is ZeroGPU.
+    """
 
     folder: Path
     sdk: str
+    hardware: str
     sizes: dict[str, int]
     left_out: tuple[str, ...] = ()
 
@@ -90,11 +115,11 @@ class SpaceFolder:
 def read_space(folder: Path | str, token: str | None = None) -> SpaceFolder:
     """What would be sent from ``folder``; no network. Raises DeployError where it is no Space, or holds a secret."""
     root = Path(folder).expanduser().resolve()
-    sdk = _sdk(root)
+    sdk, hardware = _sdk(root)
     sizes, left_out = _walk(root)
     for name in sizes:
         _refuse_secrets(root / name, name, token)
-    return SpaceFolder(root, sdk, sizes, left_out)
+    return SpaceFolder(root, sdk, hardware, sizes, left_out)
 
 
 class _Token(str):
@@ -136,10 +161,14 @@ def _checked_hub(api: HfApi) -> HfApi:
     return api
 
 
-def _create(api: HfApi, repo_id: str, sdk: str, private: bool, token: str) -> str:
+def _create(api: HfApi, repo_id: str, space: SpaceFolder, private: bool, token: str) -> str:
     url = f"{api.endpoint}/spaces/{repo_id}"
     try:
-        api.create_repo(repo_id, repo_type="space", space_sdk=sdk, private=private or None, token=token)
+        hardware = SpaceHardware(space.hardware) if space.hardware else None
+        api.create_repo(
+            repo_id, repo_type="space", space_sdk=space.sdk, space_hardware=hardware, private=private or None,
+            token=token,
+        )  # fmt: skip
     except HfHubHTTPError as refused:
         if not api.repo_exists(repo_id, repo_type="space", token=token):
             raise refused from None
@@ -183,7 +212,8 @@ def _without_bars() -> Iterator[None]:
         enable_progress_bars()
 
 
-def _sdk(root: Path) -> str:
+def _sdk(root: Path) -> tuple[str, str]:
+    """The kind of Space, and ZeroGPU's name where its README asks for that."""
     readme = root / "README.md"
     if not readme.is_file():
         raise DeployError(
@@ -203,7 +233,8 @@ def _sdk(root: Path) -> str:
     app_file = str(card.get("app_file") or APP_FILES[sdk])
     if not (root / app_file).is_file():
         raise DeployError(f"{root} is not a complete Space folder: {app_file} is missing. Export the Space again.")
-    return str(sdk)
+    hardware = str(card.get("suggested_hardware") or "")
+    return str(sdk), hardware if hardware == ZERO_GPU else ""
 
 
 def _walk(root: Path) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -243,12 +274,12 @@ def _holds(path: Path, pattern: bytes) -> bool:
         return re.search(pattern, view) is not None
 
 
-def _in_words(error: BaseException, repo_id: str) -> str:
+def _in_words(error: BaseException, repo_id: str, sdk: str) -> str:
     deepest: BaseException = error
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, HfHubHTTPError):
-            return _refusal(cause.response.status_code, " ".join((cause.server_message or "").split()), repo_id)
+            return _refusal(cause.response.status_code, " ".join((cause.server_message or "").split()), repo_id, sdk)
         if isinstance(cause, OfflineModeIsEnabled):
             return "Hugging Face is switched off here: unset the environment variable HF_HUB_OFFLINE and deploy again."
         if isinstance(cause, ConnectionError | TimeoutError) or type(cause).__module__.startswith("httpx"):
@@ -260,14 +291,15 @@ def _in_words(error: BaseException, repo_id: str) -> str:
     return f"Publishing stopped ({type(deepest).__name__}: {deepest}). The Space was left as it was; deploy again."
 
 
-def _refusal(status: int, said: str, repo_id: str) -> str:
+def _refusal(status: int, said: str, repo_id: str, sdk: str) -> str:
     owner = repo_id.split("/")[0]
     words = {
         400: "Hugging Face does not accept the Space as it is. Correct the Space folder and deploy again.",
         401: f"Hugging Face does not know this token. Make a new one that may write at {TOKENS_PAGE}.",
-        402: "Hugging Face asks for a subscription (PRO, Team or Enterprise) before it makes a new Space that runs an "
-        "app. Subscribe at https://huggingface.co/pricing, or give the name of a Space that you have already, "
-        "or run the Space folder on a machine of your own: python app.py.",
+        402: PAY_OR_NOT
+        if sdk != "static"
+        else "Hugging Face asks for a payment, which it should not for a static "
+        "Space. Look at https://huggingface.co/settings/billing, then deploy again.",
         403: f"This token may not write to {repo_id}. Make one with write access for {owner} at {TOKENS_PAGE}, "
         "or use a name that begins with your own user name.",
         404: f"Hugging Face knows no {repo_id} that this token may see. Check the name {owner} and the token's rights.",

@@ -20,7 +20,16 @@ from PIL import Image
 
 from pipeline import predict
 from pipeline.errors import ExportError, RunError, UsageError
-from pipeline.model_card import TEMPLATES, model_card, space_readme, space_requirements, title
+from pipeline.model_card import (
+    TEMPLATES,
+    front_matter,
+    has_matrix,
+    model_card,
+    space_readme,
+    space_requirements,
+    title,
+    write_matrix,
+)
 from pipeline.predict import CONFIG, Classifier, checksum, file_sha256, open_image, pixels, read_info
 from pipeline.runs import Run, load_run, write_info
 from pipeline.stage import Progress, Stage
@@ -97,6 +106,8 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
                 yield Progress(1, 3, "Adding the app")
                 shown = _write_app(info, folder, _examples(run, held_out, config.examples))
                 readme = space_readme(readme, title(run.classes), shown)
+            else:
+                readme = front_matter(run, info) + readme
             (folder / "README.md").write_text(readme, encoding="utf-8")
             _write_info(info, run, folder)
             yield Progress(2, 3, "Asking the exported model in a fresh process")
@@ -186,6 +197,8 @@ def _write_model(workspace: Workspace, run: Run, info: dict[str, Any], folder: P
     for name in info["files"]:
         shutil.copyfile(run.folder / name, folder / name)
     shutil.copyfile(str(predict.__file__), folder / "predict.py")
+    if has_matrix(run):
+        write_matrix(run, folder)
     return model_card(run, info, _sources(workspace, run))
 
 

@@ -10,13 +10,18 @@ from string import Template
 from typing import Any
 
 import pandas as pd
+from huggingface_hub import EvalResult, ModelCardData
 
+from pipeline.confusion_plot import counted, draw, worst
+from pipeline.evaluate import error_rate_interval
 from pipeline.labels import as_flags
 from pipeline.markdown import plain
+from pipeline.predict import Preprocessing
 from pipeline.runs import Run
 
 TEMPLATES = Path(__file__).parents[1] / "spaces" / "gradio"
 SPLITS = ("train", "valid", "test")
+MATRIX = "confusion.png"
 TITLE_LENGTH = 60
 
 
@@ -33,15 +38,21 @@ def _cut(text: str) -> str:
     return text if len(text) <= TITLE_LENGTH // 2 else text[: TITLE_LENGTH // 2 - 1].rstrip() + "…"
 
 
-def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame) -> str:
-    """The card of a model folder, in Markdown. ``sources``: source_provider and source_licence of each train image."""
+def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights: bool = True) -> str:
+    """The card of a model folder, in Markdown. ``sources``: source_provider and source_licence of each train image;
+    ``weights``: whether the folder holds them for torch.
+    """
     return _filled(
         "card.md",
         title=plain(title(run.classes)),
         count=len(run.classes),
         backbone=_backbone(info),
         quality=_quality(run),
+        matrix=f"![What was taken for what on the test split]({MATRIX})\n\n" if has_matrix(run) else "",
         classes=_class_rows(run),
+        calibration=_calibration(run),
+        alone=_alone(info) if weights else "",
+        data_version=str(info["data_version"])[:12],
         false_alarms=_false_alarms(info),
         versions=", ".join(f"{name} {number}" for name, number in info["versions"].items()),
         run=run.id,
@@ -49,6 +60,45 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame) -> str:
         sources=_source_rows(sources),
         backbone_licence=_backbone_licence(_backbone(info)),
     )
+
+
+def front_matter(run: Run, info: Mapping[str, Any]) -> str:
+    """What Hugging Face reads of a model's card, between two lines ``---``."""
+    test, name = run.test, title(run.classes)
+    measured = [] if test["error_rate"] is None else [_measured(run, name)]
+    data = ModelCardData(
+        library_name="timm",
+        pipeline_tag="image-classification",
+        tags=["image-classification", "timm", "winnow"],
+        base_model=_hub_name(_backbone(info)),
+        metrics=["accuracy"],
+        model_name=name,
+        eval_results=measured or None,
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n"
+
+
+def _measured(run: Run, name: str) -> EvalResult:
+    return EvalResult(
+        task_type="image-classification",
+        dataset_type="imagefolder",
+        dataset_name=f"{name} (test split, {run.test['n']} pictures)",
+        dataset_split="test",
+        metric_type="accuracy",
+        metric_value=round(1 - run.test["error_rate"], 4),
+    )
+
+
+def has_matrix(run: Run) -> bool:
+    """Whether a confusion matrix says something: one class each, and pictures in the test split."""
+    return not run.outputs.several and bool(run.test["n"])
+
+
+def write_matrix(run: Run, folder: Path) -> None:
+    """Write the confusion matrix of the test split as the picture that the card shows."""
+    predictions = run.predictions()
+    counts = counted(predictions[predictions["split"] == "test"], run.answers)
+    draw(worst(counts)).save(folder / MATRIX, optimize=True)
 
 
 def space_readme(card: str, heading: str, examples: Sequence[tuple[str, str]]) -> str:
@@ -100,18 +150,65 @@ def _quality(run: Run) -> str:
 
 def _class_rows(run: Run) -> str:
     predictions = run.predictions()
+    splits = predictions["split"].to_numpy()
     flags = as_flags(predictions["label"].astype(str), run.answers)
-    counts = {split: flags[(predictions["split"] == split).to_numpy()].sum(axis=0).tolist() for split in SPLITS}
+    found = flags & as_flags(predictions["predicted"].astype(str), run.answers)
+    counts = {split: flags[splits == split].sum(axis=0).tolist() for split in SPLITS}
+    hits = found[splits == "test"].sum(axis=0).tolist()
     return "\n".join(
-        f"| {plain(name)} | {' | '.join(str(counts[split][number]) for split in SPLITS)} |"
+        f"| {plain(name)} | {' | '.join(str(counts[split][number]) for split in SPLITS)} | "
+        f"{_recall(hits[number], counts['test'][number])} |"
         for number, name in enumerate(run.answers)
     )
+
+
+def _recall(hits: int, count: int) -> str:
+    if not count:
+        return "–"
+    low, high = error_rate_interval(hits, count)
+    return f"{_percent(hits / count)} ({_percent(low)} to {_percent(high)})"
+
+
+def _calibration(run: Run) -> str:
+    temperature = run.outputs.temperature
+    if temperature == 1.0:
+        return "Its probabilities are as the network gives them: there were too few valid pictures to adjust them."
+    return (
+        f"Its probabilities were adjusted on the valid split (temperature {temperature:.2f}), so that of answers given "
+        "with 80 % about 80 % are right, on pictures like these."
+    )
+
+
+def _alone(info: Mapping[str, Any]) -> str:
+    """How to use it with timm alone; empty where that would take more than a few lines."""
+    preprocessing = Preprocessing.from_json(info["preprocessing"])
+    size = f"({preprocessing.size[1]}, {preprocessing.size[0]})"
+    if info["members"] > 1 or (preprocessing.resize == "pad" and preprocessing.padding != "zeros"):
+        return ""
+    bleed = "" if preprocessing.crop_pct == 1 else f", bleed={(1 - preprocessing.crop_pct) / 2:.6g}"
+    resized = {
+        "squish": f"picture.resize({size}, Image.Resampling.BICUBIC)",
+        "pad": f"ImageOps.pad(picture, {size}, Image.Resampling.BICUBIC)",
+        "crop": f"ImageOps.fit(picture, {size}, Image.Resampling.BICUBIC{bleed})",
+    }[preprocessing.resize]
+    sigmoid = (info.get("outputs") or {}).get("kind") == "sigmoid"
+    return _filled("alone.md", resized=resized, activation="sigmoid()" if sigmoid else "softmax(dim=1)")
+
+
+def _hub_name(backbone: str) -> str | None:
+    """Where Hugging Face has the weights it started from."""
+    import timm
+
+    config = timm.models.get_pretrained_cfg(backbone, allow_unregistered=True)
+    place = getattr(config, "hf_hub_id", None) or ""
+    return f"{place}{backbone}" if place.endswith("/") else place or None
 
 
 def _false_alarms(info: Mapping[str, Any]) -> str:
     if not info.get("unfamiliar"):
         return "this model was made without that and never says it"
-    return f"it also says so of about {_percent(info['unfamiliar']['false_alarm_rate'])} of pictures that are not"
+    rate = _percent(info["unfamiliar"]["false_alarm_rate"])
+    return f"farther from what it learnt than {rate} of the pictures of these classes that were kept aside are"
 
 
 def _source_rows(sources: pd.DataFrame) -> str:

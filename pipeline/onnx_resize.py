@@ -151,7 +151,7 @@ def _weights(axis: Axis) -> tuple[Value, Value, Value]:
 
 
 def _weighed(pixels: Value, weights: Value, from_left: bool = False) -> Value:
-    """float: the product of pixels and weights (or the other way round), rounded (halves upwards) and kept within 0 and 255.
+    """float: the product of pixels and weights (or the other way round), rounded (halves upwards), from 0 to 255.
 
     A float has too few digits for it, and Pillow's sums are exact: so the coarse and the fine part of the weights are
     summed apart, each exactly, and meet below the point only.

@@ -36,6 +36,7 @@ class Space:
     files: dict[str, bytes] = field(default_factory=dict)
     lfs: dict[str, str] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
+    hardware: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Failure:
     message: str = ""
 
 
+class EventStream(str):
+    """An answer that is a stream of server-sent events."""
+
+
 class Refused(Exception):
     def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -69,6 +74,8 @@ class HubStandIn:
         self.spaces: dict[str, Space] = {}
         self.blobs: dict[str, bytes] = {}
         self.requests: list[Request] = []
+        self.stages: list[str] = []
+        self.log: list[str] = []
         self._failures: list[tuple[str, re.Pattern[str], Failure]] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -127,7 +134,7 @@ def _create(hub: HubStandIn, body: bytes) -> Any:
     url = {"url": f"{hub.url}/spaces/{repo}"}
     if repo in hub.spaces:
         raise Refused(409, json.dumps({"error": "You already created this space repo", **url}))
-    hub.spaces[repo] = Space(asked["sdk"], asked.get("visibility") == "private")
+    hub.spaces[repo] = Space(asked["sdk"], asked.get("visibility") == "private", hardware=asked.get("hardware"))
     return url
 
 
@@ -147,6 +154,19 @@ def _validate_yaml(hub: HubStandIn, body: bytes) -> Any:
 def _info(hub: HubStandIn, body: bytes, repo: str) -> Any:
     space = hub.space(repo)
     return {"id": repo, "private": space.private, "sdk": space.sdk, "sha": _commit_id(space), "siblings": []}
+
+
+def _runtime(hub: HubStandIn, body: bytes, repo: str) -> Any:
+    """The next of ``hub.stages``; the last one stays. It runs at once where nothing was set."""
+    hub.space(repo)
+    stage = hub.stages.pop(0) if len(hub.stages) > 1 else (hub.stages or ["RUNNING"])[0]
+    return {"stage": stage, "hardware": {"current": None, "requested": None}, "gcTimeout": None}
+
+
+def _log(hub: HubStandIn, body: bytes, repo: str) -> Any:
+    hub.space(repo)
+    events = [{"data": f"{line}\n", "timestamp": "2026-01-01T00:00:00.000Z"} for line in hub.log]
+    return EventStream("".join(f"data: {json.dumps(event)}\n\n" for event in events))
 
 
 def _preupload(hub: HubStandIn, body: bytes, repo: str) -> Any:
@@ -209,6 +229,8 @@ _ROUTES = (
     ("POST", "/api/validate-yaml", _validate_yaml, False),
     ("GET", SPACE, _info, True),
     ("GET", SPACE + "/revision/main", _info, True),
+    ("GET", SPACE + "/runtime", _runtime, True),
+    ("GET", SPACE + "/logs/(?:run|build)", _log, True),
     ("POST", SPACE + "/preupload/main", _preupload, True),
     ("POST", r"/spaces/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch", _batch, True),
     ("PUT", "/blobs/(?P<oid>[0-9a-f]{64})", _store, False),
@@ -238,7 +260,8 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
             try:
                 if failure is not None:
                     raise Refused(failure.status, failure.message)
-                self._send(200, json.dumps(hub.answer(self.command, self.path, body, self.headers["Authorization"])))
+                answer = hub.answer(self.command, self.path, body, self.headers["Authorization"])
+                self._send(200, answer if isinstance(answer, EventStream) else json.dumps(answer))
             except Refused as refused:
                 text = refused.message if refused.message.startswith("{") else json.dumps({"error": refused.message})
                 self._send(refused.status, text, refused.code)

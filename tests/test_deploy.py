@@ -48,10 +48,15 @@ def space(tmp_path: Path) -> Path:
 @pytest.fixture
 def publish(hub: HubStandIn, space: Path) -> Callable[..., Deployed]:
     def publish(
-        repo_id: str = "ann/bears", private: bool = False, token: str | None = TOKEN, **options: object
+        repo_id: str = "ann/bears",
+        private: bool = False,
+        token: str | None = TOKEN,
+        wait: float = 120,
+        **options: object,
     ) -> Deployed:
-        config = DeployConfig(str(space), repo_id, private)
-        return run(deploy(config, token, hub=partial(HfApi, endpoint=hub.url)), **options)  # type: ignore[arg-type]
+        config = DeployConfig(str(space), repo_id, private, wait)
+        stage = deploy(config, token, hub=partial(HfApi, endpoint=hub.url), sleep=lambda seconds: None)
+        return run(stage, **options)  # type: ignore[arg-type]
 
     return publish
 
@@ -244,7 +249,7 @@ def test_a_wrong_token_is_said_to_be_wrong(hub: HubStandIn, publish: Callable[..
 
 def test_a_free_account_is_told_what_it_can_do(hub: HubStandIn, publish: Callable[..., Deployed]) -> None:
     hub.fail("POST", "/api/repos/create", 402, "Creating a Gradio Space requires PRO")
-    with pytest.raises(DeployError, match=r"subscription.*pricing.*python app\.py.*requires PRO"):
+    with pytest.raises(DeployError, match=r"--kind static.*--kind zerogpu.*python app\.py.*pricing.*requires PRO"):
         publish()
 
 
@@ -256,6 +261,69 @@ def test_a_free_account_can_update_a_space_that_it_has(
     (space / "app.py").write_text("new\n")
     publish()
     assert hub.spaces["ann/bears"].files["app.py"] == b"new\n"
+
+
+def test_it_waits_until_the_space_runs_and_says_what_it_waits_for(
+    hub: HubStandIn, publish: Callable[..., Deployed]
+) -> None:
+    hub.stages = ["NO_APP_FILE", "BUILDING", "BUILDING", "APP_STARTING", *["RUNNING"] * 9]
+    seen: list[Progress] = []
+    assert publish(show=seen.append).stage == "RUNNING"
+    notes = [step.note for step in seen]
+    assert "The Space is being built (3 s)" in notes and "The Space is starting (9 s)" in notes
+    assert notes[-1] == "Published; it runs"
+
+
+def test_an_update_is_not_taken_for_done_while_the_version_before_still_runs(
+    hub: HubStandIn, publish: Callable[..., Deployed]
+) -> None:
+    publish()
+    hub.stages = ["RUNNING", "RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING", "RUNTIME_ERROR"]
+    with pytest.raises(DeployError, match="does not start"):
+        publish()
+
+
+@pytest.mark.parametrize(("stage", "words"), [("BUILD_ERROR", "could not be built"), ("RUNTIME_ERROR", "not start")])
+def test_a_space_that_does_not_come_up_shows_the_end_of_its_log(
+    hub: HubStandIn, publish: Callable[..., Deployed], stage: str, words: str
+) -> None:
+    hub.stages, hub.log = [stage], [*(f"line {n}" for n in range(50)), f"No module named torch; {TOKEN}"]
+    with pytest.raises(DeployError, match=words) as caught:
+        publish()
+    text = str(caught.value)
+    assert f"{hub.url}/spaces/ann/bears is there" in text and text.endswith("No module named torch; hf_…")
+    assert "line 49" in text and "line 20" not in text
+    hub.fail("GET", "/logs/", 403)
+    with pytest.raises(DeployError, match=r"Its log is at .*\?logs="):
+        publish()
+
+
+def test_a_build_that_takes_too_long_is_left_alone_and_a_hub_that_stumbles_is_asked_again(
+    hub: HubStandIn, publish: Callable[..., Deployed]
+) -> None:
+    hub.fail("GET", "/runtime", 500)
+    seen: list[Progress] = []
+    assert publish(wait=7, show=seen.append).stage == "BUILDING"
+    assert len([step for step in seen if step.note.startswith("The Space is being built")]) == 3
+    hub.recover()
+    hub.stages = ["APP_STARTING"]
+    assert publish(wait=7).stage == "APP_STARTING"
+    hub.fail("GET", "/runtime", 404, "what a hub does not know is no failure either")
+    assert publish().stage == "BUILDING"
+
+
+def test_a_space_that_asks_for_zerogpu_gets_it(hub: HubStandIn, space: Path, publish: Callable[..., Deployed]) -> None:
+    (space / "README.md").write_text(README.replace("sdk: gradio", "sdk: gradio\nsuggested_hardware: zero-a10g"))
+    publish()
+    assert hub.spaces["ann/bears"].hardware == "zero-a10g"
+
+
+def test_a_static_space_is_there_at_once(hub: HubStandIn, space: Path, publish: Callable[..., Deployed]) -> None:
+    (space / "README.md").write_text("---\nsdk: static\n---\n")
+    (space / "index.html").write_text("<!doctype html>")
+    publish()
+    assert hub.spaces["ann/bears"].sdk == "static"
+    assert len([one for one in hub.requests if one.path.endswith("/runtime")]) == 1
 
 
 def test_the_space_of_somebody_else_is_out_of_reach(hub: HubStandIn, publish: Callable[..., Deployed]) -> None:
@@ -377,7 +445,7 @@ def test_a_traceback_that_shows_variables_does_not_show_the_token(hub: HubStandI
 def test_in_a_process_of_its_own_it_reads_the_hubs_address_from_the_environment(hub: HubStandIn, space: Path) -> None:
     program = (
         "import os, sys; from pipeline.deploy import *; from pipeline.stage import run;"
-        "print(run(deploy(DeployConfig(sys.argv[1], 'ann/bears'), os.environ['HF_TOKEN'])).url)"
+        "print(run(deploy(DeployConfig(sys.argv[1], 'ann/bears', wait=0), os.environ['HF_TOKEN'])).url)"
     )
     environment = {**os.environ, **hub.environment, "HF_TOKEN": TOKEN, "HF_DEBUG": "1"}
     ended = subprocess.run(

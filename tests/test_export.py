@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
@@ -15,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from huggingface_hub import metadata_load
+from huggingface_hub import ModelCard, metadata_load
 from packaging.requirements import Requirement
 from PIL import Image
 
@@ -23,14 +27,14 @@ from cleaner.decisions import relabel, remove
 from pipeline.deploy import read_space
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.export import ExportConfig, Exported, _ask_fresh_process, export
-from pipeline.model_card import model_card, space_readme, title
+from pipeline.model_card import front_matter, model_card, space_readme, title
 from pipeline.predict import Classifier, open_image
-from pipeline.runs import MANIFEST, PREDICTIONS, Run, load_run
+from pipeline.runs import MANIFEST, PREDICTIONS, Run, load_run, write_info
 from pipeline.stage import run
 from pipeline.workspace import Workspace
 from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
 
-MODEL_FILES = {"README.md", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
+MODEL_FILES = {"README.md", "confusion.png", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
 APP_FILES = {"app.py", "requirements.txt"}
 
 
@@ -115,7 +119,48 @@ def test_the_card_says_how_good_it_is_and_what_is_published(
     assert f"most frequent class is wrong on {100 * test['baseline_error_rate']:.1f} %" in text
     assert "**are published with the Space**" in text and "| examples/02.jpg | melon |" in text
     assert "`tf_efficientnet_lite0`, licence apache-2.0" in text
-    assert "$" not in text
+    assert "$" not in text and "| apple | " in text and "confusion.png" in text
+
+
+@pytest.mark.parametrize("resize", ["crop", "squish", "pad"])
+def test_the_ten_lines_of_the_card_give_the_same_probabilities_with_timm_alone(
+    trained: Workspace,  # noqa: F811
+    tmp_path: Path,
+    resize: str,
+) -> None:
+    folder = tmp_path / "model"
+    run(export(trained, ExportConfig("", str(folder))))
+    read = info(folder)
+    crop = 0.9 if resize == "crop" else 1.0
+    read["preprocessing"] |= {"resize": resize, "size": [64, 96], "crop_pct": crop}
+    read["label_names"] = ["äpple", "mel'on", "pear"]
+    write_info(folder, {name: value for name, value in read.items() if name != "checksum"})
+    card = model_card(load_run(trained), read, pd.DataFrame({"source_provider": [], "source_licence": []}))
+    lines = re.findall(r"```python\n(import json.*?)```", card, re.S)[0]
+    assert len([line for line in lines.splitlines() if line]) <= 12
+    picture = Image.open(next(trained.images.rglob("*.jpg")))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(folder / "picture.jpg", exif=exif)
+    done = subprocess.run([sys.executable, "-I", "-c", lines], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = ast.literal_eval(done.stdout)
+    expected = Classifier.load(folder).predict([folder / "picture.jpg"])[0].probabilities
+    assert answer == pytest.approx(expected, abs=1e-4) and list(answer) == read["label_names"]
+
+
+def test_hugging_face_reads_the_head_of_the_card_and_the_matrix_is_a_picture(
+    trained: Workspace,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    run(export(trained, ExportConfig("", str(tmp_path / "model"))))
+    head = metadata_load(tmp_path / "model" / "README.md")
+    assert head is not None and head["library_name"] == "timm" and head["pipeline_tag"] == "image-classification"
+    measured = head["model-index"][0]["results"][0]["metrics"][0]
+    assert measured["value"] == pytest.approx(1 - load_run(trained).test["error_rate"], abs=1e-3)
+    assert ModelCard.load(tmp_path / "model" / "README.md").data.base_model == "timm/tf_efficientnet_lite0.in1k"
+    with Image.open(tmp_path / "model" / "confusion.png") as picture:
+        assert picture.width > 200
 
 
 def test_odd_class_names_break_neither_the_card_nor_the_front_matter(tiny_run: Run, tmp_path: Path) -> None:  # noqa: F811
@@ -125,6 +170,7 @@ def test_odd_class_names_break_neither_the_card_nor_the_front_matter(tiny_run: R
     sources = pd.DataFrame({"source_provider": ["a|b", None], "source_licence": [None, "CC BY 4.0"]})
     card = model_card(odd, info(tiny_run.folder), sources)
     assert "<script>" not in card and "| a\\|b | not stated | 1 |" in card and "nothing is known" in card
+    assert "confusion.png" not in card and "timm/tf_" in front_matter(odd, info(tiny_run.folder))
     (tmp_path / "README.md").write_text(space_readme(card, title(names), [("examples/01.jpg", names[1])]), "utf-8")
     front = metadata_load(tmp_path / "README.md")
     assert front is not None and front["title"] == title(names)
@@ -242,7 +288,7 @@ def test_an_earlier_export_is_replaced_and_a_model_folder_holds_no_app(
     shutil.copytree(earlier, target)
     run(export(trained, ExportConfig("", str(target))))
     assert set(contents(target)) == MODEL_FILES
-    assert not (target / "README.md").read_text(encoding="utf-8").startswith("---")
+    assert "sdk:" not in (target / "README.md").read_text(encoding="utf-8")
     assert [path.name for path in trained.exports.iterdir()] == ["model"]
 
 

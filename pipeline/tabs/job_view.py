@@ -19,6 +19,7 @@ DOING = {
     "train": "Training",
     "find_lr": "Looking for a learning rate",
     "export": "Making the model folder",
+    "try_space": "Testing the Space",
     "export_dataset": "Writing the cleaned set",
     "deploy": "Sending to Hugging Face",
 }
@@ -317,6 +318,14 @@ def _exported(result: Mapping[str, Any]) -> str:
     return f"{count(len(result.get('files', ())), 'file')} written; checked on {count(pictures, 'picture')}."
 
 
+def _tried(result: Mapping[str, Any]) -> str:
+    agreed = result.get("agreed") or {}
+    pictures = count(agreed.get("images", 0), "golden picture")
+    return (
+        f"It answers as the model here does, on {pictures} (largest difference {agreed.get('max_difference', 0):.1g})."
+    )
+
+
 def _deployed(result: Mapping[str, Any]) -> str:
     return f"It is at {result.get('url', '')}."
 
@@ -329,5 +338,6 @@ _RESULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "train": _trained,
     "find_lr": _rate_found,
     "export": _exported,
+    "try_space": _tried,
     "deploy": _deployed,
 }

@@ -71,7 +71,7 @@ def test_the_zip_is_made_again_only_when_the_folder_changed(space: Path, tmp_pat
 
 def test_a_space_is_sent_and_its_address_shown(space: Path, hub: HubStandIn) -> None:
     steps: list[Progress] = []
-    html = send(DeployConfig(str(space), "ann/bears"), TOKEN, steps.append, lambda: HfApi(endpoint=hub.url))
+    html = send(DeployConfig(str(space), "ann/bears", wait=0), TOKEN, steps.append, lambda: HfApi(endpoint=hub.url))
     assert "ann/bears" in html and 'rel="noopener noreferrer"' in html
     assert hub.spaces["ann/bears"].files["app.py"] == b"import gradio\n"
     assert steps[-1].done == steps[-1].total
