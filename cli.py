@@ -178,8 +178,7 @@ def _predict(args: argparse.Namespace) -> Any:
 def _export(args: argparse.Namespace) -> Any:
     from pipeline.export import ExportConfig, export
 
-    config = ExportConfig(run=args.run, out=args.out, onnx=args.onnx, space=args.space)
-    return run_and_show(export(Workspace.open(args.workspace), config))
+    return run_and_show(export(Workspace.open(args.workspace), _config(ExportConfig, args)))
 
 
 def _test_space(args: argparse.Namespace) -> Any:

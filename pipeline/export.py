@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -30,37 +26,26 @@ from pipeline.model_card import (
     title,
     write_matrix,
 )
-from pipeline.predict import CONFIG, Classifier, checksum, file_sha256, open_image, pixels, read_info
+from pipeline.onnx_export import add_onnx
+from pipeline.parity import Expected, check_onnx, check_weights, expected, spread
+from pipeline.predict import CONFIG, ONNX, Classifier, checksum, file_sha256, open_image, read_info
 from pipeline.runs import Run, load_run, write_info
 from pipeline.stage import Progress, Stage
 from pipeline.starter_set import ARCHIVE, STARTERS
 from pipeline.workspace import Workspace, writing
 
-TOLERANCE = 1e-4
-CHECKED_PICTURES = 8
-CHECK_SECONDS = 600
 CANDIDATES = 4
 EXAMPLE_SIDE = 1024
 EXAMPLE_QUALITY = 90
 NOT_OURS = ("__pycache__", ".gradio")
-
-# Runs with nothing of ours to import, as on another machine.
-FRESH_PROCESS = """
-import json, sys
-sys.modules.update(dict.fromkeys(("pipeline", "cleaner", "app", "cli")))
-asked = json.load(sys.stdin)
-sys.path.insert(0, asked["folder"])
-from predict import Classifier
-answers = Classifier.load(asked["folder"]).predict(asked["pictures"])
-json.dump([answer.probabilities for answer in answers], sys.stdout)
-"""
 
 
 @dataclass(frozen=True)
 class ExportConfig:
     """Which run (its id; empty: the newest) goes where. ``space`` adds what Hugging Face needs to run it as an app,
     with one example picture a class, up to ``examples``: they are published with the Space (re-encoded, at most
-    1024 px, without metadata; never train pictures). ``onnx`` is not available yet.
+    1024 px, without metadata; never train pictures). ``onnx`` adds model.onnx, which takes pictures of any size;
+    ``int8`` a smaller one too, with what its 8-bit numbers cost.
     """
 
     run: str
@@ -68,6 +53,7 @@ class ExportConfig:
     onnx: bool = False
     space: bool = False
     examples: int = 4
+    int8: bool = False
 
     def __post_init__(self) -> None:
         if not self.out.strip():
@@ -78,11 +64,14 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class Exported:
-    """The files of the folder (relative names) and how it was checked: {max_difference (of a probability), images}."""
+    """The files of the folder (relative names) and how it was checked: {max_difference (of a probability), images};
+    under ``onnx`` the same for model.onnx, where there is one. ``int8``: what 8-bit numbers cost, see onnx_export.Cost.
+    """
 
     files: tuple[str, ...]
     folder: str
     parity: dict[str, Any]
+    int8: dict[str, Any] | None = None
 
 
 def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
@@ -91,8 +80,6 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
     An earlier export at ``config.out`` is replaced when it is as it was written. Raises ExportError where the folder
     cannot be written or a fresh process answers otherwise than the run did, RunError where the run was changed.
     """
-    if config.onnx:
-        raise UsageError("ONNX export is not available yet; leave --onnx out to get safetensors.")
     run = load_run(workspace, config.run or None)
     info = _unchanged(run)
     target = _checked_target(workspace, config.out)
@@ -100,23 +87,31 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
     try:
         with _whole(target) as folder:
             folder.mkdir()
-            yield Progress(0, 3, f"Copying the model of {run.id}")
-            readme = _write_model(workspace, run, info, folder)
+            yield Progress(0, 4, f"Copying the model of {run.id}")
+            _copy_model(run, info, folder)
+            if config.onnx or config.int8:
+                info = yield from add_onnx(run, info, folder, held_out, config.int8)
+            yield Progress(2, 4, "Writing its card")
+            readme = model_card(run, info, _sources(workspace, run))
             if config.space:
-                yield Progress(1, 3, "Adding the app")
                 shown = _write_app(info, folder, _examples(run, held_out, config.examples))
                 readme = space_readme(readme, title(run.classes), shown)
             else:
                 readme = front_matter(run, info) + readme
             (folder / "README.md").write_text(readme, encoding="utf-8")
             _write_info(info, run, folder)
-            yield Progress(2, 3, "Asking the exported model in a fresh process")
-            parity = _check(run, folder, _spread(held_out))
+            yield Progress(3, 4, "Asking the exported model in a fresh process")
+            parity = _parity(folder, info, expected(run, spread(held_out)))
             files = tuple(_names(folder))
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}.") from error
-    yield Progress(3, 3, f"Written to {target}")
-    return Exported(files, str(target), parity)
+    yield Progress(4, 4, f"Written to {target}")
+    return Exported(files, str(target), parity, info.get("int8"))
+
+
+def _parity(folder: Path, info: dict[str, Any], known: Expected) -> dict[str, Any]:
+    parity = check_weights(folder, known)
+    return {**parity, "onnx": check_onnx(folder, known)} if ONNX in info["files"] else parity
 
 
 # --- where it goes -------------------------------------------------------------------------------------------------
@@ -192,14 +187,13 @@ def _whole(target: Path) -> Iterator[Path]:
 # --- what is in it -------------------------------------------------------------------------------------------------
 
 
-def _write_model(workspace: Workspace, run: Run, info: dict[str, Any], folder: Path) -> str:
-    """Copy what asks and answers; returns the text of the card."""
+def _copy_model(run: Run, info: dict[str, Any], folder: Path) -> None:
+    """Copy what asks and answers, and draw how well it does."""
     for name in info["files"]:
         shutil.copyfile(run.folder / name, folder / name)
     shutil.copyfile(str(predict.__file__), folder / "predict.py")
     if has_matrix(run):
         write_matrix(run, folder)
-    return model_card(run, info, _sources(workspace, run))
 
 
 def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
@@ -255,12 +249,6 @@ def _held_out(workspace: Workspace, run: Run) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def _spread(rows: pd.DataFrame) -> pd.DataFrame:
-    """CHECKED_PICTURES rows, taken from the classes in turn."""
-    turn = rows.groupby("label").cumcount()
-    return rows.assign(turn=turn).sort_values(["turn", "label"], kind="stable").head(CHECKED_PICTURES)
-
-
 def _examples(run: Run, rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """One row a class: a picture in use whose label nobody changed; valid before test, recognised before not."""
     usable = rows[(rows["status"] == "ok") & (rows["label"] == rows["label_now"])]
@@ -272,66 +260,3 @@ def _examples(run: Run, rows: pd.DataFrame, count: int) -> pd.DataFrame:
     answers = Classifier.load(run.folder).predict(list(candidates["path"])) if len(candidates) else []
     familiar = candidates.assign(unfamiliar=[answer.unfamiliar for answer in answers])
     return familiar.sort_values(["label", "unfamiliar"], kind="stable").drop_duplicates("label")
-
-
-# --- the check -----------------------------------------------------------------------------------------------------
-
-
-def _check(run: Run, folder: Path, rows: pd.DataFrame) -> dict[str, Any]:
-    """Ask the new folder about pictures, in a process without Winnow. Raises ExportError where the answers differ.
-
-    They are compared with the run's own predictions; a run of another device is first asked again on this CPU, through
-    the trainer's code, because devices differ more than the tolerance allows.
-    """
-    files = list(rows["path"])
-    answers = _ask_fresh_process(folder, files)
-    found = np.array([[answer[name] for name in run.classes] for answer in answers])
-    if run.record["device"] == "cpu":
-        compared_with, expected = "run", rows[[f"p:{name}" for name in run.classes]].to_numpy(dtype=float)
-    else:
-        compared_with, expected = "run on this CPU", _asked_again(run, files)
-    differences = np.abs(found - expected).max(axis=1)
-    worst = int(np.argmax(np.nan_to_num(differences, nan=np.inf)))
-    if not differences[worst] <= TOLERANCE:
-        raise ExportError(
-            f"The exported model does not answer as the run did: on {Path(files[worst]).name} a probability differs by "
-            f"{differences[worst]:.2g}. Nothing was written. Train again with the packages installed now, then export."
-        )
-    return {"max_difference": float(differences[worst]), "images": len(files), "compared_with": compared_with}
-
-
-def _ask_fresh_process(folder: Path, files: Sequence[str]) -> list[dict[str, float]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-B", "-c", FRESH_PROCESS],
-            input=json.dumps({"folder": str(folder), "pictures": files}),
-            env={**environment, "HF_HUB_OFFLINE": "1"},
-            cwd=folder, capture_output=True, text=True, timeout=CHECK_SECONDS, check=True,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise ExportError(
-            f"The exported model gave no answer within {CHECK_SECONDS} seconds; nothing was written."
-        ) from error
-    except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ExportError(
-            f"The exported model does not run in a process of its own ({last}). Nothing was written."
-        ) from error
-    answers: list[dict[str, float]] = json.loads(done.stdout)
-    return answers
-
-
-def _asked_again(run: Run, files: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Probabilities [N, C] by the trainer's own way from pixels to outputs, on the CPU."""
-    import torch
-
-    from pipeline.data import Dataset
-    from pipeline.evaluate import outputs
-
-    classifier = Classifier.load(run.folder)
-    exact = np.stack([pixels(open_image(file), classifier.preprocessing) for file in files])
-    shapes = np.ones(len(files), np.float32)
-    dataset = Dataset(pd.DataFrame(), run.classes, classifier.preprocessing, exact, exact, shapes)
-    logits = torch.cat([logits for _, logits in outputs(classifier.model, dataset, np.arange(len(files)), "cpu")])
-    return classifier.outputs.probabilities(logits).numpy()

@@ -16,7 +16,7 @@ from pipeline.confusion_plot import counted, draw, worst
 from pipeline.evaluate import error_rate_interval
 from pipeline.labels import as_flags
 from pipeline.markdown import plain
-from pipeline.predict import Preprocessing
+from pipeline.predict import ONNX, Preprocessing
 from pipeline.runs import Run
 
 TEMPLATES = Path(__file__).parents[1] / "spaces" / "gradio"
@@ -46,19 +46,20 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights
         "card.md",
         title=plain(title(run.classes)),
         count=len(run.classes),
-        backbone=_backbone(info),
+        backbone=backbone_of(info),
         quality=_quality(run),
         matrix=f"![What was taken for what on the test split]({MATRIX})\n\n" if has_matrix(run) else "",
         classes=_class_rows(run),
         calibration=_calibration(run),
         alone=_alone(info) if weights else "",
+        onnx=_onnx(info),
         data_version=str(info["data_version"])[:12],
         false_alarms=_false_alarms(info),
         versions=", ".join(f"{name} {number}" for name, number in info["versions"].items()),
         run=run.id,
         created=run.created[:10],
         sources=_source_rows(sources),
-        backbone_licence=_backbone_licence(_backbone(info)),
+        backbone_licence=backbone_licence(backbone_of(info)),
     )
 
 
@@ -70,7 +71,7 @@ def front_matter(run: Run, info: Mapping[str, Any]) -> str:
         library_name="timm",
         pipeline_tag="image-classification",
         tags=["image-classification", "timm", "winnow"],
-        base_model=_hub_name(_backbone(info)),
+        base_model=_hub_name(backbone_of(info)),
         metrics=["accuracy"],
         model_name=name,
         eval_results=measured or None,
@@ -195,6 +196,26 @@ def _alone(info: Mapping[str, Any]) -> str:
     return _filled("alone.md", resized=resized, activation="sigmoid()" if sigmoid else "softmax(dim=1)")
 
 
+def _onnx(info: Mapping[str, Any]) -> str:
+    """How to use model.onnx, where there is one, and what the one with 8-bit numbers costs."""
+    if ONNX not in info["files"]:
+        return ""
+    distance = (
+        "A second output, `distance`, says how unlike the pictures it learnt from a picture is: unfamiliar above 1.\n\n"
+    )
+    said, cost = _filled("onnx.md") + (distance if info.get("unfamiliar") else ""), info.get("int8")
+    if not cost:
+        return said
+    sizes = f"{cost['bytes'] / 1e6:.1f} MB instead of {cost['bytes_before'] / 1e6:.1f} MB"
+    if not cost["images"]:
+        return f"{said}`model.int8.onnx` is smaller ({sizes}); no test picture was there to say what that costs.\n\n"
+    return (
+        f"{said}`model.int8.onnx` is smaller ({sizes}) and less exact: on {cost['images']} test pictures it is wrong "
+        f"on {_percent(cost['error_rate'])} instead of {_percent(cost['error_rate_before'])}, and gives another "
+        f"answer on {_percent(cost['changed'])}.\n\n"
+    )
+
+
 def _hub_name(backbone: str) -> str | None:
     """Where Hugging Face has the weights it started from."""
     import timm
@@ -220,12 +241,13 @@ def _source_rows(sources: pd.DataFrame) -> str:
     )
 
 
-def _backbone(info: Mapping[str, Any]) -> str:
+def backbone_of(info: Mapping[str, Any]) -> str:
     """The name timm knows the weights by that the model started from."""
     return ".".join(filter(None, (info["architecture"], info["pretrained_cfg"]["tag"])))
 
 
-def _backbone_licence(name: str) -> str:
+def backbone_licence(name: str) -> str:
+    """What timm says of the licence of these weights."""
     import timm
 
     config = timm.models.get_pretrained_cfg(name, allow_unregistered=True)

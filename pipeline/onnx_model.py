@@ -8,11 +8,13 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnx import ModelProto, checker, compose, helper
+import onnx
+from onnx import ModelProto, TensorProto, checker, compose, helper
 
-from pipeline.onnx_resize import PIXELS, PREFIX, resizing
+from pipeline.onnx_resize import PIXELS, resizing
 from pipeline.predict import Classifier
 
 if TYPE_CHECKING:
@@ -65,17 +67,12 @@ def whole(classifier: Classifier, tail: ModelProto, facts: dict[str, Any]) -> Mo
     return joined
 
 
-def with_pixels(model: ModelProto) -> ModelProto:
-    """A copy that gives its ``pixels`` too: what the network was shown."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    copy.graph.output.append(next(value for value in copy.graph.value_info if value.name == PIXELS))
-    return copy
-
-
-def is_resizing(name: str) -> bool:
-    """Whether this is the name of a node that resizes."""
-    return name.startswith(PREFIX)
+def with_pixels(file: Path) -> bytes:
+    """The model in a file, made to give its ``pixels`` too: what the network was shown."""
+    model = onnx.load(file)
+    model.graph.output.append(helper.make_tensor_value_info(PIXELS, TensorProto.FLOAT, None))
+    written: bytes = model.SerializeToString()
+    return written
 
 
 def _forget_where_it_was_made(model: ModelProto) -> None:

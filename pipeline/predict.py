@@ -495,20 +495,9 @@ class OnnxClassifier(Answering):
 
     @classmethod
     def load(cls, folder: str | Path, threads: int = 0, file: str = ONNX) -> OnnxClassifier:
-        """The model in ``folder``, every checksum compared; ``threads``: 0 for as many as there are processors for it,
-        up to MOST_THREADS. Raises ValueError with a sentence where one differs or there is no such file.
-        """
-        import onnxruntime
-
-        folder = Path(folder)
-        info = read_info(folder, file)
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or min(usable, MOST_THREADS)
-        options.enable_cpu_mem_arena = False  # it would keep what the largest picture so far needed
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        return cls(onnxruntime.InferenceSession(folder / file, options, ["CPUExecutionProvider"]), info)
+        """The model in ``folder``, every checksum compared. Raises ValueError with a sentence, as for no such file."""
+        info = read_info(Path(folder), file)
+        return cls(onnx_session(Path(folder) / file, threads), info)
 
     def predict(self, images: Sequence[Picture], tta: bool = False) -> list[Prediction]:
         """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
@@ -524,6 +513,19 @@ class OnnxClassifier(Answering):
             far = answers[0][1] if len(answers[0]) > 1 else None
             said.extend(self._said(np.mean([answer[0] for answer in answers], axis=0), far, views))
         return said
+
+
+def onnx_session(model: Path | bytes, threads: int = 0) -> Any:
+    """An onnxruntime session; ``threads``: 0 for as many as this process may have processors, up to MOST_THREADS."""
+    import onnxruntime
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or min(usable, MOST_THREADS)
+    options.enable_cpu_mem_arena = False  # it would keep what the largest picture so far needed
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
 
 AnyClassifier: TypeAlias = Classifier | OnnxClassifier

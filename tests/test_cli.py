@@ -108,7 +108,7 @@ def test_the_whole_tour_runs_and_every_document_has_the_promised_keys(
     assert len(before["data_version"]) == 64 and before["train"] + before["valid"] + before["test"] == 40
 
     exported = terminal("export", ws, second["run"], tmp_path / "space", "--space")
-    assert "app.py" in exported["files"] and exported["parity"]["images"] == 8
+    assert "app.py" in exported["files"] and exported["parity"]["images"] == 10
     assert exported["parity"]["max_difference"] <= 1e-4
 
     pictures = sorted((photographs / "pear").iterdir())[:2]

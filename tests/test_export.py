@@ -26,8 +26,9 @@ from PIL import Image
 from cleaner.decisions import relabel, remove
 from pipeline.deploy import read_space
 from pipeline.errors import ExportError, RunError, UsageError
-from pipeline.export import ExportConfig, Exported, _ask_fresh_process, export
+from pipeline.export import ExportConfig, Exported, export
 from pipeline.model_card import front_matter, model_card, space_readme, title
+from pipeline.parity import BY_TORCH, ask_apart
 from pipeline.predict import Classifier, open_image
 from pipeline.runs import MANIFEST, PREDICTIONS, Run, load_run, write_info
 from pipeline.stage import run
@@ -72,7 +73,7 @@ def test_a_space_folder_holds_the_model_the_app_and_an_example_a_class(space: tu
     examples = {f"examples/0{number}.jpg" for number in (1, 2, 3)}
     assert set(contents(folder)) == MODEL_FILES | APP_FILES | examples == set(exported.files)
     assert exported.folder == str(folder)
-    assert exported.parity["images"] == 8 and exported.parity["max_difference"] <= 1e-4
+    assert exported.parity["images"] == 18 and exported.parity["max_difference"] <= 1e-4
     assert exported.parity["compared_with"] == "run"
     assert read_space(folder).sdk == "gradio", "deploy takes it as it is"
 
@@ -254,13 +255,13 @@ def test_a_run_of_another_device_is_asked_again_on_the_cpu(trained: Workspace, t
     trained_on(load_run(trained), "cuda")
     exported = run(export(trained, ExportConfig("", str(tmp_path / "model"))))
     assert exported.parity["compared_with"] == "run on this CPU"
-    assert exported.parity["max_difference"] <= 1e-4 and exported.parity["images"] == 8
+    assert exported.parity["max_difference"] <= 1e-4 and exported.parity["images"] == 18
 
 
 def test_the_fresh_process_cannot_import_anything_of_ours(tmp_path: Path) -> None:
     (tmp_path / "predict.py").write_text("import pipeline.stage\n", encoding="utf-8")
     with pytest.raises(ExportError, match=r"process of its own \(ModuleNotFoundError: .*pipeline.*\)"):
-        _ask_fresh_process(tmp_path, [])
+        ask_apart(BY_TORCH, tmp_path, [])
 
 
 def test_a_run_whose_weights_were_changed_is_refused(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
@@ -338,7 +339,5 @@ def test_wrong_usage_is_said_before_anything_is_done(trained: Workspace, tmp_pat
         ExportConfig("", " ")
     with pytest.raises(UsageError, match="0 or more"):
         ExportConfig("", "out", examples=-1)
-    with pytest.raises(UsageError, match="not available yet"):
-        run(export(trained, ExportConfig("", str(tmp_path / "model"), onnx=True)))
     with pytest.raises(RunError, match="no run"):
         run(export(trained, ExportConfig("nonsense", str(tmp_path / "model"))))
