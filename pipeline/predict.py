@@ -2,8 +2,8 @@
 
     python predict.py MODEL_FOLDER IMAGE...
 
-It imports nothing of Winnow's, so what is tried locally is the file that runs online. It needs torch, timm,
-safetensors, Pillow and numpy; the last two are enough to open pictures.
+It imports nothing of Winnow's, so what is tried locally is the file that runs online. It needs Pillow and numpy, and
+onnxruntime for a folder with model.onnx, or torch, timm and safetensors for any.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.Image import Transpose
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ NO_HEIF = "It is a HEIC picture. To read it here: pip install pillow-heif. Or sa
 ORIENTATION_TAG = 0x0112
 Picture: TypeAlias = "Image.Image | bytes | str | Path"
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
-CONFIG = "config.json"
+CONFIG, ONNX = "config.json", "model.onnx"
+MOST_THREADS = 4
 
 
 class Unreadable(ValueError):
@@ -191,14 +193,20 @@ def pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray[Any, 
 
 
 def _padded(image: Image.Image, width: int, height: int, padding: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    if padding == "zeros":
-        return np.asarray(ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC))
-    whole = np.asarray(ImageOps.contain(image, (width, height), Image.Resampling.BICUBIC))
+    inside = contained(image.size, width, height)
+    whole = np.asarray(image.resize(inside, Image.Resampling.BICUBIC))
     around = [
         (left := round(missing / 2), missing - left) for missing in (height - whole.shape[0], width - whole.shape[1])
     ]
-    mirrored = padding == "reflection"
-    return np.pad(whole, (*around, (0, 0)), mode="symmetric" if mirrored else "edge")
+    modes: Mapping[str, Any] = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}
+    return np.pad(whole, (*around, (0, 0)), mode=modes[padding])
+
+
+def contained(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
+    """The largest (width, height) in pixels, each at least 1, within these that has the aspect ratio of ``size``."""
+    if size[0] / size[1] > width / height:
+        return width, max(1, round(size[1] / size[0] * width))
+    return max(1, round(size[0] / size[1] * height)), height
 
 
 def central_box(size: tuple[int, int], aspect: float, share: float) -> tuple[float, float, float, float]:
@@ -423,7 +431,7 @@ class Classifier(Answering):
         from safetensors.torch import load_file
 
         folder = Path(folder)
-        info = read_info(folder)
+        info = read_info(folder, "model.safetensors")
         settings = {"num_classes": len(info["label_names"]), **info.get("model_args", {})}
         members = info.get("members", 1)
         models = [timm.create_model(info["architecture"], pretrained=False, **settings) for _ in range(members)]
@@ -465,7 +473,69 @@ class Classifier(Answering):
         return probabilities, self.familiar.distances(features.float()) / self.info["unfamiliar"]["threshold"]
 
 
-def describe(classifier: Classifier, paths: Sequence[str], tta: bool = False) -> Iterator[dict[str, Any]]:
+# Those of VIEWS that a picture of any size can be turned to, before it is resized.
+TURNS: Mapping[str, Transpose] = {
+    **{"mirrored": Transpose.FLIP_LEFT_RIGHT, "upside down": Transpose.FLIP_TOP_BOTTOM},
+    **{
+        "turned right": Transpose.ROTATE_270,
+        "turned left": Transpose.ROTATE_90,
+        "turned by half": Transpose.ROTATE_180,
+    },
+    **{"turned right, mirrored": Transpose.TRANSPOSE, "turned left, mirrored": Transpose.TRANSVERSE},
+}
+
+
+class OnnxClassifier(Answering):
+    """A model folder's model.onnx, in onnxruntime, without torch. ``views``: those of the model's that are in TURNS."""
+
+    def __init__(self, session: Any, info: dict[str, Any]) -> None:
+        super().__init__(info)
+        self.session = session
+        self.views: tuple[str, ...] = tuple(view for view in info.get("tta", ["mirrored"]) if view in TURNS)
+
+    @classmethod
+    def load(cls, folder: str | Path, threads: int = 0, file: str = ONNX) -> OnnxClassifier:
+        """The model in ``folder``, every checksum compared; ``threads``: 0 for as many as there are processors for it,
+        up to MOST_THREADS. Raises ValueError with a sentence where one differs or there is no such file.
+        """
+        import onnxruntime
+
+        folder = Path(folder)
+        info = read_info(folder, file)
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(usable, MOST_THREADS)
+        options.enable_cpu_mem_arena = False  # it would keep what the largest picture so far needed
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        return cls(onnxruntime.InferenceSession(folder / file, options, ["CPUExecutionProvider"]), info)
+
+    def predict(self, images: Sequence[Picture], tta: bool = False) -> list[Prediction]:
+        """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
+
+        Raises Unreadable for the first picture that cannot be opened.
+        """
+        views = self.views if tta else ()
+        said: list[Prediction] = []
+        for image in images:
+            opened = open_image(image)
+            every = (opened, *(opened.transpose(TURNS[view]) for view in views))
+            answers = [self.session.run(None, {"image": np.asarray(one)[None]}) for one in every]
+            far = answers[0][1] if len(answers[0]) > 1 else None
+            said.extend(self._said(np.mean([answer[0] for answer in answers], axis=0), far, views))
+        return said
+
+
+AnyClassifier: TypeAlias = Classifier | OnnxClassifier
+
+
+def load(folder: str | Path) -> AnyClassifier:
+    """The model in ``folder``: by onnxruntime where there is a model.onnx and that is installed, else by torch."""
+    onnx = (Path(folder) / ONNX).is_file() and find_spec("onnxruntime")
+    return OnnxClassifier.load(folder) if onnx else Classifier.load(folder)
+
+
+def describe(classifier: AnyClassifier, paths: Sequence[str], tta: bool = False) -> Iterator[dict[str, Any]]:
     """One {path, label, probability, probabilities, unfamiliar, views, reason} per file, in order; only a path and a
     reason in words, and None for the rest, for a file that cannot be used.
     """
@@ -480,8 +550,10 @@ def describe(classifier: Classifier, paths: Sequence[str], tta: bool = False) ->
 # --- the folder ----------------------------------------------------------------------------------------------------
 
 
-def read_info(folder: Path) -> dict[str, Any]:
-    """config.json of a model folder, after comparing every checksum. Raises ValueError with a sentence."""
+def read_info(folder: Path, needed: str = "") -> dict[str, Any]:
+    """config.json of a model folder, after comparing every checksum. Raises ValueError with a sentence, also where the
+    file ``needed`` is none of those it vouches for.
+    """
     try:
         info: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         files: dict[str, str] = info["files"]
@@ -495,6 +567,8 @@ def read_info(folder: Path) -> dict[str, Any]:
     for name, expected in files.items():
         if file_sha256(folder / name) != expected:
             raise ValueError(f"{folder / name} was changed after it was written; export the model again.")
+    if needed and needed not in files:
+        raise ValueError(f"{folder} has no {needed}; it holds {', '.join(files)}. Export the model again, with it.")
     return info
 
 
@@ -517,7 +591,7 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) < 2:
         sys.stderr.write("usage: python predict.py MODEL_FOLDER IMAGE...\n")
         return 2
-    classifier = Classifier.load(arguments[0])
+    classifier = load(arguments[0])
     sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in describe(classifier, arguments[1:]))
     return 0
 
