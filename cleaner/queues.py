@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cleaner.suspects import CLEANED, begin_of, doubt, suspects, unseen
+from cleaner.suspects import CLEANED, begin_of, doubt, renamed_since, suspects, unseen
 from pipeline.journal import last_of
 from pipeline.labels import named
 from pipeline.predict import SEVERAL
@@ -45,10 +45,12 @@ class Queue:
         for _ in range(TRIES):  # once more where somebody decided meanwhile
             self.mark = workspace.store.mark()
             self._stamp = _stamp(workspace)
+            self._renamed = renamed_since(self.run, workspace.store.decisions())
             self._ranked = suspects(workspace, self.run, self.splits)
             if workspace.store.mark() == self.mark:
                 break
         self._ranked_to = last_of(self.mark)
+        self.__dict__.pop("_cleaned", None)
         groups = workspace.store.groups()
         sizes = Counter(groups.values())
         self._tied = {image for image, group in groups.items() if sizes[group] > 1}
@@ -113,8 +115,11 @@ class Queue:
         done = self.done
         trained = self._cleaned.loc[list(done), "label"]
         pairs = zip(done.values(), trained, strict=True)
-        wrong = [d.after.status == "removed" or frozenset(d.after.labels) != named(label) for d, label in pairs]
+        wrong = [d.after.status == "removed" or self._of_today(d.after.labels) != named(label) for d, label in pairs]
         return self.scores(done), np.array(wrong, dtype=bool)
+
+    def _of_today(self, names: Iterable[str]) -> frozenset[str]:
+        return frozenset(self._renamed.get(name, name) for name in names)
 
     def scores(self, image_ids: Iterable[str]) -> pd.Series:
         """How much the run's answers speak against the label that each image was trained with, 0 to 1."""
@@ -123,7 +128,7 @@ class Queue:
     @cached_property
     def _cleaned(self) -> pd.DataFrame:
         """label and score of the images of the run that may be in the queue, by id."""
-        table = unseen(self.run, self.splits).reset_index(drop=True)
+        table = unseen(self.run, self.splits, self._renamed).reset_index(drop=True)
         return pd.DataFrame({"label": table["label"], "score": doubt(table, self.run.outputs)}).set_index(table["id"])
 
     @cached_property
@@ -136,7 +141,8 @@ class Queue:
 
     def likely(self, image_id: str) -> list[str]:
         """The classes that the run finds likeliest for an image, likeliest first; at most LIKELY."""
-        return [self.run.classes[number] for number in self._likeliest[image_id]]
+        names = (self.run.classes[number] for number in self._likeliest[image_id])
+        return list(dict.fromkeys(self._renamed.get(name, name) for name in names))
 
 
 class Queues:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from cleaner.audit import log_audit
 from cleaner.review import judged, of_others, probability_of
+from cleaner.today import read
 from pipeline.labels import Floats, in_words
 from pipeline.predict import Outputs
 from pipeline.records import Decision
@@ -48,12 +49,14 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
     score. More columns: split, probability (of the label), suggested_probability, loss, kind (label, two labels,
     outlier, file: what speaks most against the image).
     """
-    journal = [decision for decision in workspace.store.decisions() if decision.about_label]
+    everything = workspace.store.decisions()
+    journal = [decision for decision in everything if decision.about_label]
     decided = {decision.image for decision in journal}
-    rows = _scored(judged(workspace, run, unseen(run, splits)).reset_index(drop=True), run.outputs)
+    answers = unseen(run, splits, renamed_since(run, everything))
+    rows = _scored(judged(workspace, run, answers).reset_index(drop=True), run.outputs)
     rows = _with_strange_ones(rows, run)
     rows = _with_suspect_files(rows, workspace)
-    rows = _with_conflicts(rows, _claims(workspace, rows, decided), decided, run.outputs)
+    rows = _with_conflicts(rows, _claims(workspace, rows, decided, _renamings(everything)), decided, run.outputs)
     since = decided_since(run, journal)
     rows = rows[~rows["id"].isin(since) & (rows["label"] == rows["trained_label"])]
     before = rows["id"].isin(decided)
@@ -88,10 +91,46 @@ def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
     )
 
 
-def unseen(run: Run, splits: Sequence[str] = CLEANED) -> pd.DataFrame:
-    """The columns of ``run.predictions()`` for the images of ``splits``, each answered by what never saw it."""
+def renamed_since(run: Run, journal: Iterable[Decision]) -> dict[str, str]:
+    """Class of the run -> its name of today, for the classes that were renamed or merged since it began to train."""
+    began = begin_of(run)
+    names = _renamings(decision for decision in journal if datetime.fromisoformat(decision.at) >= began)
+    return {old: name for old, name in names.items() if old in run.classes}
+
+
+def _renamings(journal: Iterable[Decision]) -> dict[str, str]:
+    """Old name -> name of today, of every class that the decisions of the journal renamed or merged."""
+    names: dict[str, str] = {}
+    for decision in journal:
+        if decision.action != "rename" or decision.undone:
+            continue
+        before, after = set(decision.before.labels), set(decision.after.labels)
+        if len(gone := before - after) == 1 and len(new := after - before) == 1:
+            old, name = gone.pop(), new.pop()
+            names = {first: name if now == old else now for first, now in names.items()} | {old: name}
+    return {old: name for old, name in names.items() if old != name}
+
+
+def unseen(run: Run, splits: Sequence[str] = CLEANED, renamed: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The columns of ``run.predictions()`` for the images of ``splits``, each answered by what never saw it; in the
+    names of today (``renamed``, see :func:`renamed_since`), where merged classes share what was said for either.
+    """
     table = run.predictions() if "test" in splits else run.out_of_fold()
-    return table[table["split"].isin(splits)]
+    table = table[table["split"].isin(splits)]
+    return _in_names_of_today(table, run.outputs, renamed) if renamed else table
+
+
+def _in_names_of_today(table: pd.DataFrame, outputs: Outputs, renamed: Mapping[str, str]) -> pd.DataFrame:
+    columns = [column for column in table.columns if column.startswith("p:")]
+    names = [renamed.get(column.removeprefix("p:"), column.removeprefix("p:")) for column in columns]
+    by_name = table[columns].T.groupby([f"p:{name}" for name in names], sort=False)
+    likely = (by_name.sum() if outputs.kind == "softmax" else by_name.max()).T
+    said = read(table["predicted"], renamed)
+    if outputs.kind == "softmax":
+        said = likely.idxmax(axis=1).astype(str).str.removeprefix("p:")
+    first = likely.max(axis=1) if outputs.kind == "softmax" else table["probability"]
+    rest = table.drop(columns=columns).assign(label=read(table["label"], renamed), predicted=said, probability=first)
+    return pd.concat([rest, likely], axis=1)
 
 
 def doubt(answers: pd.DataFrame, outputs: Outputs) -> Floats:
@@ -147,14 +186,18 @@ def _percent(share: float) -> str:
     return "less than 1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
-def _claims(workspace: Workspace, rows: pd.DataFrame, decided: Collection[str]) -> pd.DataFrame:
-    """Every label given to an image of ``rows``: the one it has, and what the places it came from called it.
+def _claims(
+    workspace: Workspace, rows: pd.DataFrame, decided: Collection[str], renamed: Mapping[str, str]
+) -> pd.DataFrame:
+    """Every label given to an image of ``rows``: the one it has, and what the places it came from called it, in the
+    names of today (``renamed``).
 
     One row a claim: id, group, label, decided. What a person decided on speaks through the label it has now only.
     """
     own = rows[["id", "label"]]
     foreign = workspace.store.sources()[["image_id", "claimed_label"]].set_axis(["id", "label"], axis=1).dropna()
     foreign = foreign[~foreign["id"].isin(list(decided))]
+    foreign = foreign.assign(label=read(foreign["label"], renamed))
     claims = pd.concat([own, foreign], ignore_index=True).drop_duplicates()
     claims = claims.merge(rows[["id", "group"]], on="id", how="inner")
     return claims.assign(group=claims["group"].fillna(claims["id"]), decided=claims["id"].isin(list(decided)))

@@ -48,7 +48,7 @@ def today(workspace: Workspace, run: Run, images: pd.DataFrame | None = None) ->
     missing = _without_images(run, seen, now)
     became = {name: _became(seen, name) for name in missing}
     renamed = {name: new for name, new in became.items() if new}
-    predicted, trained = (_read(seen[column], renamed) for column in ("predicted", "trained_label"))
+    predicted, trained = (read(seen[column], renamed) for column in ("predicted", "trained_label"))
     answers = [renamed.get(name, name) for name in run.answers]
     labels = seen["label"].astype(str)
     every = labels.unique().tolist()
@@ -87,8 +87,8 @@ def _became(seen: pd.DataFrame, name: str) -> str:
     return next(iter(new)) if len(new) == 1 else ""
 
 
-def _read(labels: pd.Series, renamed: Mapping[str, str]) -> pd.Series:
-    """``labels`` in the names of today."""
+def read(labels: pd.Series, renamed: Mapping[str, str]) -> pd.Series:
+    """``labels`` (several joined by ``|``) in the names of today; ``renamed``: old name -> new one."""
     if not renamed:
         return labels
     fresh = {

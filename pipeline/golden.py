@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import ExportError
-from pipeline.predict import Classifier
+from pipeline.predict import load
 
 ORIENTATION_TAG, QUARTER_TURN = 0x0112, 6
 SEED = 2026
@@ -42,7 +42,7 @@ def golden_pictures(folder: Path, scratch: Path) -> list[Golden]:
     """
     pictures = [*sorted((folder / "examples").glob("*.jpg")), *_made(scratch)]
     try:
-        answers = Classifier.load(folder).predict(pictures)
+        answers = load(folder).predict(pictures)
     except (ValueError, OSError) as error:
         raise ExportError(f"The model in {folder} cannot be asked: {error}") from error
     return [Golden(path, answer.probabilities) for path, answer in zip(pictures, answers, strict=True)]

@@ -16,8 +16,7 @@ from pipeline.workspace import Workspace
 
 ABOUT = (
     "Every image of the class gets the new name at once, test images too: a name is a name. A name that exists already "
-    "merges the two. The runs so far know the old name only, so these images leave the queue until you train again. "
-    "U or the history takes it back."
+    "merges the two. The queue goes on under the new name. U or the history takes it back."
 )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components.label import LabelConfidence, LabelData
-from predict import SEVERAL, Classifier, Prediction, Unreadable
+from predict import SEVERAL, Picture, Prediction, Unreadable, load, read_info
 
 HERE = Path(__file__).resolve().parent
 MOST_CLASSES = 20
@@ -41,9 +42,13 @@ def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
     return LabelData(label=prediction.label.replace(SEVERAL, ", "), confidences=bars)
 
 
-def create_app(folder: Path = HERE) -> gr.Blocks:
-    """The app for the model folder ``folder``. Raises ValueError where a file of the model was changed."""
-    classifier = Classifier.load(folder)
+def create_app(
+    folder: Path = HERE, ask: Callable[[Sequence[Picture]], Sequence[Prediction]] | None = None
+) -> gr.Blocks:
+    """The app for the model folder ``folder``; ``ask`` answers for it (None: its model, loaded now). Raises ValueError
+    where a file of the model was changed.
+    """
+    info, ask = read_info(folder), ask or load(folder).predict
 
     def predict(picture: dict[str, Any] | None) -> tuple[Prediction | None, str]:
         """What a picture shows: the probability of each class, and a warning where the picture is unfamiliar."""
@@ -52,12 +57,12 @@ def create_app(folder: Path = HERE) -> gr.Blocks:
         if not picture.get("path"):
             raise gr.Error("Send the picture as a file.", print_exception=False)
         try:
-            prediction = classifier.predict([picture["path"]])[0]
+            prediction = ask([picture["path"]])[0]
         except Unreadable as error:
             raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
         return prediction, UNFAMILIAR if prediction.unfamiliar else ""
 
-    title = str(classifier.info.get("title") or "What is it?")
+    title = str(info.get("title") or "What is it?")
     with gr.Blocks(title=title, delete_cache=(HOUR, HOUR), analytics_enabled=False) as app:
         gr.HTML(f"<h1>{html.escape(title)}</h1>", padding=False, elem_id="title")
         with gr.Row():
@@ -87,9 +92,10 @@ def create_app(folder: Path = HERE) -> gr.Blocks:
     return app
 
 
-if __name__ == "__main__":
+def serve(app: gr.Blocks) -> None:
+    """Serve the app until it is stopped: nothing is told to anybody, and too much is refused."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    create_app().queue(max_size=32).launch(
+    app.queue(max_size=32).launch(
         show_error=True,
         ssr_mode=False,
         max_file_size="20mb",
@@ -99,3 +105,7 @@ if __name__ == "__main__":
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         css=CSS,
     )
+
+
+if __name__ == "__main__":
+    serve(create_app())

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from cleaner.audit import audits
-from cleaner.decisions import keep, relabel, remove, undo
-from cleaner.suspects import audit, suspects
+from cleaner.classes import rename
+from cleaner.decisions import keep, relabel, remove, undo, undo_step
+from cleaner.suspects import audit, renamed_since, suspects
 from pipeline.importing import ImportConfig, import_images
 from pipeline.records import NewImage, Verdict
 from pipeline.runs import OUT_OF_FOLD, PREDICTIONS, load_run
@@ -179,3 +180,37 @@ def test_on_the_messy_starter_most_planted_wrong_labels_are_at_the_head_of_the_q
     assert n >= 40 and first >= 0.7 and second >= 0.9
     conflicts = truth[truth["kind"] == "label_conflict"]["file"]
     assert queue["id"].map(names).isin(conflicts)[queue["score"] == 1].sum() >= 4
+
+
+def test_a_renamed_class_stays_in_the_queue_under_its_new_name(made):
+    workspace, ids, trained = made
+    before = suspects(workspace, trained)
+    rename(workspace, "ant", "formica")
+    relabel(workspace, ids["sure ant"], "bee")
+    queue = suspects(workspace, trained)
+    assert names(queue, ids) == [name for name in names(before, ids) if name != "sure ant"]
+    row = queue.set_index("id").loc[ids["bee called ant"]]
+    assert row["label"] == "formica" and row["why"] == "The model sees bee (94%), formica 4%."
+    undo_step(workspace)
+    undo_step(workspace)
+    assert suspects(workspace, trained).equals(before)
+
+
+def test_merged_classes_share_what_was_said_for_either(made):
+    workspace, ids, trained = made
+    rename(workspace, "bee", "insect")
+    rename(workspace, "ant", "insect")
+    queue = suspects(workspace, trained).set_index("id")
+    row = queue.loc[ids["bee called ant"]]
+    assert row["label"] == row["suggested"] == "insect" and row["probability"] == pytest.approx(0.98)
+    assert queue.index[0] == ids["cat called bee"], "only that one is still doubtful"
+    assert queue.loc[ids["doubtful ant"], "score"] < 0.3
+
+
+def test_names_that_change_again_are_followed(made):
+    workspace, _, trained = made
+    rename(workspace, "ant", "x")
+    rename(workspace, "x", "y")
+    assert renamed_since(trained, workspace.store.decisions()) == {"ant": "y"}
+    rename(workspace, "y", "ant")
+    assert renamed_since(trained, workspace.store.decisions()) == {}
