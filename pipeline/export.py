@@ -32,11 +32,15 @@ from pipeline.predict import CONFIG, ONNX, Classifier, checksum, file_sha256, op
 from pipeline.runs import Run, load_run, write_info
 from pipeline.stage import Progress, Stage
 from pipeline.starter_set import ARCHIVE, STARTERS
+from pipeline.static_space import write_page
+from pipeline.web_runtime import web_runtime
 from pipeline.workspace import Workspace, writing
 
 CANDIDATES = 4
 EXAMPLE_SIDE = 1024
 EXAMPLE_QUALITY = 90
+KINDS = ("gradio", "static")
+WEIGHTS = "model.safetensors"
 NOT_OURS = ("__pycache__", ".gradio")
 
 
@@ -45,7 +49,8 @@ class ExportConfig:
     """Which run (its id; empty: the newest) goes where. ``space`` adds what Hugging Face needs to run it as an app,
     with one example picture a class, up to ``examples``: they are published with the Space (re-encoded, at most
     1024 px, without metadata; never train pictures). ``onnx`` adds model.onnx, which takes pictures of any size;
-    ``int8`` a smaller one too, with what its 8-bit numbers cost.
+    ``int8`` a smaller one too, with what its 8-bit numbers cost. ``kind`` of Space: ``gradio`` runs on a server,
+    ``static`` in the visitor's browser.
     """
 
     run: str
@@ -54,10 +59,13 @@ class ExportConfig:
     space: bool = False
     examples: int = 4
     int8: bool = False
+    kind: str = "gradio"
 
     def __post_init__(self) -> None:
         if not self.out.strip():
             raise UsageError("Say which folder to write.")
+        if self.kind not in KINDS:
+            raise UsageError(f"There is no kind of Space called {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
         if self.examples < 0:
             raise UsageError("The number of example pictures is 0 or more.")
 
@@ -88,14 +96,16 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
         with _whole(target) as folder:
             folder.mkdir()
             yield Progress(0, 4, f"Copying the model of {run.id}")
-            _copy_model(run, info, folder)
-            if config.onnx or config.int8:
+            static = config.space and config.kind == "static"
+            info = _copy_model(run, info, folder, weights=not static)
+            if config.onnx or config.int8 or static:
                 info = yield from add_onnx(run, info, folder, held_out, config.int8)
             yield Progress(2, 4, "Writing its card")
-            readme = model_card(run, info, _sources(workspace, run))
+            readme = model_card(run, info, _sources(workspace, run), weights=not static)
             if config.space:
-                shown = _write_app(info, folder, _examples(run, held_out, config.examples))
-                readme = space_readme(readme, title(run.classes), shown)
+                shown = _write_examples(folder, _examples(run, held_out, config.examples))
+                _write_app(run, info, folder, config.kind)
+                readme = space_readme(readme, title(run.classes), shown, config.kind)
             else:
                 readme = front_matter(run, info) + readme
             (folder / "README.md").write_text(readme, encoding="utf-8")
@@ -110,8 +120,8 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
 
 
 def _parity(folder: Path, info: dict[str, Any], known: Expected) -> dict[str, Any]:
-    parity = check_weights(folder, known)
-    return {**parity, "onnx": check_onnx(folder, known)} if ONNX in info["files"] else parity
+    graph = {"onnx": check_onnx(folder, known)} if ONNX in info["files"] else {}
+    return {**(check_weights(folder, known) if WEIGHTS in info["files"] else graph["onnx"]), **graph}
 
 
 # --- where it goes -------------------------------------------------------------------------------------------------
@@ -187,13 +197,16 @@ def _whole(target: Path) -> Iterator[Path]:
 # --- what is in it -------------------------------------------------------------------------------------------------
 
 
-def _copy_model(run: Run, info: dict[str, Any], folder: Path) -> None:
-    """Copy what asks and answers, and draw how well it does."""
+def _copy_model(run: Run, info: dict[str, Any], folder: Path, weights: bool) -> dict[str, Any]:
+    """Draw how well it does and, with its ``weights``, copy what asks and answers; returns its new ``info``."""
+    if has_matrix(run):
+        write_matrix(run, folder)
+    if not weights:
+        return {**info, "files": {}}
     for name in info["files"]:
         shutil.copyfile(run.folder / name, folder / name)
     shutil.copyfile(str(predict.__file__), folder / "predict.py")
-    if has_matrix(run):
-        write_matrix(run, folder)
+    return info
 
 
 def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
@@ -203,10 +216,16 @@ def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
     return images[images["id"].isin(trained_on)]
 
 
-def _write_app(info: dict[str, Any], folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:
-    """The app and its example pictures; returns (file, label) of each example."""
+def _write_app(run: Run, info: dict[str, Any], folder: Path, kind: str) -> None:
+    if kind == "static":
+        write_page(folder, info, title(run.classes), web_runtime())
+        return
     shutil.copyfile(TEMPLATES / "app.py", folder / "app.py")
     (folder / "requirements.txt").write_text(space_requirements(info["versions"]), encoding="utf-8")
+
+
+def _write_examples(folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:
+    """The example pictures; returns (file, label) of each."""
     shown = []
     for number, (path, label) in enumerate(zip(examples["path"], examples["label"], strict=True), 1):
         name = f"examples/{number:02}.jpg"

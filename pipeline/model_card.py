@@ -51,7 +51,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights
         matrix=f"![What was taken for what on the test split]({MATRIX})\n\n" if has_matrix(run) else "",
         classes=_class_rows(run),
         calibration=_calibration(run),
-        alone=_alone(info) if weights else "",
+        by_predict=_filled("use.md", alone=_alone(info)) if weights else "",
         onnx=_onnx(info),
         data_version=str(info["data_version"])[:12],
         false_alarms=_false_alarms(info),
@@ -102,10 +102,10 @@ def write_matrix(run: Run, folder: Path) -> None:
     draw(worst(counts)).save(folder / MATRIX, optimize=True)
 
 
-def space_readme(card: str, heading: str, examples: Sequence[tuple[str, str]]) -> str:
-    """The README of a Space: its front matter, the card, and what the example files show ((file, label) each)."""
+def space_readme(card: str, heading: str, examples: Sequence[tuple[str, str]], kind: str = "gradio") -> str:
+    """The README of such a Space: its front matter, the card, and what the example files show ((file, label) each)."""
     return _filled(
-        "README.md",
+        f"../{kind}/README.md",
         title_yaml=json.dumps(heading, ensure_ascii=False),
         gradio=version("gradio"),
         card=card,
