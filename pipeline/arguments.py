@@ -193,7 +193,7 @@ def _shipping_arguments(command: Add) -> None:
     added.add_argument(
         "--kind",
         default="gradio",
-        help="of Space: gradio (an app on a CPU), zerogpu (on a borrowed GPU); default gradio",
+        help="of Space: gradio (a CPU; the default), static (the visitor's browser), zerogpu (a borrowed GPU)",
     )
     added.add_argument("--examples", type=int, default=4, help="example pictures in a Space, published with it (4)")
     added = command("test-space", "a Space folder in a fresh environment, or online: same answers?", workspace=False)

@@ -20,12 +20,13 @@ from pipeline.onnx_export import add_onnx
 from pipeline.parity import Expected, check_onnx, check_weights, expected, spread
 from pipeline.predict import CONFIG, ONNX, Classifier, checksum, file_sha256, read_info
 from pipeline.runs import Run, load_run, write_info
-from pipeline.space_folder import KINDS, WITH_ONNX, write_app
+from pipeline.space_folder import KINDS, WITH_ONNX, WITH_WEIGHTS, write_app
 from pipeline.space_folder import readme as space_readme
 from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace, writing
 
 CANDIDATES = 4
+WEIGHTS = "model.safetensors"
 NOT_OURS = ("__pycache__", ".gradio")
 
 
@@ -35,8 +36,8 @@ class ExportConfig:
     ``int8`` a smaller one too, with what its 8-bit numbers cost.
 
     ``space`` adds what Hugging Face needs to run it as an app of that ``kind`` (gradio: on a CPU, with model.onnx;
-    zerogpu: on a borrowed GPU), with one example picture a class, up to ``examples``: they are published with the Space
-    (re-encoded, at most 1024 px, without metadata; never train pictures).
+    static: in the visitor's browser; zerogpu: on a borrowed GPU), with one example picture a class, up to ``examples``:
+    they are published with the Space (re-encoded, at most 1024 px, without metadata; never train pictures).
     """
 
     run: str
@@ -51,7 +52,7 @@ class ExportConfig:
         if not self.out.strip():
             raise UsageError("Say which folder to write.")
         if self.kind not in KINDS:
-            raise UsageError(f"The kinds of Space are {', '.join(KINDS)}.")
+            raise UsageError(f"There is no kind of Space called {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
         if self.examples < 0:
             raise UsageError("The number of example pictures is 0 or more.")
 
@@ -82,13 +83,15 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
         with _whole(target) as folder:
             folder.mkdir()
             yield Progress(0, 4, f"Copying the model of {run.id}")
-            _copy_model(run, info, folder)
+            weights = not config.space or config.kind in WITH_WEIGHTS
+            info = _copy_model(run, info, folder, weights)
             if config.onnx or config.int8 or (config.space and config.kind in WITH_ONNX):
                 info = yield from add_onnx(run, info, folder, held_out, config.int8)
             yield Progress(2, 4, "Writing its card")
-            readme = model_card(run, info, _sources(workspace, run))
+            readme = model_card(run, info, _sources(workspace, run), weights=weights)
             if config.space:
-                shown = write_app(config.kind, info, folder, _examples(run, held_out, config.examples))
+                chosen = _examples(run, held_out, config.examples)
+                shown = write_app(config.kind, info, folder, chosen, title(run.classes))
                 readme = space_readme(config.kind, readme, title(run.classes), shown)
             else:
                 readme = front_matter(run, info) + readme
@@ -104,8 +107,8 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
 
 
 def _parity(folder: Path, info: dict[str, Any], known: Expected) -> dict[str, Any]:
-    parity = check_weights(folder, known)
-    return {**parity, "onnx": check_onnx(folder, known)} if ONNX in info["files"] else parity
+    graph = {"onnx": check_onnx(folder, known)} if ONNX in info["files"] else {}
+    return {**(check_weights(folder, known) if WEIGHTS in info["files"] else graph["onnx"]), **graph}
 
 
 # --- where it goes -------------------------------------------------------------------------------------------------
@@ -181,13 +184,16 @@ def _whole(target: Path) -> Iterator[Path]:
 # --- what is in it -------------------------------------------------------------------------------------------------
 
 
-def _copy_model(run: Run, info: dict[str, Any], folder: Path) -> None:
-    """Copy what asks and answers, and draw how well it does."""
+def _copy_model(run: Run, info: dict[str, Any], folder: Path, weights: bool) -> dict[str, Any]:
+    """Draw how well it does and, with its ``weights``, copy what asks and answers; returns its new ``info``."""
+    if has_matrix(run):
+        write_matrix(run, folder)
+    if not weights:
+        return {**info, "files": {}}
     for name in info["files"]:
         shutil.copyfile(run.folder / name, folder / name)
     shutil.copyfile(str(predict.__file__), folder / "predict.py")
-    if has_matrix(run):
-        write_matrix(run, folder)
+    return info
 
 
 def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:

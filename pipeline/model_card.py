@@ -48,7 +48,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights
         matrix=f"![What was taken for what on the test split]({MATRIX})\n\n" if has_matrix(run) else "",
         classes=_class_rows(run),
         calibration=_calibration(run),
-        alone=_alone(info) if weights else "",
+        by_predict=filled("use.md", alone=_alone(info)) if weights else "",
         onnx=_onnx(info),
         data_version=str(info["data_version"])[:12],
         false_alarms=_false_alarms(info),

@@ -16,29 +16,43 @@ from PIL import Image
 from pipeline.markdown import plain
 from pipeline.predict import open_image
 from pipeline.starter_set import ARCHIVE, STARTERS
+from pipeline.static_space import write_page
+from pipeline.web_runtime import web_runtime
 
 SPACES = Path(__file__).parents[1] / "spaces"
 # Of each kind: its files, by the templates they are copied from.
 COPIED: Mapping[str, Mapping[str, str]] = {
     "gradio": {"app.py": "gradio/app.py", "Dockerfile": "gradio/Dockerfile"},
+    "static": {},
     "zerogpu": {"app.py": "zerogpu/app.py", "demo.py": "gradio/app.py"},
 }
 KINDS = tuple(COPIED)
-# Those whose app asks model.onnx.
-WITH_ONNX = ("gradio",)
+# Those whose app asks model.onnx, and those that hold the weights for torch.
+WITH_ONNX = ("gradio", "static")
+WITH_WEIGHTS = ("gradio", "zerogpu")
 PYTHON = "3.12.12"
 EXAMPLE_SIDE = 1024
 EXAMPLE_QUALITY = 90
 
 
-def write_app(kind: str, info: Mapping[str, Any], folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:
-    """Write the app and its example pictures into ``folder``; returns (file, label) of each example.
+def write_app(
+    kind: str, info: Mapping[str, Any], folder: Path, examples: pd.DataFrame, heading: str
+) -> list[tuple[str, str]]:
+    """Write the app and its example pictures into a folder that holds the model; returns (file, label) of each example.
 
-    ``examples``: path, label and source_provider of each.
+    ``examples``: path, label and source_provider of each; ``heading``: what the app is called.
     """
+    shown = _write_examples(folder, examples)
     for name, template in COPIED[kind].items():
         shutil.copyfile(SPACES / template, folder / name)
-    (folder / "requirements.txt").write_text(requirements(kind, info["versions"]), encoding="utf-8")
+    if kind == "static":
+        write_page(folder, dict(info), heading, web_runtime())
+    else:
+        (folder / "requirements.txt").write_text(requirements(kind, info["versions"]), encoding="utf-8")
+    return shown
+
+
+def _write_examples(folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:
     shown = []
     for number, (path, label) in enumerate(zip(examples["path"], examples["label"], strict=True), 1):
         name = f"examples/{number:02}.jpg"
