@@ -69,7 +69,7 @@ def predict_many(workspace: Workspace, config: PredictConfig) -> Stage[Answered]
 def predict_paths(model: str | Path, paths: Sequence[str], tta: bool, out: str | None) -> Stage[dict[str, Any]]:
     """Ask a model folder, without a workspace: {predictions: [...]}, or with ``out`` the table and its counts."""
     classifier, rows = loaded(Path(model)), list[Row]()
-    files = [(str(file) if _is_folder(Path(path)) else path, file) for path in paths for _, file in found([path])]
+    files = [(str(file) if _is_folder(path) else path, file) for path in paths for _, file in found([path])]
     done = yield from ask(classifier, files, tta, table=Path(out) if out else None, sink=None if out else rows.append)
     return asdict(done) if out else {"predictions": rows}
 
@@ -88,8 +88,9 @@ def found(sources: Iterable[str]) -> list[tuple[str, Path]]:
     Hidden files and links are left out. Raises SourceError for a folder without pictures.
     """
     every: list[tuple[str, Path]] = []
-    for source in map(Path, sources):
-        if not _is_folder(source):
+    for text in sources:
+        source = Path(text)
+        if not _is_folder(text):
             every.append((source.name, source))
             continue
         inside = sorted(_inside(source))
@@ -99,9 +100,9 @@ def found(sources: Iterable[str]) -> list[tuple[str, Path]]:
     return every
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: str) -> bool:
     try:
-        return path.is_dir()
+        return bool(path) and Path(path).is_dir()
     except (OSError, ValueError):  # a name too long, or with a NUL in it: a row will say so
         return False
 
