@@ -170,9 +170,9 @@ def _ledger(args: argparse.Namespace) -> Any:
 
 
 def _predict(args: argparse.Namespace) -> Any:
-    from pipeline.predict import Classifier, describe
+    from pipeline.predict_many import predict_paths
 
-    return {"predictions": list(describe(Classifier.load(args.model), args.images, args.tta))}
+    return run_and_show(predict_paths(args.model, args.images, args.tta, args.out))
 
 
 def _export(args: argparse.Namespace) -> Any:

@@ -13,11 +13,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from cleaner.decisions import decide_each
-from cleaner.review import IN_USE
 from pipeline.cells import restored, write_cells
 from pipeline.entries import SEVERAL, clean_labels
 from pipeline.errors import SourceError
-from pipeline.records import Decision, State, Wish
+from pipeline.records import IN_USE, Decision, State, Wish
 from pipeline.store import STATUSES
 from pipeline.workspace import Workspace, writing
 

@@ -16,11 +16,11 @@ from pipeline.errors import UsageError
 from pipeline.evaluate import error_rate_interval
 from pipeline.labels import Flags, Floats, as_flags, known, likelihood
 from pipeline.predict import NONE, Outputs
+from pipeline.records import IN_USE
 from pipeline.runs import Run
 from pipeline.store import SPLITS
 from pipeline.workspace import Workspace
 
-IN_USE = ("ok", "new")
 FACTS = ["file", "group", "width", "height", "source_name"]
 SMALLEST_PROBABILITY = 1e-12
 

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 
-from cleaner.review import IN_USE
 from pipeline.errors import RunError
+from pipeline.neighbours import similarity
+from pipeline.records import IN_USE
 from pipeline.runs import PREDICTIONS, Run, list_runs
 from pipeline.workspace import Workspace
 
 NEIGHBOURS = 6
-ROWS_AT_ONCE = 4096
 NO_FEATURES = "This run kept no features. The next training will, and then the pictures most like this one are shown."
 Row: TypeAlias = dict[str, Any]
 
@@ -162,17 +162,6 @@ def _neighbours(run: Run | None, images: pd.DataFrame, image_id: str) -> tuple[l
     found = zip(known.iloc[nearest].to_dict("records"), np.sort(alike)[::-1].tolist(), strict=False)
     rows = [{**_other(row), "similarity": round(value, 4)} for row, value in found]
     return rows, "" if rows else "There is no other image to compare it with."
-
-
-def similarity(features: np.ndarray[Any, Any], one: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """[N], -1 to 1: the cosine of the angle between each row of ``features`` [N, F] and ``one`` [F]; 0 for zeros."""
-    wanted = np.asarray(one, dtype=np.float32)
-    cosine = np.zeros(len(features), dtype=np.float32)
-    for start in range(0, len(features), ROWS_AT_ONCE):
-        rows = np.asarray(features[start : start + ROWS_AT_ONCE], dtype=np.float32)
-        lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)
-        cosine[start : start + ROWS_AT_ONCE] = (rows @ wanted) / np.where(lengths > 0, lengths, 1.0)
-    return cosine
 
 
 def _other(row: Mapping[Any, Any]) -> Row:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from cleaner.review import IN_USE, judged
+from cleaner.review import judged
 from pipeline.labels import known, named
 from pipeline.predict import NONE, SEVERAL
+from pipeline.records import IN_USE
 from pipeline.runs import Run
 from pipeline.store import SPLITS
 from pipeline.workspace import Workspace

@@ -182,8 +182,9 @@ def _cleaning_arguments(command: Add) -> None:
 def _shipping_arguments(command: Add) -> None:
     added = command("predict", "what a model says about pictures", workspace=False)
     added.add_argument("model", metavar="MODEL", help="an exported folder, or a run's folder")
-    added.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
+    added.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, or folders of them")
     added.add_argument("--tta", action="store_true", help="average over several views (the answer says which)")
+    added.add_argument("--out", metavar="FILE.csv", help="write a table instead: a row a picture, a column a class")
     added = command("export", "a run as a model folder or a Space folder, checked")
     added.add_argument("run", metavar="RUN", help="the run")
     added.add_argument("out", metavar="OUT", help="the folder to write")

@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
+# The states of an image that training and cleaning look at.
+IN_USE = ("ok", "new")
+
 
 @dataclass(frozen=True)
 class NewImage:

@@ -130,6 +130,11 @@ class Workspace:
         """Model folders and Space folders made in the browser."""
         return self.root / "exports"
 
+    @property
+    def answers(self) -> Path:
+        """Tables of what a run said about many pictures at once; one folder each."""
+        return self.root / "answers"
+
     @cached_property
     def store(self) -> Store:
         """The SQLite store of this workspace."""

@@ -23,7 +23,7 @@ from pipeline.importing import ImportConfig, import_images
 from pipeline.predict import NONE, Classifier, Prediction
 from pipeline.runs import Run
 from pipeline.stage import run
-from pipeline.tabs.predict import shown
+from pipeline.tabs.answer_view import shown
 from pipeline.tabs.train_runs import one_run
 from pipeline.train import TrainConfig, train
 from pipeline.workspace import Workspace

@@ -19,8 +19,8 @@ from pipeline.predict import NONE, Unreadable
 from pipeline.runs import Run
 from pipeline.saliency import About, kept_look
 from pipeline.tabs import show
+from pipeline.tabs.asked import Models
 from pipeline.tabs.job_panel import QUIET
-from pipeline.tabs.predict import Models
 from pipeline.tabs.shared import Values, translate
 from pipeline.tabs.viewer import large, thumbnail
 from pipeline.workspace import Workspace

@@ -18,6 +18,7 @@ DOING = {
     "verify": "Checking pictures",
     "train": "Training",
     "find_lr": "Looking for a learning rate",
+    "predict_many": "Asking about pictures",
     "export": "Making the model folder",
     "try_space": "Testing the Space",
     "export_dataset": "Writing the cleaned set",
@@ -313,6 +314,11 @@ def _rate_found(result: Mapping[str, Any]) -> str:
     return f"It suggests {' or '.join(rates)}. The curve is in Train, under More options." if rates else ""
 
 
+def _answered(result: Mapping[str, Any]) -> str:
+    failed = f", {result['failed']:,} could not be used" if result.get("failed") else ""
+    return f"{count(result.get('asked', 0), 'picture')}{failed}. The table is in Predict."
+
+
 def _exported(result: Mapping[str, Any]) -> str:
     pictures = (result.get("parity") or {}).get("images", 0)
     return f"{count(len(result.get('files', ())), 'file')} written; checked on {count(pictures, 'picture')}."
@@ -337,6 +343,7 @@ _RESULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "verify": _verified,
     "train": _trained,
     "find_lr": _rate_found,
+    "predict_many": _answered,
     "export": _exported,
     "try_space": _tried,
     "deploy": _deployed,

@@ -2,162 +2,110 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+import uuid
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components.label import LabelConfidence, LabelData
 
-from pipeline.errors import RunError, UsageError
-from pipeline.labels import in_words
-from pipeline.predict import Classifier, Prediction, Unreadable, open_image
-from pipeline.runs import Run, load_run
+from pipeline.errors import UsageError
+from pipeline.from_url import MakeClient, fetch_picture, one_picture_client
+from pipeline.predict import Unreadable
+from pipeline.runs import load_run
+from pipeline.tabs.answer_view import remark, shown, views_in_words
+from pipeline.tabs.asked import Models, View, about, closer, look_at, neighbour_view, one
 from pipeline.tabs.choose_run import draw_run_list, refreshed
+from pipeline.tabs.component import component
+from pipeline.tabs.job_panel import QUIET
+from pipeline.tabs.many import build_many
 from pipeline.tabs.shared import Shared, translate
-from pipeline.tabs.show import empty, guide, heading, percent, table
+from pipeline.tabs.show import empty, guide
+from pipeline.tabs.viewer import viewer
 from pipeline.workspace import Workspace
 
-MODELS_KEPT = 2
-MANY = 200
-SHOWN_CLASSES = 5
 
-
-class Models:
-    """The classifiers of the last few runs that were asked, so that a second picture is answered at once."""
-
-    def __init__(self, size: int = MODELS_KEPT) -> None:
-        self.size = size
-        self._kept: OrderedDict[Path, Classifier] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, run: Run) -> Classifier:
-        """The classifier of ``run``. Raises RunError where its files were changed."""
-        with self._lock:
-            if run.folder not in self._kept:
-                try:
-                    self._kept[run.folder] = Classifier.load(run.folder)
-                except (ValueError, OSError) as error:
-                    raise RunError(f"The model of this run cannot be used: {error}") from error
-            self._kept.move_to_end(run.folder)
-            while len(self._kept) > self.size:
-                self._kept.popitem(last=False)
-            return self._kept[run.folder]
-
-
-def one(models: Models, workspace: Workspace, run_id: str | None, picture: str | None) -> Prediction | None:
-    """What a run (None: the newest) says about a picture; None without one. Raises UsageError if it is no picture."""
-    run = load_run(workspace, run_id or None)
-    if picture is None:
-        return None
+def by_url(url: str, cache: Path, client: MakeClient) -> str:
+    """The picture at an address, as a file in a new folder below ``cache``, where uploads lie too. Raises UsageError,
+    NetworkError.
+    """
     try:
-        return models.get(run).predict([picture])[0]
+        return str(fetch_picture(url, cache / uuid.uuid4().hex, client))
     except Unreadable as trouble:
         raise UsageError(f"This picture cannot be read. {trouble}") from trouble
 
 
-def remark(prediction: Prediction) -> str:
-    """A warning as HTML where the model should not be trusted; empty otherwise."""
-    if not prediction.unfamiliar:
-        return ""
-    return (
-        '<p class="w-warn">This picture is unlike the ones the model learnt from. '
-        "It has to name one of its classes, so do not rely on this answer.</p>"
-    )
-
-
-def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
-    """The answer in large (one class, several or none of them) above the probabilities of the likeliest classes."""
-    if prediction is None:
-        return {}
-    likeliest = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:SHOWN_CLASSES]
-    bars = [LabelConfidence(label=name, confidence=probability) for name, probability in likeliest]
-    return LabelData(label=in_words(prediction.label), confidences=bars)
-
-
-def many(models: Models, workspace: Workspace, run_id: str | None, files: Sequence[str]) -> str:
-    """A table of what a run says about several picture files, as HTML; what cannot be read is a row with its reason."""
-    if len(files) > MANY:
-        raise UsageError(f"Take at most {MANY} pictures at a time here; for more, use: python cli.py predict")
-    classifier = models.get(load_run(workspace, run_id or None))
-    opened: dict[str, Any] = {}
-    for file in files:
-        try:
-            opened[file] = open_image(file)
-        except (Unreadable, OSError) as trouble:
-            opened[file] = str(trouble)
-    readable = [file for file in files if not isinstance(opened[file], str)]
-    answers = dict(zip(readable, classifier.predict([opened[file] for file in readable]), strict=True))
-    rows = [_row(file, answers.get(file), opened[file]) for file in files]
-    return table(("picture", "class", "probability", "remark"), rows, numbers=(2,))
-
-
-def _row(file: str, answer: Prediction | None, trouble: Any) -> tuple[str, str, str, str]:
-    name = Path(file).name
-    if answer is None:
-        return name, "–", "–", str(trouble)
-    return (
-        name,
-        in_words(answer.label),
-        percent(answer.probability),
-        "unlike the training pictures" if answer.unfamiliar else "",
-    )
-
-
-# --- the tab -------------------------------------------------------------------------------------------------------
-
-
-def build(tab: gr.Tab, shared: Shared) -> None:
-    """Draw the tab, then wire it."""
+def build(tab: gr.Tab, shared: Shared, client: MakeClient | None = one_picture_client) -> None:
+    """Draw the tab, then wire it. ``client`` fetches pictures by their address; None: there is no field for one."""
     guide("Show the model a picture it has never seen: upload one, paste one, or take one.")
     notice = gr.HTML(elem_id="predict-notice")
     with gr.Column() as body:
         run = draw_run_list("predict-run")
         with gr.Row(elem_classes="w-split"):
-            image = gr.Image(
-                type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"], label="Picture",
-                webcam_options=gr.WebcamOptions(mirror=False), height=340, elem_id="predict-image", buttons=[],
-                min_width=300,
-            )  # fmt: skip
-            image.preprocess = _path  # type: ignore[method-assign]  # Gradio's own opens it, with words for programmers
+            with gr.Column(min_width=300):
+                image = gr.Image(
+                    type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"], label="Picture",
+                    webcam_options=gr.WebcamOptions(mirror=False), height=340, elem_id="predict-image", buttons=[],
+                )  # fmt: skip
+                image.preprocess = _path  # type: ignore[method-assign]  # Gradio's own opens it, with words for programmers
+                url = gr.Textbox(
+                    label="Or its address on the web", placeholder="https://… and Enter", max_lines=1,
+                    elem_id="predict-url", visible=client is not None,
+                )  # fmt: skip
+                tta = gr.Checkbox(label=views_in_words(()), elem_id="predict-tta")
             with gr.Column(min_width=300):
                 answer = gr.Label(label="It shows", elem_id="predict-answer")
                 answer.postprocess = shown  # type: ignore[method-assign, assignment]  # Gradio's own names the likeliest class
-                warning = gr.HTML(elem_id="predict-warning")
-        heading("Many at once")
-        files = gr.File(
-            file_count="multiple",
-            file_types=["image"],
-            show_label=False,
-            height=120,
-            elem_id="predict-files",
-            elem_classes="w-upload",
-        )
-        answers = gr.HTML(elem_id="predict-table")
-    models = Models()
+                words = gr.HTML(elem_id="predict-warning")
+        below = component("closer", "predict-closer", look=None)
+        build_many(tab, shared, run, tta)
+    seen = viewer("predict-viewer")
+    _wire(shared, (image, url, run, tta), (answer, words, below, seen), client)
+    shared.watch(tab, lambda name, chosen: _view(shared.open(name), chosen), [notice, body, run, tta], run)
+
+
+def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], client: MakeClient | None) -> None:
+    (image, url, run, tta), (answer, words, below, seen), models = inputs, outputs, Models()
 
     @translate
-    def predict(image: str | None, run: str | None = None, workspace: str | None = None) -> tuple[Any, str]:
+    def predict(
+        image: str | None, run: str | None = None, workspace: str | None = None, tta: bool = False
+    ) -> tuple[Any, str]:
         """Class probabilities of one picture, by a run (default: the newest) of a workspace (default: the first)."""
-        found = one(models, shared.open(workspace or shared.root.name), run, image)
-        return (found, remark(found)) if found else (None, "")
+        place = shared.open(workspace or shared.root.name)
+        found = one(models, place, run, image, tta)
+        return (found, remark(found, about(load_run(place, run or None)))) if found else (None, "")
 
     @translate
-    def predict_many(chosen: list[str] | None, run: str | None, workspace: str) -> str:
-        return many(models, shared.open(workspace), run, chosen) if chosen else ""
+    def look_closer(image: str | None, run: str | None, workspace: str) -> View:
+        return closer(models, shared.open(workspace), run, image)
 
-    gr.on(
-        [image.input, run.input],
-        predict,
-        [image, run, shared.picker],
-        [answer, warning],
-        api_name="predict",
-        show_progress_on=answer,
-    )
-    gr.on([files.change, run.input], predict_many, [files, run, shared.picker], answers, api_visibility="private")
-    shared.watch(tab, lambda name, chosen: _view(shared.open(name), chosen), [notice, body, run], run)
+    @translate
+    def look(image: str | None, run: str | None, workspace: str, event: gr.EventData) -> Any:
+        return gr.HTML(look=look_at(models, shared.open(workspace), run, image, str(event._data.get("id"))))
+
+    @translate
+    def enlarge(workspace: str, event: gr.EventData) -> View:
+        return neighbour_view(shared.open(workspace), str(event._data.get("id")))
+
+    @translate
+    def views(run: str | None, workspace: str) -> Any:
+        return _views(shared.open(workspace), run)
+
+    asked = [image, run, shared.picker, tta]
+    show: dict[str, Any] = {"show_progress_on": answer}
+    said = gr.on([image.input, run.input, tta.input], predict, asked, [answer, words], api_name="predict", **show)
+    said.success(look_closer, asked[:3], below, **QUIET)
+    image.clear(lambda: (None, "", {"id": ""}), None, [answer, words, below], **QUIET)
+    run.input(views, [run, shared.picker], tta, **QUIET)
+    below.look(look, asked[:3], below, trigger_mode="always_last", **QUIET)
+    below.open(enlarge, shared.picker, seen, trigger_mode="always_last", **QUIET)
+    if client is not None:
+        fetched = url.submit(
+            translate(lambda address: by_url(address or "", Path(image.GRADIO_CACHE), client)), url, image,
+            api_visibility="private", show_progress_on=image, concurrency_limit=4,
+        )  # fmt: skip
+        told = fetched.success(predict, asked, [answer, words], api_visibility="private", **show)
+        told.success(look_closer, asked[:3], below, **QUIET)
 
 
 def _path(payload: Any) -> str | None:
@@ -165,12 +113,14 @@ def _path(payload: Any) -> str | None:
     return str(payload.path) if payload and payload.path else None
 
 
-def _view(workspace: Workspace, chosen: str | None) -> tuple[str, Any, Any]:
+def _views(workspace: Workspace, run_id: str | None) -> Any:
+    views = about(load_run(workspace, run_id or None)).get("tta", ["mirrored"])
+    return gr.Checkbox(label=views_in_words(views), interactive=bool(views))
+
+
+def _view(workspace: Workspace, chosen: str | None) -> tuple[str, Any, Any, Any]:
     runs = refreshed(workspace, chosen)
     if runs is None:
-        return (
-            empty("Nothing to ask yet", "Train a model first; then try it here."),
-            gr.Column(visible=False),
-            gr.skip(),
-        )
-    return "", gr.Column(visible=True), runs[0]
+        nothing = empty("Nothing to ask yet", "Train a model first; then try it here.")
+        return nothing, gr.Column(visible=False), gr.skip(), gr.skip()
+    return "", gr.Column(visible=True), runs[0], _views(workspace, runs[1])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cleaner.decisions import relabel, remove, undo
-from cleaner.story import NO_FEATURES, prediction_of, similarity, story
+from cleaner.story import NO_FEATURES, prediction_of, story
 from cleaner.tabs.story import Looks, large_view, look_view, story_view
 from pipeline.errors import StoreError
 from pipeline.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, load_run
@@ -149,11 +149,6 @@ def test_a_story_is_plain_data_and_an_image_that_nothing_is_known_of_has_one(mad
     assert json.loads(json.dumps(story(workspace, run, ids["a1"])))["width"] == 320
     with pytest.raises(StoreError):
         story(workspace, run, "no such image")
-
-
-def test_likeness_is_the_cosine_and_a_vector_of_zeros_is_like_nothing():
-    rows = np.array([[2, 0], [0, 3], [-1, 0], [0, 0]], dtype=np.float16)
-    assert similarity(rows, np.array([1, 0], dtype=np.float16)).tolist() == [1, 0, -1, 0]
 
 
 # --- the viewer ------------------------------------------------------------------------------------------------------
