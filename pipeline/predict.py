@@ -398,7 +398,7 @@ class Answering:
         self.outputs = Outputs.from_json(info.get("outputs"))
         self.preprocessing = Preprocessing.from_json(info["preprocessing"])
 
-    def _said(self, probabilities: Floats, distances: Floats | None, views: Sequence[str] = ()) -> list[Prediction]:
+    def said(self, probabilities: Floats, distances: Floats | None, views: Sequence[str] = ()) -> list[Prediction]:
         """The answers as they are given, of probabilities [N, C] and distances [N] (1: the threshold)."""
         chosen = self.outputs.chosen(probabilities)
         far = [None] * len(chosen) if distances is None else distances.tolist()
@@ -455,7 +455,7 @@ class Classifier(Answering):
             with torch.inference_mode():
                 probabilities, distances = self.ask(batch.to(self.device), self.views if tta else ())
             far = None if distances is None else distances.cpu().numpy()
-            predictions.extend(self._said(probabilities.cpu().numpy(), far, self.views if tta else ()))
+            predictions.extend(self.said(probabilities.cpu().numpy(), far, self.views if tta else ()))
         return predictions
 
     def ask(self, batch: torch.Tensor, views: Sequence[str] = ()) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -511,7 +511,7 @@ class OnnxClassifier(Answering):
             every = (opened, *(opened.transpose(TURNS[view]) for view in views))
             answers = [self.session.run(None, {"image": np.asarray(one)[None]}) for one in every]
             far = answers[0][1] if len(answers[0]) > 1 else None
-            said.extend(self._said(np.mean([answer[0] for answer in answers], axis=0), far, views))
+            said.extend(self.said(np.mean([answer[0] for answer in answers], axis=0), far, views))
         return said
 
 

@@ -19,7 +19,7 @@ from pipeline.answers_csv import Row, Sink, writing_answers
 from pipeline.as_seen import Batch, Wanted, seen
 from pipeline.entries import PICTURE_SUFFIXES
 from pipeline.errors import RunError, SourceError
-from pipeline.predict import Classifier, Prediction
+from pipeline.predict import ONNX, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
 from pipeline.runs import load_run
 from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
@@ -68,10 +68,20 @@ def predict_many(workspace: Workspace, config: PredictConfig) -> Stage[Answered]
 
 def predict_paths(model: str | Path, paths: Sequence[str], tta: bool, out: str | None) -> Stage[dict[str, Any]]:
     """Ask a model folder, without a workspace: {predictions: [...]}, or with ``out`` the table and its counts."""
-    classifier, rows = loaded(Path(model)), list[Row]()
+    classifier, rows = _exported(Path(model)), list[Row]()
     files = [(str(file) if _is_folder(path) else path, file) for path in paths for _, file in found([path])]
     done = yield from ask(classifier, files, tta, table=Path(out) if out else None, sink=None if out else rows.append)
     return asdict(done) if out else {"predictions": rows}
+
+
+def _exported(folder: Path) -> AnyClassifier:
+    """The model in a folder, or its model.onnx where it holds no weights (a static Space)."""
+    if not (folder / ONNX).is_file() or (folder / "model.safetensors").is_file():
+        return loaded(folder)
+    try:
+        return OnnxClassifier.load(folder)
+    except (ValueError, OSError) as error:
+        raise RunError(f"This model cannot be used: {error}") from error
 
 
 def loaded(folder: Path) -> Classifier:
@@ -117,7 +127,7 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def ask(
-    classifier: Classifier,
+    classifier: AnyClassifier,
     files: Sequence[tuple[str, Path | str]],
     tta: bool = False,
     table: Path | None = None,
@@ -144,11 +154,14 @@ def ask(
 
 
 def rows(
-    classifier: Classifier, files: Sequence[tuple[str, Path | str]], tta: bool = False, small: Path | None = None
+    classifier: AnyClassifier, files: Sequence[tuple[str, Path | str]], tta: bool = False, small: Path | None = None
 ) -> Iterator[dict[str, Any]]:
     """One {path, label, probability, probabilities, unfamiliar, distance, views, reason} per file, in order; for what
     cannot be used only the path and a reason, the rest is None. Files are opened in worker processes.
     """
+    if isinstance(classifier, OnnxClassifier):
+        yield from ({**row, "path": name} for name, file in files for row in describe(classifier, [str(file)], tta))
+        return
     wanted = (
         Wanted(number, str(file), small=small / f"{number}.jpg" if small else None)
         for number, (_, file) in enumerate(files)
@@ -180,7 +193,7 @@ def answers(classifier: Classifier, batch: Batch, tta: bool = False) -> list[Pre
     with torch.inference_mode():
         probabilities, distances = classifier.ask(torch.from_numpy(batch).to(classifier.device), views)
     far = None if distances is None else distances.cpu().numpy()
-    return classifier._said(probabilities.cpu().numpy(), far, views)
+    return classifier.said(probabilities.cpu().numpy(), far, views)
 
 
 def forget_small(workspace: Workspace, kept: int) -> None:
