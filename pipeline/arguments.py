@@ -190,7 +190,12 @@ def _shipping_arguments(command: Add) -> None:
     added.add_argument("--onnx", action="store_true", help="an ONNX model too, which takes pictures of any size")
     added.add_argument("--int8", action="store_true", help="a smaller ONNX model too; what it costs is measured")
     added.add_argument("--space", action="store_true", help="a Hugging Face Space folder")
-    added.add_argument("--kind", choices=("gradio", "static"), help="runs on a server, or in the visitor's browser")
+    added.add_argument(
+        "--kind",
+        default="gradio",
+        help="of Space: gradio (a CPU; the default), static (the visitor's browser), zerogpu (a borrowed GPU)",
+    )
+    added.add_argument("--examples", type=int, default=4, help="example pictures in a Space, published with it (4)")
     added = command("test-space", "a Space folder in a fresh environment, or online: same answers?", workspace=False)
     added.add_argument("folder", metavar="SPACE_DIR", help="what export --space wrote")
     added.add_argument("--url", default="", help="ask it where it is online: an address, or USER/NAME")

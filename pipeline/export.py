@@ -12,54 +12,41 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from PIL import Image
 
 from pipeline import predict
 from pipeline.errors import ExportError, RunError, UsageError
-from pipeline.model_card import (
-    TEMPLATES,
-    front_matter,
-    has_matrix,
-    model_card,
-    space_readme,
-    space_requirements,
-    title,
-    write_matrix,
-)
+from pipeline.model_card import front_matter, has_matrix, model_card, title, write_matrix
 from pipeline.onnx_export import add_onnx
 from pipeline.parity import Expected, check_onnx, check_weights, expected, spread
-from pipeline.predict import CONFIG, ONNX, Classifier, checksum, file_sha256, open_image, read_info
+from pipeline.predict import CONFIG, ONNX, Classifier, checksum, file_sha256, read_info
 from pipeline.runs import Run, load_run, write_info
+from pipeline.space_folder import KINDS, WITH_ONNX, WITH_WEIGHTS, write_app
+from pipeline.space_folder import readme as space_readme
 from pipeline.stage import Progress, Stage
-from pipeline.starter_set import ARCHIVE, STARTERS
-from pipeline.static_space import write_page
-from pipeline.web_runtime import web_runtime
 from pipeline.workspace import Workspace, writing
 
 CANDIDATES = 4
-EXAMPLE_SIDE = 1024
-EXAMPLE_QUALITY = 90
-KINDS = ("gradio", "static")
 WEIGHTS = "model.safetensors"
 NOT_OURS = ("__pycache__", ".gradio")
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Which run (its id; empty: the newest) goes where. ``space`` adds what Hugging Face needs to run it as an app,
-    with one example picture a class, up to ``examples``: they are published with the Space (re-encoded, at most
-    1024 px, without metadata; never train pictures). ``onnx`` adds model.onnx, which takes pictures of any size;
-    ``int8`` a smaller one too, with what its 8-bit numbers cost. ``kind`` of Space: ``gradio`` runs on a server,
-    ``static`` in the visitor's browser.
+    """Which run (its id; empty: the newest) goes where. ``onnx`` adds model.onnx, which takes pictures of any size;
+    ``int8`` a smaller one too, with what its 8-bit numbers cost.
+
+    ``space`` adds what Hugging Face needs to run it as an app of that ``kind`` (gradio: on a CPU, with model.onnx;
+    static: in the visitor's browser; zerogpu: on a borrowed GPU), with one example picture a class, up to ``examples``:
+    they are published with the Space (re-encoded, at most 1024 px, without metadata; never train pictures).
     """
 
     run: str
     out: str
     onnx: bool = False
     space: bool = False
+    kind: str = "gradio"
     examples: int = 4
     int8: bool = False
-    kind: str = "gradio"
 
     def __post_init__(self) -> None:
         if not self.out.strip():
@@ -96,16 +83,16 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
         with _whole(target) as folder:
             folder.mkdir()
             yield Progress(0, 4, f"Copying the model of {run.id}")
-            static = config.space and config.kind == "static"
-            info = _copy_model(run, info, folder, weights=not static)
-            if config.onnx or config.int8 or static:
+            weights = not config.space or config.kind in WITH_WEIGHTS
+            info = _copy_model(run, info, folder, weights)
+            if config.onnx or config.int8 or (config.space and config.kind in WITH_ONNX):
                 info = yield from add_onnx(run, info, folder, held_out, config.int8)
             yield Progress(2, 4, "Writing its card")
-            readme = model_card(run, info, _sources(workspace, run), weights=not static)
+            readme = model_card(run, info, _sources(workspace, run), weights=weights)
             if config.space:
-                shown = _write_examples(folder, _examples(run, held_out, config.examples))
-                _write_app(run, info, folder, config.kind)
-                readme = space_readme(readme, title(run.classes), shown, config.kind)
+                chosen = _examples(run, held_out, config.examples)
+                shown = write_app(config.kind, info, folder, chosen, title(run.classes))
+                readme = space_readme(config.kind, readme, title(run.classes), shown)
             else:
                 readme = front_matter(run, info) + readme
             (folder / "README.md").write_text(readme, encoding="utf-8")
@@ -214,33 +201,6 @@ def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
     trained_on = predictions[predictions["split"] == "train"]["id"]
     images = workspace.store.images()
     return images[images["id"].isin(trained_on)]
-
-
-def _write_app(run: Run, info: dict[str, Any], folder: Path, kind: str) -> None:
-    if kind == "static":
-        write_page(folder, info, title(run.classes), web_runtime())
-        return
-    shutil.copyfile(TEMPLATES / "app.py", folder / "app.py")
-    (folder / "requirements.txt").write_text(space_requirements(info["versions"]), encoding="utf-8")
-
-
-def _write_examples(folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:
-    """The example pictures; returns (file, label) of each."""
-    shown = []
-    for number, (path, label) in enumerate(zip(examples["path"], examples["label"], strict=True), 1):
-        name = f"examples/{number:02}.jpg"
-        _write_example(Path(path), folder / name)
-        shown.append((name, str(label)))
-    if examples["source_provider"].isin(STARTERS).any():  # the licence of these pictures asks to go where they go
-        shutil.copyfile(ARCHIVE.with_name("LICENSE"), folder / "examples" / "LICENSE.txt")
-    return shown
-
-
-def _write_example(source: Path, target: Path) -> None:
-    image = open_image(source)
-    image.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE), Image.Resampling.LANCZOS)
-    target.parent.mkdir(exist_ok=True)
-    image.save(target, "JPEG", quality=EXAMPLE_QUALITY)
 
 
 def _write_info(info: dict[str, Any], run: Run, folder: Path) -> None:

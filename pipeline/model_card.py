@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import pandas as pd
@@ -18,8 +15,8 @@ from pipeline.labels import as_flags
 from pipeline.markdown import plain
 from pipeline.predict import ONNX, Preprocessing
 from pipeline.runs import Run
+from pipeline.space_folder import filled
 
-TEMPLATES = Path(__file__).parents[1] / "spaces" / "gradio"
 SPLITS = ("train", "valid", "test")
 MATRIX = "confusion.png"
 TITLE_LENGTH = 60
@@ -42,7 +39,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights
     """The card of a model folder, in Markdown. ``sources``: source_provider and source_licence of each train image;
     ``weights``: whether the folder holds them for torch.
     """
-    return _filled(
+    return filled(
         "card.md",
         title=plain(title(run.classes)),
         count=len(run.classes),
@@ -51,7 +48,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights
         matrix=f"![What was taken for what on the test split]({MATRIX})\n\n" if has_matrix(run) else "",
         classes=_class_rows(run),
         calibration=_calibration(run),
-        by_predict=_filled("use.md", alone=_alone(info)) if weights else "",
+        by_predict=filled("use.md", alone=_alone(info)) if weights else "",
         onnx=_onnx(info),
         data_version=str(info["data_version"])[:12],
         false_alarms=_false_alarms(info),
@@ -100,33 +97,6 @@ def write_matrix(run: Run, folder: Path) -> None:
     predictions = run.predictions()
     counts = counted(predictions[predictions["split"] == "test"], run.answers)
     draw(worst(counts)).save(folder / MATRIX, optimize=True)
-
-
-def space_readme(card: str, heading: str, examples: Sequence[tuple[str, str]], kind: str = "gradio") -> str:
-    """The README of such a Space: its front matter, the card, and what the example files show ((file, label) each)."""
-    return _filled(
-        f"../{kind}/README.md",
-        title_yaml=json.dumps(heading, ensure_ascii=False),
-        gradio=version("gradio"),
-        card=card,
-        examples=_examples(examples),
-    )
-
-
-def space_requirements(made_with: Mapping[str, str]) -> str:
-    """requirements.txt of a Space: from the versions the model was made with up to the next that may break it."""
-    ranges = {name: _range(number) for name, number in made_with.items()}
-    return _filled("requirements.txt", gradio=version("gradio"), **ranges)
-
-
-def _range(number: str) -> str:
-    """``2.15.0+cpu`` becomes ``2.15.0,<3``; below 1.0 too the next major version ends it."""
-    public = number.partition("+")[0]
-    return f"{public},<{int(public.partition('.')[0]) + 1}"
-
-
-def _filled(template: str, **values: object) -> str:
-    return Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
 
 
 def _percent(share: float) -> str:
@@ -193,7 +163,7 @@ def _alone(info: Mapping[str, Any]) -> str:
         "crop": f"ImageOps.fit(picture, {size}, Image.Resampling.BICUBIC{bleed})",
     }[preprocessing.resize]
     sigmoid = (info.get("outputs") or {}).get("kind") == "sigmoid"
-    return _filled("alone.md", resized=resized, activation="sigmoid()" if sigmoid else "softmax(dim=1)")
+    return filled("alone.md", resized=resized, activation="sigmoid()" if sigmoid else "softmax(dim=1)")
 
 
 def _onnx(info: Mapping[str, Any]) -> str:
@@ -203,7 +173,7 @@ def _onnx(info: Mapping[str, Any]) -> str:
     distance = (
         "A second output, `distance`, says how unlike the pictures it learnt from a picture is: unfamiliar above 1.\n\n"
     )
-    said, cost = _filled("onnx.md") + (distance if info.get("unfamiliar") else ""), info.get("int8")
+    said, cost = filled("onnx.md") + (distance if info.get("unfamiliar") else ""), info.get("int8")
     if not cost:
         return said
     sizes = f"{cost['bytes'] / 1e6:.1f} MB instead of {cost['bytes_before'] / 1e6:.1f} MB"
@@ -252,14 +222,3 @@ def backbone_licence(name: str) -> str:
 
     config = timm.models.get_pretrained_cfg(name, allow_unregistered=True)
     return str(getattr(config, "license", None) or "not stated")
-
-
-def _examples(examples: Sequence[tuple[str, str]]) -> str:
-    if not examples:
-        return ""
-    rows = "\n".join(f"| {file} | {plain(label)} |" for file, label in examples)
-    return (
-        "## The example pictures\nThe pictures in examples/ **are published with the Space**. The model was not "
-        "trained on them. They were made smaller and carry no metadata (no place, no camera). Take out those "
-        f"that you may not show to everybody.\n\n| file | shows |\n| --- | --- |\n{rows}\n"
-    )

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import psutil
@@ -23,9 +24,11 @@ from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 
 from pipeline.deploy import SpaceFolder, read_space
 from pipeline.errors import DeployError, UsageError
-from pipeline.golden import Golden, agreement, golden_pictures
-from pipeline.predict import file_sha256
+from pipeline.golden import Agreement, Golden, agreement, golden_pictures
+from pipeline.predict import ONNX, file_sha256
 from pipeline.stage import Progress, Stage
+from pipeline.web_trial import TOLERANCE as PAGE_TOLERANCE
+from pipeline.web_trial import try_page
 from pipeline.workspace import Workspace
 
 # Of a probability: the packages of the Space may be other versions than those here; elsewhere the machine is another.
@@ -74,6 +77,8 @@ def try_space(_: Workspace | None, config: TrialConfig) -> Stage[Tried]:
     in the folder does on this machine.
     """
     space = read_space(config.folder)
+    if space.sdk == "static":
+        return (yield from _try_page(space, config.url))
     with tempfile.TemporaryDirectory(prefix="winnow-trial-") as made:
         scratch = Path(made)
         yield Progress(0, 4, "Asking the model in the folder about golden pictures")
@@ -198,6 +203,42 @@ def _started(python: Path, folder: Path, log: Path) -> Iterator[_App]:
 def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return "\n".join(line[:400] for line in lines[-LOG_LINES:]) or "(nothing)"
+
+
+# --- a page ----------------------------------------------------------------------------------------------------------
+
+
+def _try_page(space: SpaceFolder, url: str) -> Stage[Tried]:
+    """The page in a browser on this machine; where it is online, that each of its files is the one in the folder."""
+    if url:
+        return (yield from _same_files(space, url))
+    yield Progress(1, 2, "Opening the page in a browser")
+    began = time.monotonic()
+    result = Tried(asdict(try_page(space.folder)), "a browser here", fingerprint(space))
+    if not result.agreed["images"]:
+        raise DeployError("There is no example picture to test the page with. Export the Space with at least one.")
+    _judge(result, PAGE_TOLERANCE)
+    yield Progress(2, 2, f"It answers as the model here does ({time.monotonic() - began:.0f} s)")
+    return result
+
+
+def _same_files(space: SpaceFolder, url: str) -> Stage[Tried]:
+    address = url.rstrip("/") if "://" in url else f"https://{url.replace('/', '-').lower()}.static.hf.space"
+    model = file_sha256(space.folder / ONNX)
+    served = [name for name in sorted(space.sizes) if name != "README.md"]
+    for number, name in enumerate(served):
+        yield Progress(number, len(served), f"Comparing {name}")
+        try:
+            answer = httpx2.get(f"{address}/{quote(name)}", timeout=ANSWER_SECONDS, follow_redirects=True)
+            answer.raise_for_status()
+        except httpx2.HTTPError as error:
+            raise DeployError(f"{address} does not hand out {name} ({error}). Deploy the folder again.") from error
+        same = hashlib.sha256(answer.content).hexdigest() == file_sha256(space.folder / name)
+        if not same and not (name.endswith(".html") and model in answer.text):  # a hub may add to a page
+            raise DeployError(f"{name} at {address} is not the one in the folder. Deploy the folder again.")
+    agreed = Agreement(len(list((space.folder / "examples").glob("*.jpg"))), 0.0, "", True)
+    yield Progress(len(served), len(served), "It is, file by file, what is in the folder")
+    return Tried(asdict(agreed), address, fingerprint(space))
 
 
 # --- where it is online ----------------------------------------------------------------------------------------------

@@ -27,16 +27,17 @@ from cleaner.decisions import relabel, remove
 from pipeline.deploy import read_space
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.export import ExportConfig, Exported, export
-from pipeline.model_card import front_matter, model_card, space_readme, title
+from pipeline.model_card import front_matter, model_card, title
 from pipeline.parity import BY_TORCH, ask_apart
 from pipeline.predict import Classifier, open_image
 from pipeline.runs import MANIFEST, PREDICTIONS, Run, load_run, write_info
+from pipeline.space_folder import PYTHON, readme
 from pipeline.stage import run
 from pipeline.workspace import Workspace
 from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
 
 MODEL_FILES = {"README.md", "confusion.png", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
-APP_FILES = {"app.py", "requirements.txt"}
+APP_FILES = {"Dockerfile", "app.py", "model.onnx", "requirements.txt"}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -101,10 +102,10 @@ def test_the_front_matter_and_the_requirements_name_what_is_installed(space: tup
     card = metadata_load(folder / "README.md")
     assert card is not None
     assert card["title"] == "Apple, melon or pear?" and card["sdk_version"] == version("gradio")
-    assert card["python_version"] == "3.12" and len(card["short_description"]) <= 60
+    assert card["python_version"] == PYTHON and len(card["short_description"]) <= 60
     lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     needed = [Requirement(line) for line in lines]
-    assert {one.name for one in needed} == {"gradio", "torch", "timm", "safetensors", "pillow", "numpy"}
+    assert {one.name for one in needed} == {"gradio", "onnxruntime", "pillow", "numpy"}
     for one in needed:
         assert version(one.name).partition("+")[0] in one.specifier
 
@@ -172,7 +173,7 @@ def test_odd_class_names_break_neither_the_card_nor_the_front_matter(tiny_run: R
     card = model_card(odd, info(tiny_run.folder), sources)
     assert "<script>" not in card and "| a\\|b | not stated | 1 |" in card and "nothing is known" in card
     assert "confusion.png" not in card and "timm/tf_" in front_matter(odd, info(tiny_run.folder))
-    (tmp_path / "README.md").write_text(space_readme(card, title(names), [("examples/01.jpg", names[1])]), "utf-8")
+    (tmp_path / "README.md").write_text(readme("gradio", card, title(names), [("examples/01.jpg", names[1])]), "utf-8")
     front = metadata_load(tmp_path / "README.md")
     assert front is not None and front["title"] == title(names)
     assert len(title(["x" * 300, *names])) < 80

@@ -1,15 +1,15 @@
-"""Deploy: a run -> a folder that is a complete prediction app, to download or to send to Hugging Face."""
+"""Deploy: a run -> a folder that is a complete prediction app; tested, then downloaded or sent to Hugging Face."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from huggingface_hub import HfApi
 
 from pipeline import jobs
@@ -23,93 +23,155 @@ from pipeline.stage import run as drive
 from pipeline.tabs.choose_run import draw_run_list, refreshed
 from pipeline.tabs.job_panel import running
 from pipeline.tabs.shared import Shared, Values, translate
-from pipeline.tabs.show import count, empty, escape, facts, guide, heading, table
-from pipeline.workspace import Workspace, writing
-
-BEFORE_SENDING = (
-    "<p>You need a Hugging Face account and a token that may write. Hugging Face asks for a subscription (PRO, Team or "
-    "Enterprise) before it makes a <b>new</b> Space that runs an app, and refuses with “402” without one; "
-    "updating a Space that you have already needs none. The folder also runs on any machine: "
-    "<code>pip install -r requirements.txt &amp;&amp; python app.py</code></p>"
+from pipeline.tabs.show import empty, escape, guide, heading
+from pipeline.tabs.space_view import (
+    DEFAULT_KIND,
+    KINDS,
+    about,
+    by_hand,
+    contents,
+    last_trial,
+    proof,
+    space_folder,
+    zipped,
 )
+from pipeline.trial import TrialConfig, try_space
+from pipeline.workspace import Workspace
+
+TOKEN_NEEDED = (
+    "<p>You need a Hugging Face account and a token that may write to it. It is used for this one call, never kept.</p>"
+)
+WAIT_SECONDS = 900.0
 
 
-def space_folder(workspace: Workspace, run: Run) -> Path:
-    """Where the Space folder of a run is made."""
-    return workspace.exports / f"{run.id}-space"
-
-
-def export_job(workspace: Workspace, run_id: str | None, examples: int) -> Job:
+def export_job(workspace: Workspace, run_id: str | None, kind: str, examples: int) -> Job:
     """Start making the Space folder of a run (None: the newest), with so many example pictures."""
     run = load_run(workspace, run_id or None)
     if running(workspace, "export"):
         raise UsageError("A folder is being made already; see above.")
-    out = str(space_folder(workspace, run))
-    return jobs.start(workspace, export, ExportConfig(run.id, out, space=True, examples=int(examples or 0)))
+    out = str(space_folder(workspace, run, kind))
+    return jobs.start(workspace, export, ExportConfig(run.id, out, space=True, kind=kind, examples=int(examples or 0)))
 
 
-def contents(workspace: Workspace, run: Run) -> str:
-    """What is in the Space folder of a run, and how it was checked, as HTML; empty where there is none."""
-    folder = space_folder(workspace, run)
-    if not folder.is_dir():
-        return ""
-    sizes = read_space(folder).sizes
-    numbers = [("files", f"{len(sizes):,}"), ("to send", f"{sum(sizes.values()) / 1e6:.1f} MB")]
-    rows = [(name, _size(size)) for name, size in sizes.items()]
-    return facts(numbers) + _parity(workspace, folder) + table(("file", "size"), rows, numbers=(1,))
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{max(number / 1e3, 0.1):.1f} kB"
-
-
-def _parity(workspace: Workspace, folder: Path) -> str:
-    parity = next((p for job in jobs.list_jobs(workspace) if (p := _measured(job, folder))), None)
-    if parity is None:
-        return ""
-    sentence = (
-        f"Checked: a fresh process without Winnow gives the same probabilities on {count(parity['images'], 'picture')} "
-        f"(largest difference {parity['max_difference']:.1g})."
-    )
-    return f'<p class="w-good">{escape(sentence)}</p>'
-
-
-def _measured(job: Job, folder: Path) -> Mapping[str, Any] | None:
-    if job.stage != "export" or job.status != "done" or Path(job.config["out"]) != folder:
-        return None
-    parity: Mapping[str, Any] | None = (job.result or {}).get("parity")
-    return parity
-
-
-def zipped(folder: Path, cache: Path) -> Path:
-    """The Space folder as a zip file below ``cache``, made again where the folder is newer."""
-    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    target = cache / name / f"{folder.name}.zip"
-    newest = max(file.stat().st_mtime for file in folder.rglob("*"))
-    if not target.exists() or target.stat().st_mtime < newest:
-        with writing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for file in sorted(read_space(folder).sizes):
-                archive.write(folder / file, f"{folder.name}/{file}")
-    return target
+def trial_job(workspace: Workspace, run_id: str | None, kind: str, url: str = "") -> Job:
+    """Start testing the Space folder of a run: here, or (``url``: an address, or user/name) where it is online."""
+    folder = _made(workspace, load_run(workspace, run_id or None), kind)
+    if running(workspace, "try_space"):
+        raise UsageError("A Space is being tested already; see above.")
+    return jobs.start(workspace, try_space, TrialConfig(str(folder), url.strip()))
 
 
 def send(
-    config: DeployConfig, token: str | None, show: Callable[[Progress], None], hub: Callable[[], HfApi] = HfApi
+    workspace: Workspace,
+    config: DeployConfig,
+    token: str | None,
+    show: Callable[[Progress], None],
+    hub: Callable[[], HfApi] = HfApi,
 ) -> str:
-    """Send a Space folder to Hugging Face; returns what to say, as HTML. Raises DeployError."""
-    if not Path(config.folder).is_dir():
-        raise DeployError("Make the Space folder first, with the button above.")
+    """Send a Space folder that was tested to Hugging Face; returns what to say, as HTML. Raises DeployError."""
+    if last_trial(workspace, read_space(config.folder)) is None:
+        raise DeployError("Test the Space first: it is sent as it was tested.")
     deployed = drive(deploy(config, token, hub), show)
     link = f'<a href="{escape(deployed.url)}" target="_blank" rel="noopener noreferrer">{escape(deployed.url)}</a>'
-    return f'<p class="w-good">It is there: {link}. Hugging Face needs a few minutes to start it.</p>'
+    goes_on = "It runs" if deployed.stage == "RUNNING" else "Hugging Face still builds it"
+    return f'<p class="w-good">It is there: {link}. {goes_on}.</p>'
+
+
+def _made(workspace: Workspace, run: Run, kind: str) -> Path:
+    folder = space_folder(workspace, run, kind)
+    if not folder.is_dir():
+        raise DeployError("Make the Space folder first, with the button above.")
+    return folder
 
 
 # --- the tab -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Widgets:
+    """What the tab consists of, once it is drawn."""
+
+    notice: gr.HTML
+    body: gr.Column
+    run: gr.Dropdown
+    kind: gr.Radio
+    words: gr.HTML
+    examples: gr.Slider
+    make: gr.Button
+    listing: gr.HTML
+    made: gr.Column
+    proven: gr.HTML
+    test: gr.Button
+    download: gr.DownloadButton
+    form: gr.Column
+    repo: gr.Textbox
+    token: gr.Textbox
+    private: gr.Checkbox
+    push: gr.Button
+    sent: gr.HTML
+    commands: gr.HTML
+    url: gr.Textbox
+    ask: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [
+            self.notice, self.body, self.run, self.words, self.listing, self.made, self.proven, self.download,
+            self.form, self.commands,
+        ]  # fmt: skip
+
+
 def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None:
     """Draw the tab, then wire it."""
     guide("Turn a model into a small app of its own that anybody can open in a browser.")
+    w = _draw(bool(_token(shared, "")))
+
+    def view(name: str, chosen: str | None, kind: str, repo_id: str) -> list[Any]:
+        return _view(shared.open(name), chosen, kind, repo_id, Path(w.download.GRADIO_CACHE))
+
+    def start(values: Values) -> Job:
+        return export_job(shared.open(values[shared.picker]), values[w.run], values[w.kind], values[w.examples])
+
+    def start_test(values: Values) -> Job:
+        return trial_job(shared.open(values[shared.picker]), values[w.run], values[w.kind])
+
+    def start_asking(values: Values) -> Job:
+        if not (url := str(values[w.url] or "").strip()):
+            raise UsageError("Write the address of the Space, or its name on Hugging Face: user/name.")
+        return trial_job(shared.open(values[shared.picker]), values[w.run], values[w.kind], url)
+
+    @translate
+    def push_now(
+        name: str,
+        chosen: str,
+        kind: str,
+        repo_id: str,
+        hidden: bool,
+        secret: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
+    ) -> tuple[str, str]:
+        workspace = shared.open(name)
+        folder = _made(workspace, load_run(workspace, chosen or None), kind)
+        config = DeployConfig(str(folder), repo_id.strip(), hidden, WAIT_SECONDS)
+        return send(workspace, config, _token(shared, secret), lambda step: _tell(progress, step), hub), ""
+
+    chosen: set[Component] = {shared.picker, w.run, w.kind}
+    shared.job.launch(w.make.click, start, {*chosen, w.examples})
+    shared.job.launch(w.test.click, start_test, chosen)
+    shared.job.launch(w.ask.click, start_asking, {*chosen, w.url})
+    inputs = [w.run, w.kind, w.repo]
+    gr.on(
+        [w.run.input, w.kind.input, w.repo.blur], translate(view), [shared.picker, *inputs], w.outputs,
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    w.push.click(
+        push_now, [shared.picker, w.run, w.kind, w.repo, w.private, w.token], [w.sent, w.token],
+        api_visibility="private", show_progress_on=w.sent,
+    )  # fmt: skip
+    shared.watch(tab, view, w.outputs, inputs)
+
+
+def _draw(has_token: bool) -> _Widgets:
     notice = gr.HTML(elem_id="deploy-notice")
     with gr.Column() as body:
         with gr.Row():
@@ -118,55 +180,47 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
                 0, 8, 4, step=1, label="Example pictures", elem_id="deploy-examples", min_width=260,
                 info="for visitors to try; they become public with the app",
             )  # fmt: skip
+        choices = [(title, name) for title, name, _ in KINDS]
+        kind = gr.Radio(choices, value=DEFAULT_KIND, label="Kind of app", elem_id="deploy-kind")
+        words = gr.HTML(about(DEFAULT_KIND), elem_id="deploy-about")
         make = gr.Button("Make the Space folder", variant="primary", elem_id="deploy-export")
         listing = gr.HTML(elem_id="deploy-files")
-        download = gr.DownloadButton("Download as zip", visible=False, elem_id="deploy-download")
+        with gr.Column(visible=False) as made:
+            heading("Test this Space")
+            proven = gr.HTML(elem_id="deploy-proof")
+            with gr.Row():
+                test = gr.Button("Test this Space", variant="primary", elem_id="deploy-test", min_width=190)
+                download = gr.DownloadButton("Download as zip", elem_id="deploy-download", min_width=190)
         with gr.Column(visible=False) as form:
             heading("Send it to Hugging Face")
-            gr.HTML(BEFORE_SENDING)
-            with gr.Row():
-                repo = gr.Textbox(
-                    label="Name of the Space", placeholder="your-name/bears", elem_id="deploy-repo", min_width=260
-                )
-                token = gr.Textbox(
-                    label="Token", type="password", elem_id="deploy-token", min_width=260,
-                    placeholder="used once, never kept" + ("; empty: HF_TOKEN" if _token(shared, "") else ""),
-                )  # fmt: skip
-            private = gr.Checkbox(label="Private: only you can open it", elem_id="deploy-private")
-            push = gr.Button("Send to Hugging Face", variant="primary", elem_id="deploy-push")
-            sent = gr.HTML(elem_id="deploy-result")
-    outputs = [notice, body, run, listing, download, form]
+            gr.HTML(TOKEN_NEEDED)
+            repo, token, private, push, sent, commands, url, ask = _draw_form(has_token)
+    return _Widgets(
+        notice, body, run, kind, words, examples, make, listing, made, proven, test, download, form, repo, token,
+        private, push, sent, commands, url, ask,
+    )  # fmt: skip
 
-    def view(name: str, chosen: str | None) -> list[Any]:
-        return _view(shared.open(name), chosen, Path(download.GRADIO_CACHE))
 
-    def start(values: Values) -> Job:
-        return export_job(shared.open(values[shared.picker]), values[run], values[examples])
-
-    @translate
-    def push_now(
-        name: str,
-        chosen: str,
-        repo_id: str,
-        hidden: bool,
-        secret: str,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
-    ) -> tuple[str, str]:
-        workspace = shared.open(name)
-        folder = space_folder(workspace, load_run(workspace, chosen or None))
-        config = DeployConfig(str(folder), repo_id.strip(), hidden)
-        return send(config, _token(shared, secret), lambda step: _tell(progress, step), hub), ""
-
-    shared.job.launch(make.click, start, {shared.picker, run, examples})
-    run.input(translate(view), [shared.picker, run], outputs, api_visibility="private", show_progress="hidden")
-    push.click(
-        push_now,
-        [shared.picker, run, repo, private, token],
-        [sent, token],
-        api_visibility="private",
-        show_progress_on=sent,
-    )
-    shared.watch(tab, view, outputs, run)
+def _draw_form(has_token: bool) -> tuple[Any, ...]:
+    with gr.Row():
+        repo = gr.Textbox(
+            label="Name of the Space", placeholder="your-name/bears", elem_id="deploy-repo", min_width=260
+        )
+        token = gr.Textbox(
+            label="Token", type="password", elem_id="deploy-token", min_width=260,
+            placeholder="used once, never kept" + ("; empty: HF_TOKEN" if has_token else ""),
+        )  # fmt: skip
+    private = gr.Checkbox(label="Private: only you can open it", elem_id="deploy-private")
+    push = gr.Button("Send to Hugging Face", variant="primary", elem_id="deploy-push")
+    sent = gr.HTML(elem_id="deploy-result")
+    with gr.Accordion("Other ways: git, Docker, your own machine", open=False):
+        commands = gr.HTML(elem_id="deploy-commands")
+    with gr.Accordion("Is my Space still fine?", open=False), gr.Row():
+        url = gr.Textbox(
+            label="Where it is", placeholder="your-name/bears, or an address", elem_id="deploy-url", min_width=260
+        )
+        ask = gr.Button("Ask it", elem_id="deploy-ask")
+    return repo, token, private, push, sent, commands, url, ask
 
 
 def _tell(progress: gr.Progress, step: Progress) -> None:
@@ -178,23 +232,25 @@ def _token(shared: Shared, typed: str) -> str | None:
     return typed.strip() or (os.environ.get("HF_TOKEN") if shared.local else None)
 
 
-def _view(workspace: Workspace, chosen: str | None, cache: Path) -> list[Any]:
+def _view(workspace: Workspace, chosen: str | None, kind: str, repo_id: str, cache: Path) -> list[Any]:
     runs = refreshed(workspace, chosen)
     if runs is None:
         notice = empty("Nothing to deploy yet", "Train a model first; then it can go online from here.")
-        return [notice, gr.Column(visible=False), gr.skip(), "", *_hidden()]
+        return [notice, gr.Column(visible=False), gr.skip(), about(kind), "", *_hidden()]
     dropdown, now = runs
-    run = load_run(workspace, now)
-    folder = space_folder(workspace, run)
+    folder = space_folder(workspace, load_run(workspace, now), kind)
+    head = ["", gr.Column(visible=True), dropdown, about(kind)]
     try:
-        listing = contents(workspace, run)
+        listing = contents(workspace, folder)
+        if not listing:
+            return [*head, "", *_hidden()]
+        found = last_trial(workspace, read_space(folder))
     except PipelineError as error:
-        return ["", gr.Column(visible=True), dropdown, f'<p class="w-warn">{escape(error)}</p>', *_hidden()]
-    if not listing:
-        return ["", gr.Column(visible=True), dropdown, "", *_hidden()]
-    file = gr.DownloadButton(value=str(zipped(folder, cache)), visible=True)
-    return ["", gr.Column(visible=True), dropdown, listing, file, gr.Column(visible=True)]
+        return [*head, f'<p class="w-warn">{escape(error)}</p>', *_hidden()]
+    file = gr.DownloadButton(value=str(zipped(folder, cache)))
+    shown = [gr.Column(visible=True), proof(found), file, gr.Column(visible=found is not None)]
+    return [*head, listing, *shown, by_hand(folder, kind, repo_id or "")]
 
 
 def _hidden() -> list[Any]:
-    return [gr.DownloadButton(visible=False), gr.Column(visible=False)]
+    return [gr.Column(visible=False), "", gr.skip(), gr.Column(visible=False), ""]

@@ -20,6 +20,7 @@ from predict import SEVERAL, Picture, Prediction, Unreadable, load, read_info
 
 HERE = Path(__file__).resolve().parent
 MOST_CLASSES = 20
+MOST_WAITING = 100
 HOUR = 3600
 UNFAMILIAR = (
     "⚠️ This picture is unlike the pictures the model was trained on. The answer may well be wrong: the model can only "
@@ -95,7 +96,7 @@ def create_app(
 def serve(app: gr.Blocks) -> None:
     """Serve the app until it is stopped: nothing is told to anybody, and too much is refused."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    app.queue(max_size=32).launch(
+    app.queue(max_size=MOST_WAITING).launch(
         show_error=True,
         ssr_mode=False,
         max_file_size="20mb",

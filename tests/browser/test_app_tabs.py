@@ -16,13 +16,14 @@ from pipeline import jobs
 from pipeline.importing import ImportConfig, import_images
 from pipeline.runs import load_run
 from pipeline.stage import run
-from pipeline.tabs.deploy import space_folder
 from pipeline.tabs.serve import Door, launch_settings
+from pipeline.tabs.space_view import space_folder
 from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.fixtures_run import tiny_run, trained
 from tests.stages_for_tests import CountConfig, count
+from tests.trials_for_tests import as_tested
 
 __all__ = ["tiny_run", "trained"]  # fixtures
 
@@ -342,7 +343,13 @@ def test_a_space_folder_is_listed_downloaded_and_not_sent_without_a_token(
     (folder / "app.py").write_text("import gradio\n")
     opened(page, serve(trained.root))
     tab(page, "Deploy")
+    page.locator("#deploy-files summary").click()
     expect(page.locator("#deploy-files table")).to_contain_text("app.py", timeout=SOON)
+    expect(page.locator("#deploy-push")).to_be_hidden()
+    as_tested(trained, folder)
+    tab(page, "Predict")
+    tab(page, "Deploy")
+    expect(page.locator("#deploy-proof")).to_contain_text("7 golden pictures", timeout=SOON)
     with page.expect_download() as download:
         page.locator("#deploy-download").click()
     assert download.value.suggested_filename == f"{folder.name}.zip"

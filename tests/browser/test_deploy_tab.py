@@ -1,0 +1,161 @@
+"""The Deploy tab in a browser: kinds explained, nothing sent untested, and a token that is nowhere afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from pipeline.runs import load_run
+from pipeline.tabs.space_view import space_folder
+from pipeline.workspace import Workspace
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.fixtures_run import tiny_run, trained
+from tests.hub_stand_in import HubStandIn
+from tests.trials_for_tests import as_tested
+
+__all__ = ["tiny_run", "trained"]  # fixtures
+
+pytestmark = pytest.mark.browser
+SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
+CANARY = "hf_CanaryThatMustBeNowhere0123456789"
+ROOT = Path(__file__).resolve().parents[2]
+SOON = 30_000
+
+
+@dataclass(frozen=True)
+class App:
+    """``python app.py`` in a process of its own, whose Hugging Face is the stand-in; ``home`` is all it writes to."""
+
+    url: str
+    log: Path
+    home: Path
+
+
+@pytest.fixture
+def served(trained: Workspace, tmp_path: Path) -> Iterator[tuple[App, HubStandIn]]:
+    home = tmp_path / "home"
+    home.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with HubStandIn(CANARY) as hub, (home / "log").open("wb") as log:
+        environment = {
+            **os.environ, **hub.environment, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(home / "gradio"),
+            "HF_HOME": str(home / "hf"), "HOME": str(home), "TMPDIR": str(home), "HF_DEBUG": "1",
+        }  # fmt: skip
+        command = [sys.executable, "app.py", "--workspace", str(trained.root)]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            url = f"http://127.0.0.1:{port}/"
+            _wait(url, process, home / "log")
+            yield App(url, home / "log", tmp_path), hub
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(480):
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(url, timeout=1, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.25)
+    pytest.fail(f"the app did not start: {log.read_text()}")
+
+
+def space_in(workspace: Workspace) -> Path:
+    folder = space_folder(workspace, load_run(workspace))
+    (folder / "examples").mkdir(parents=True)
+    (folder / "README.md").write_text("---\nsdk: gradio\napp_file: app.py\n---\n")
+    (folder / "app.py").write_text("import gradio\n")
+    return folder
+
+
+def opened(page: Page, url: str) -> None:
+    page.goto(url)
+    page.get_by_role("tab", name="Deploy", exact=True).click()
+    expect(page.locator("#deploy-about")).to_contain_text("subscription", timeout=SOON)
+
+
+@SIZES
+def test_a_tested_space_is_sent_and_the_token_is_nowhere_afterwards(
+    served: tuple[App, HubStandIn],
+    page: Page,
+    trained: Workspace,
+    viewport: ViewportSize,
+) -> None:
+    app, hub = served
+    folder = space_in(trained)
+    as_tested(trained, folder)
+    opened(page, app.url)
+    expect(page.locator("#deploy-proof")).to_contain_text("7 golden pictures", timeout=SOON)
+    page.locator("#deploy-repo input, #deploy-repo textarea").first.fill("ann/bears")
+    token = page.locator("#deploy-token input")
+    expect(token).to_have_attribute("type", "password")
+    token.fill(CANARY)
+    page.locator("#deploy-push").click()
+    expect(page.locator("#deploy-result")).to_contain_text("It is there", timeout=60_000)
+    expect(token).to_have_value("")
+    assert hub.spaces["ann/bears"].files["app.py"] == b"import gradio\n"
+    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href, document.cookie])")
+    config = httpx.get(f"{app.url}config", trust_env=False).text
+    for text in (page.content(), kept, config, app.log.read_text(errors="replace")):
+        assert CANARY not in text
+    holding = [file for file in app.home.rglob("*") if file.is_file() and CANARY.encode() in file.read_bytes()]
+    assert holding == []
+    expect(page.locator("body")).not_to_contain_text(re.compile("hf_Canary"))
+
+
+@SIZES
+def test_a_refusal_shows_no_token_and_says_what_is_free(
+    served: tuple[App, HubStandIn],
+    page: Page,
+    trained: Workspace,
+    viewport: ViewportSize,
+    complaints: list[str],
+) -> None:
+    app, hub = served
+    as_tested(trained, space_in(trained))
+    hub.fail("POST", "/api/repos/create", 402, f"pay first, {CANARY}")
+    opened(page, app.url)
+    expect(page.locator("#deploy-push")).to_be_visible(timeout=SOON)
+    page.locator("#deploy-repo input, #deploy-repo textarea").first.fill("ann/bears")
+    page.locator("#deploy-token input").fill(CANARY)
+    page.locator("#deploy-push").click()
+    message = page.get_by_test_id("toast-body").first
+    expect(message).to_contain_text("--kind static", timeout=60_000)
+    assert CANARY not in page.content() and CANARY not in app.log.read_text(errors="replace")
+    complaints.clear()
+
+
+@SIZES
+def test_kinds_are_explained_and_nothing_can_be_sent_before_it_was_tested(
+    served: tuple[App, HubStandIn],
+    page: Page,
+    trained: Workspace,
+    viewport: ViewportSize,
+) -> None:
+    app, _ = served
+    space_in(trained)
+    opened(page, app.url)
+    expect(page.locator("#deploy-test")).to_be_visible(timeout=SOON)
+    expect(page.locator("#deploy-push")).to_be_hidden()
+    page.locator("#deploy-kind").get_by_text("visitor's browser").click()
+    expect(page.locator("#deploy-about")).to_contain_text("never leaves their device", timeout=SOON)
+    expect(page.locator("#deploy-test")).to_be_hidden()
+    page.locator("#deploy-kind").get_by_text("borrowed GPU").click()
+    expect(page.locator("#deploy-about")).to_contain_text("ZeroGPU", timeout=SOON)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
