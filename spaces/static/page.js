@@ -187,6 +187,7 @@ for (const id of ["file", "camera"]) {
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $(id).click(); }
   });
 }
+$("photo").hidden = !navigator.maxTouchPoints;
 document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData.files;
   if (file) ask(file);

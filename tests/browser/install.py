@@ -1,9 +1,10 @@
-"""The Chromium that the browser tests drive: the one that is here, else installed.
+"""The Chromium that the browser tests drive: the one that is here, else installed. And onnxruntime-web, fetched by npm.
 
     python tests/browser/install.py
 
 It uses the environment variable CHROME, an installed Chromium or Chrome, or one that Playwright has downloaded before.
 Where there is none it installs Debian's package (as root on Debian), or Playwright's own download (everywhere else).
+The page of a static Space is tried with the files of onnxruntime-web; without npm those tests are skipped.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 APPLICATIONS = (
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
@@ -42,25 +44,47 @@ def main() -> int:
         _install()
     browser = find_chromium()
     print(MISSING if browser is None else f"Browser for the tests: {browser}", flush=True)
+    _fetch_web_runtime()
     return 0 if browser else 1
 
 
+def _fetch_web_runtime() -> None:
+    sys.path.insert(0, str(ROOT))
+    from pipeline.errors import ExportError
+    from pipeline.web_runtime import is_here, web_runtime
+
+    if not is_here() and shutil.which("npm") is None and _can_apt():
+        print("Installing Debian's npm (apt-get, about 150 MB) ...", flush=True)
+        _apt("npm")
+    try:
+        print(f"onnxruntime-web for the tests: {web_runtime()}", flush=True)
+    except ExportError as error:
+        print(error, flush=True)
+
+
 def _install() -> None:
-    if _is_debian() and _is_root() and shutil.which("apt-get"):
+    if _can_apt():
         print("Installing Debian's Chromium (apt-get, about 100 MB) ...", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        packages = ["chromium", "fonts-dejavu-core"]
-        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            check=False,
-        )
+        _apt("chromium", "fonts-dejavu-core")
     else:
         print("Downloading Playwright's Chromium (about 150 MB) ...", flush=True)
         with_libraries = ["--with-deps"] if sys.platform == "linux" and _is_root() else []
         subprocess.run([sys.executable, "-m", "playwright", "install", *with_libraries, "chromium"], check=False)
+
+
+def _can_apt() -> bool:
+    return _is_debian() and _is_root() and bool(shutil.which("apt-get"))
+
+
+def _apt(*packages: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
+    subprocess.run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def _is_debian() -> bool:
