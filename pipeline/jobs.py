@@ -221,11 +221,14 @@ class _Recorder:
         self.folder = folder
         self.file = (folder / "events.jsonl").open("a", encoding="utf-8")
         self.lock = threading.Lock()
+        self.last: Progress | None = None
         self.told = False
         self.ended = False
 
     def __call__(self, progress: Progress) -> None:
-        self.write("progress", **asdict(progress))
+        if progress != self.last:  # who waits says the same twice a second
+            self.write("progress", **asdict(progress))
+        self.last = progress
         if self.told or (self.folder / "cancel").exists():
             raise Cancelled("Stopped when asked to.")
 

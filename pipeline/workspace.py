@@ -81,6 +81,11 @@ class Workspace:
         return self.root.name
 
     @property
+    def owner(self) -> str:
+        """Whose it is: the folder that it lies in, beside the others of the same person."""
+        return str(self.root.parent)
+
+    @property
     def database(self) -> Path:
         """The store's SQLite file."""
         return self.root / DATABASE

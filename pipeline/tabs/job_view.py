@@ -87,7 +87,8 @@ def headline(job: Job, history: History) -> str:
     if job.cancelling:
         return f"{doing} · stopping…"
     if job.status == "queued":
-        return f"{doing} · waiting for its turn"
+        place = history.metrics.get("place")
+        return f"{doing} · waiting: you are number {place}" if place else f"{doing} · waiting for its turn"
     if not history.seen:
         return f"{doing} · starting…"
     parts = [doing, f"{job.done / job.total:.0%}" if job.total else "", _left(job, history)]

@@ -70,6 +70,12 @@ def test_every_state_of_a_job_has_words(changes: dict[str, Any], words: str) -> 
     assert headline(job(**changes), History()) == words
 
 
+def test_a_job_that_waits_says_at_which_place() -> None:
+    history = History()
+    history.add(events({"queued": True, "place": 4}, {"queued": True, "place": 3}))
+    assert headline(job(status="queued"), history) == "Training · waiting: you are number 3"
+
+
 def test_an_interrupted_job_says_that_it_can_go_on() -> None:
     assert "Resume" in headline(job(status="interrupted"), History())
 
