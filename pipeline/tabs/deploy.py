@@ -33,6 +33,11 @@ BEFORE_SENDING = (
     "<code>pip install -r requirements.txt &amp;&amp; python app.py</code></p>"
 )
 
+NOT_FROM_HERE = (
+    "A token should not be typed into a public demo: download the folder, and send it to Hugging Face from a machine "
+    "of your own."
+)
+
 
 def space_folder(workspace: Workspace, run: Run) -> Path:
     """Where the Space folder of a run is made."""
@@ -135,10 +140,13 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
             private = gr.Checkbox(label="Private: only you can open it", elem_id="deploy-private")
             push = gr.Button("Send to Hugging Face", variant="primary", elem_id="deploy-push")
             sent = gr.HTML(elem_id="deploy-result")
+    if shared.limits:
+        gr.HTML(f'<p class="w-hint">{NOT_FROM_HERE}</p>')
     outputs = [notice, body, run, listing, download, form]
 
     def view(name: str, chosen: str | None) -> list[Any]:
-        return _view(shared.open(name), chosen, Path(download.GRADIO_CACHE))
+        filled = _view(shared.open(name), chosen, Path(download.GRADIO_CACHE))
+        return [*filled[:-1], gr.Column(visible=False)] if shared.limits else filled
 
     def start(values: Values) -> Job:
         return export_job(shared.open(values[shared.picker]), values[run], values[examples])
@@ -152,6 +160,8 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
         secret: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
     ) -> tuple[str, str]:
+        if shared.limits:
+            raise UsageError(NOT_FROM_HERE)
         workspace = shared.open(name)
         folder = space_folder(workspace, load_run(workspace, chosen or None))
         config = DeployConfig(str(folder), repo_id.strip(), hidden)
