@@ -28,9 +28,9 @@ class Limits:
     after the last page was closed, all of it is cleared away. ``visitors`` at once.
     """
 
-    images: int = 500
+    images: int = 1_500
     workspaces: int = 3
-    megabytes: int = 500
+    megabytes: int = 800
     upload_megabytes: int = 100
     jobs: int = 2
     job_minutes: int = 10

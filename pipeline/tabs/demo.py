@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from pipeline.importing import ImportConfig, import_images
 from pipeline.limits import Limits
 from pipeline.stage import run
+from pipeline.tabs.collected import sample
 from pipeline.tabs.show import escape, translate
 from pipeline.tabs.visitors import Visitors, clear_demo
 from pipeline.workspace import Workspace
@@ -40,6 +41,7 @@ def public_demo(environment: MutableMapping[str, str], sweep_seconds: float = SW
         try:
             template = Workspace.create(root / "template" / "starter")
             run(import_images(template, ImportConfig("starter")))
+            sample(template)  # makes the thumbnails that everybody sees first
             environment["GRADIO_TEMP_DIR"] = str(root / "cache")
             for name in OURS_ALONE:
                 environment.pop(name, None)
@@ -77,16 +79,20 @@ def clear_leftovers(place: Path) -> int:
 def terms(limits: Limits) -> str:
     """What a visitor should know, as HTML."""
     first = (
-        "This is a public demo. What you bring in is seen by you alone, and cleared away "
-        f"{limits.away_minutes} minutes after you close the page, or after {limits.idle_minutes} minutes of doing "
-        "nothing. Bring nothing that is secret; download what you want to keep."
+        "No other visitor sees what you bring in. It is cleared away "
+        f"{limits.away_minutes} minutes after you close the page, so download what you want to keep."
     )
-    most = (
-        f"At most: {limits.workspaces} workspaces of {limits.images:,} pictures, {limits.megabytes:,} MB in all, "
-        f"{limits.upload_megabytes} MB a file; trainings of {limits.epochs} epochs and {limits.job_minutes} minutes, "
-        f"at {limits.pixels} pixels. One training runs at a time on this machine; the others wait their turn."
+    more = (
+        f"It is also cleared away after {limits.idle_minutes} minutes of doing nothing. This is somebody else's "
+        f"machine: bring nothing that is secret. At most {limits.workspaces} workspaces of {limits.images:,} pictures, "
+        f"{limits.megabytes:,} MB in all, {limits.upload_megabytes} MB a file; trainings of {limits.epochs} epochs and "
+        f"{limits.job_minutes} minutes, at {limits.pixels} pixels. One training runs at a time; the others wait for "
+        "their turn, and see their place."
     )
-    return f"<p><b>{escape(first)}</b></p><details><summary>What it allows</summary><p>{escape(most)}</p></details>"
+    return (
+        f"<p><b>Public demo.</b> {escape(first)}</p>"
+        f"<details><summary>What it allows</summary><p>{escape(more)}</p></details>"
+    )
 
 
 class Banner:

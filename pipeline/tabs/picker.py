@@ -55,7 +55,8 @@ class Workspaces:
         root = self.root
         name = root.name if name is None else name
         if name not in self.names():
-            raise WorkspaceError(f"There is no workspace called '{name}'. Pick one from the list at the top.")
+            told = str(name).encode(errors="replace").decode()  # half a character cannot be sent back
+            raise WorkspaceError(f"There is no workspace called '{told}'. Pick one from the list at the top.")
         return self._serve(Workspace.open(root.parent / str(name)))
 
     def create(self, name: str) -> Workspace:
