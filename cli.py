@@ -175,6 +175,12 @@ def _predict(args: argparse.Namespace) -> Any:
     return run_and_show(predict_paths(args.model, args.images, args.tta, args.out))
 
 
+def _serve(args: argparse.Namespace) -> Any:
+    from pipeline.serving import ServeConfig, serve
+
+    return serve(ServeConfig(args.model, args.host, args.port, args.auth, args.mcp))
+
+
 def _export(args: argparse.Namespace) -> Any:
     from pipeline.export import ExportConfig, export
 
@@ -184,7 +190,7 @@ def _export(args: argparse.Namespace) -> Any:
 def _test_space(args: argparse.Namespace) -> Any:
     from pipeline.trial import TrialConfig, try_space
 
-    return run_and_show(try_space(None, _config(TrialConfig, args)))
+    return run_and_show(try_space(None, TrialConfig(args.folder, args.url, args.python, own_token=True)))
 
 
 def _deploy(args: argparse.Namespace) -> Any:
@@ -246,6 +252,7 @@ COMMANDS: Mapping[str, Command] = {
     "compare": _compare,
     "ledger": _ledger,
     "predict": _predict,
+    "serve": _serve,
     "export": _export,
     "test-space": _test_space,
     "deploy": _deploy,

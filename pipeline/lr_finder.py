@@ -13,10 +13,11 @@ import torch
 
 from pipeline.data import batches
 from pipeline.errors import TrainingError, UsageError
-from pipeline.stage import Progress, Stage, one_at_a_time
+from pipeline.stage import Progress, Stage
 from pipeline.train import prepare, training_lock
 from pipeline.train_config import TrainConfig
 from pipeline.training import Training, new_optimizer, step, train_mode
+from pipeline.turns import one_at_a_time
 from pipeline.workspace import Workspace
 
 SMOOTHING = 0.9
@@ -66,7 +67,8 @@ def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[L
     The range test of Smith (2017, "Cyclical learning rates"). It begins with a fresh head: after a fitted one the loss
     has nowhere to fall. Raises TrainingError where no rate makes it fall. Nothing is written.
     """
-    return (yield from one_at_a_time(training_lock(), _find_lr(workspace, config or LrFindConfig())))
+    finding = _find_lr(workspace, config or LrFindConfig())
+    return (yield from one_at_a_time(training_lock(), finding, workspace.owner))
 
 
 def _find_lr(workspace: Workspace, config: LrFindConfig) -> Stage[LrFound]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
-
-from filelock import FileLock, Timeout
 
 T = TypeVar("T")
 
@@ -43,25 +38,3 @@ def run(stage: Stage[T], show: Callable[[Progress], None] | None = None) -> T:
         return result
     finally:
         stage.close()
-
-
-@contextmanager
-def _acquired(lock: FileLock) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def one_at_a_time(lock_file: Path, stage: Stage[T], poll_seconds: float = 0.5) -> Stage[T]:
-    """``stage``, begun once no other process on this host holds ``lock_file``; says so while it waits."""
-    lock = FileLock(lock_file)
-    while True:
-        try:
-            lock.acquire(timeout=0)
-            break
-        except Timeout:
-            yield Progress(0, 0, "Waiting: another training is running on this machine", {"queued": True})
-            time.sleep(poll_seconds)
-    with _acquired(lock):
-        return (yield from stage)

@@ -21,9 +21,10 @@ from pipeline.predict import Preprocessing
 from pipeline.ranks import Ranks, joined
 from pipeline.runs import Run
 from pipeline.split import assign_splits
-from pipeline.stage import Stage, one_at_a_time, run
+from pipeline.stage import Stage, run
 from pipeline.train_config import TrainConfig
 from pipeline.training import Training
+from pipeline.turns import one_at_a_time
 from pipeline.verify import verify
 from pipeline.workspace import Workspace
 from pipeline.write_run import write_run
@@ -38,7 +39,9 @@ def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]
     config, ranks = config or TrainConfig(), Ranks.of_this_process()
     with joined(ranks, choose_device(config.device)):
         trained = _train(workspace, config, ranks)
-        return (yield from one_at_a_time(training_lock(), trained) if ranks.first else trained)
+        if ranks.first:
+            trained = one_at_a_time(training_lock(), trained, workspace.owner)
+        return (yield from trained)
 
 
 def training_lock() -> Path:

@@ -43,11 +43,13 @@ POLL_SECONDS = 1.0
 class TrialConfig:
     """Which Space folder is tried: in a fresh environment on this machine, or, with ``url`` (an address, or user/name
     on Hugging Face), where it is online. ``python``: what the environment is made with (empty: this Python).
+    ``own_token``: HF_TOKEN of the environment may be shown to Hugging Face, for a private Space.
     """
 
     folder: str
     url: str = ""
     python: str = ""
+    own_token: bool = False
 
     def __post_init__(self) -> None:
         if not self.folder.strip():
@@ -84,7 +86,7 @@ def try_space(_: Workspace | None, config: TrialConfig) -> Stage[Tried]:
         yield Progress(0, 4, "Asking the model in the folder about golden pictures")
         golden = golden_pictures(space.folder, scratch)
         if config.url:
-            return (yield from _try_elsewhere(space, golden, config.url))
+            return (yield from _try_elsewhere(space, golden, config))
         return (yield from _try_here(space, golden, scratch, config.python or sys.executable))
 
 
@@ -244,9 +246,10 @@ def _same_files(space: SpaceFolder, url: str) -> Stage[Tried]:
 # --- where it is online ----------------------------------------------------------------------------------------------
 
 
-def _try_elsewhere(space: SpaceFolder, golden: Sequence[Golden], url: str) -> Stage[Tried]:
+def _try_elsewhere(space: SpaceFolder, golden: Sequence[Golden], config: TrialConfig) -> Stage[Tried]:
+    url, token = config.url, os.environ.get("HF_TOKEN") if config.own_token and "://" not in config.url else None
     yield Progress(3, 4, f"Asking {url} about golden pictures")
-    answers, times = _ask(url, golden, os.environ.get("HF_TOKEN") if "://" not in url else None)
+    answers, times = _ask(url, golden, token)
     agreed = asdict(agreement(golden, answers, TOLERANCE_ELSEWHERE))
     result = Tried(agreed, url, fingerprint(space), None, round(times[0], 2), _median(times[1:]))
     _judge(result, TOLERANCE_ELSEWHERE)

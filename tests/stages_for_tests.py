@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import NotEnoughData
-from pipeline.stage import Progress, Stage, one_at_a_time
+from pipeline.stage import Progress, Stage
+from pipeline.turns import one_at_a_time
 from pipeline.workspace import Workspace
 
 

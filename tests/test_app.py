@@ -70,9 +70,9 @@ def test_nobody_else_is_let_in_without_a_password(
     assert not (tmp_path / "w").exists()
 
 
-def test_a_password_or_a_hugging_face_space_opens_the_door() -> None:
+def test_a_password_or_a_public_demo_opens_the_door() -> None:
     assert not Door(host="0.0.0.0", auth=("ann", "secret")).local
-    assert not Door(host="0.0.0.0", space=True).local
+    assert not Door(host="0.0.0.0", demo=True).local
     assert not Door(share=True, auth=("ann", "secret")).local
     assert not Door(root_path="/winnow").local
     assert Door().local and Door(host="localhost").local and Door(host="::1").local
@@ -101,7 +101,7 @@ def test_strangers_cannot_name_folders_of_the_machine(workspace: Workspace) -> N
 
 def test_uploads_of_strangers_are_smaller_than_ones_own() -> None:
     assert launch_settings(Door())["max_file_size"] == "4gb"
-    assert launch_settings(Door(space=True, host="0.0.0.0"))["max_file_size"] == "200mb"
+    assert launch_settings(Door(demo=True, host="0.0.0.0"))["max_file_size"] == "200mb"
 
 
 # --- the page and its one public function -----------------------------------------------------------------------------

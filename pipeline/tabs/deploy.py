@@ -42,6 +42,10 @@ TOKEN_NEEDED = (
     "<p>You need a Hugging Face account and a token that may write to it. It is used for this one call, never kept.</p>"
 )
 WAIT_SECONDS = 900.0
+NOT_FROM_HERE = (
+    "This is a public demo: it neither installs a Space nor takes a token. Download the folder, then test it and send "
+    "it to Hugging Face from a machine of your own (python cli.py test-space FOLDER, python cli.py deploy FOLDER NAME)."
+)
 
 
 def export_job(workspace: Workspace, run_id: str | None, kind: str, examples: int) -> Job:
@@ -124,18 +128,25 @@ class _Widgets:
 def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None:
     """Draw the tab, then wire it."""
     guide("Turn a model into a small app of its own that anybody can open in a browser.")
-    w = _draw(bool(_token(shared, "")))
+    w = _draw(bool(_token(shared, "")), public=bool(shared.limits))
 
     def view(name: str, chosen: str | None, kind: str, repo_id: str) -> list[Any]:
-        return _view(shared.open(name), chosen, kind, repo_id, Path(w.download.GRADIO_CACHE))
+        shown = _view(shared.open(name), chosen, kind, repo_id, Path(w.download.GRADIO_CACHE))
+        if shared.limits:
+            place = w.outputs.index
+            shown[place(w.form)] = gr.Column(visible=False)
+            shown[place(w.proven)] = f"<p>{escape(NOT_FROM_HERE)}</p>"
+        return shown
 
     def start(values: Values) -> Job:
         return export_job(shared.open(values[shared.picker]), values[w.run], values[w.kind], values[w.examples])
 
     def start_test(values: Values) -> Job:
+        _refuse_visitors(shared)
         return trial_job(shared.open(values[shared.picker]), values[w.run], values[w.kind])
 
     def start_asking(values: Values) -> Job:
+        _refuse_visitors(shared)
         if not (url := str(values[w.url] or "").strip()):
             raise UsageError("Write the address of the Space, or its name on Hugging Face: user/name.")
         return trial_job(shared.open(values[shared.picker]), values[w.run], values[w.kind], url)
@@ -150,6 +161,7 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
         secret: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
     ) -> tuple[str, str]:
+        _refuse_visitors(shared)
         workspace = shared.open(name)
         folder = _made(workspace, load_run(workspace, chosen or None), kind)
         config = DeployConfig(str(folder), repo_id.strip(), hidden, WAIT_SECONDS)
@@ -171,7 +183,12 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
     shared.watch(tab, view, w.outputs, inputs)
 
 
-def _draw(has_token: bool) -> _Widgets:
+def _refuse_visitors(shared: Shared) -> None:
+    if shared.limits:
+        raise UsageError(NOT_FROM_HERE)
+
+
+def _draw(has_token: bool, public: bool) -> _Widgets:
     notice = gr.HTML(elem_id="deploy-notice")
     with gr.Column() as body:
         with gr.Row():
@@ -189,7 +206,9 @@ def _draw(has_token: bool) -> _Widgets:
             heading("Test this Space")
             proven = gr.HTML(elem_id="deploy-proof")
             with gr.Row():
-                test = gr.Button("Test this Space", variant="primary", elem_id="deploy-test", min_width=190)
+                test = gr.Button(
+                    "Test this Space", variant="primary", elem_id="deploy-test", min_width=190, visible=not public
+                )
                 download = gr.DownloadButton("Download as zip", elem_id="deploy-download", min_width=190)
         with gr.Column(visible=False) as form:
             heading("Send it to Hugging Face")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pipeline.jobs import Job
 from pipeline.tabs.frame import Frame
-from pipeline.tabs.show import count, duration, error_rate, escape, percent, table
+from pipeline.tabs.job_result import result_in_words
+from pipeline.tabs.show import count, duration, escape, percent, table
 
 DOING = {
     "import_images": "Importing pictures",
@@ -30,7 +31,6 @@ PHASES = {
     "all": "fine-tuning everything",
     "evaluate": "measuring the result",
 }
-RATES = {"suggestion": "the middle of the valley", "steepest": "where the loss falls fastest"}
 FRAME = Frame(640, 190, left=44, right=8, top=10, bottom=24)
 LOW_FRAME = Frame(640, 96, left=44, right=8, top=10, bottom=8)
 POINTS = 240
@@ -89,7 +89,8 @@ def headline(job: Job, history: History) -> str:
     if job.cancelling:
         return f"{doing} · stopping…"
     if job.status == "queued":
-        return f"{doing} · waiting for its turn"
+        place = history.metrics.get("place")
+        return f"{doing} · waiting: you are number {place}" if place else f"{doing} · waiting for its turn"
     if not history.seen:
         return f"{doing} · starting…"
     parts = [doing, f"{job.done / job.total:.0%}" if job.total else "", _left(job, history)]
@@ -256,95 +257,3 @@ def _number(value: object) -> str:
 def _clock(epoch: Mapping[str, Any]) -> str:
     seconds = round(float(epoch.get("seconds") or 0))
     return f"{seconds // 60:02d}:{seconds % 60:02d}"
-
-
-# --- results in words ----------------------------------------------------------------------------------------------
-
-
-def result_in_words(stage: str, result: Mapping[str, Any]) -> str:
-    """What a job brought, in a sentence; empty for a stage without words of its own."""
-    words = _RESULTS.get(stage)
-    return words(result) if words else ""
-
-
-def _imported(result: Mapping[str, Any]) -> str:
-    parts = [f"{count(result.get('added', 0), 'picture')} added"]
-    if result.get("duplicates"):
-        parts.append(f"{result['duplicates']:,} were there already")
-    if result.get("failed"):
-        first = result["failed"][0]
-        parts.append(f"{len(result['failed']):,} not taken (first: {first['path']}: {first['reason'].rstrip('.')})")
-    return " ".join([", ".join(parts) + ".", *result.get("notes", ())])
-
-
-def _found(result: Mapping[str, Any]) -> str:
-    missing: dict[str, str] = {}  # each provider once; that one of several knows nothing of a class is no news
-    classes = {candidate["label"] for candidate in result.get("candidates", ())}
-    for problem in result.get("problems", ()):
-        if problem["kind"] != "nothing_found" or problem["label"] not in classes:
-            missing.setdefault(problem["provider"], f"{problem['label']}: {problem['reason']}")
-    found = f"{count(len(result.get('candidates', ())), 'picture')} found. Look at them in Collect, then download."
-    return " ".join([found, *missing.values()])
-
-
-def _downloaded(result: Mapping[str, Any]) -> str:
-    failed = result.get("failed", 0)
-    return f"{count(result.get('downloaded', 0), 'picture')} downloaded" + (f", {failed:,} failed." if failed else ".")
-
-
-def _verified(result: Mapping[str, Any]) -> str:
-    aside, groups = len(result.get("set_aside", ())), len(result.get("duplicate_groups", ()))
-    return (
-        f"{count(result.get('checked', 0), 'picture')} checked: {result.get('ok', 0):,} fine, {aside:,} set aside, "
-        f"{count(groups, 'duplicate group')}."
-    )
-
-
-def _trained(result: Mapping[str, Any]) -> str:
-    test = (result.get("record") or {}).get("test")
-    if not isinstance(test, Mapping) or not test.get("n"):
-        return "The new run is in the list."
-    baseline = test.get("baseline_error_rate")
-    beside = f" Always answering the largest class would be wrong {percent(baseline)} of the time." if baseline else ""
-    return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}"
-
-
-def _rate_found(result: Mapping[str, Any]) -> str:
-    rates = [f"{result[name]:.1e} ({words})" for name, words in RATES.items() if isinstance(result.get(name), float)]
-    return f"It suggests {' or '.join(rates)}. The curve is in Train, under More options." if rates else ""
-
-
-def _answered(result: Mapping[str, Any]) -> str:
-    failed = f", {result['failed']:,} could not be used" if result.get("failed") else ""
-    return f"{count(result.get('asked', 0), 'picture')}{failed}. The table is in Predict."
-
-
-def _exported(result: Mapping[str, Any]) -> str:
-    pictures = (result.get("parity") or {}).get("images", 0)
-    return f"{count(len(result.get('files', ())), 'file')} written; checked on {count(pictures, 'picture')}."
-
-
-def _tried(result: Mapping[str, Any]) -> str:
-    agreed = result.get("agreed") or {}
-    pictures = count(agreed.get("images", 0), "golden picture")
-    return (
-        f"It answers as the model here does, on {pictures} (largest difference {agreed.get('max_difference', 0):.1g})."
-    )
-
-
-def _deployed(result: Mapping[str, Any]) -> str:
-    return f"It is at {result.get('url', '')}."
-
-
-_RESULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "import_images": _imported,
-    "search": _found,
-    "download": _downloaded,
-    "verify": _verified,
-    "train": _trained,
-    "find_lr": _rate_found,
-    "predict_many": _answered,
-    "export": _exported,
-    "try_space": _tried,
-    "deploy": _deployed,
-}

@@ -71,7 +71,7 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
         image: str | None, run: str | None = None, workspace: str | None = None, tta: bool = False
     ) -> tuple[Any, str]:
         """Class probabilities of one picture, by a run (default: the newest) of a workspace (default: the first)."""
-        place = shared.open(workspace or shared.root.name)
+        place = shared.open(workspace or None)
         found = one(models, place, run, image, tta)
         return (found, remark(found, about(load_run(place, run or None)))) if found else (None, "")
 

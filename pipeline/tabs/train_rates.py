@@ -14,7 +14,7 @@ from pipeline.errors import TrainingError, UsageError
 from pipeline.jobs import Job
 from pipeline.lr_finder import steepest, valley
 from pipeline.tabs.job_panel import QUIET
-from pipeline.tabs.job_view import RATES
+from pipeline.tabs.job_result import RATES
 from pipeline.tabs.shared import Shared, Values, translate
 from pipeline.tabs.show import ago
 from pipeline.tabs.train_fields import held

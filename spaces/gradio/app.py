@@ -93,10 +93,14 @@ def create_app(
     return app
 
 
-def serve(app: gr.Blocks) -> None:
-    """Serve the app until it is stopped: nothing is told to anybody, and too much is refused."""
+def serve(
+    folder: Path = HERE, ask: Callable[[Sequence[Picture]], Sequence[Prediction]] | None = None, **settings: Any
+) -> None:
+    """Serve the app for the model folder ``folder`` until it is stopped: nothing is told to anybody, and too much is
+    refused. ``ask``: as in :func:`create_app`; ``settings`` are further ones of Gradio's.
+    """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    app.queue(max_size=MOST_WAITING).launch(
+    create_app(folder, ask).queue(max_size=MOST_WAITING).launch(
         show_error=True,
         ssr_mode=False,
         max_file_size="20mb",
@@ -105,8 +109,9 @@ def serve(app: gr.Blocks) -> None:
         footer_links=["api", "gradio"],
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         css=CSS,
+        **settings,
     )
 
 
 if __name__ == "__main__":
-    serve(create_app())
+    serve()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import spaces  # isort: skip # before torch: on ZeroGPU it stands in for CUDA until an answer is asked for
 import torch
-from demo import HERE, create_app, serve
+from demo import HERE, serve
 from predict import Classifier, Picture, Prediction
 
 SECONDS = 15
@@ -24,4 +24,4 @@ def ask(pictures: list[Picture]) -> list[Prediction]:
 
 
 if __name__ == "__main__":
-    serve(create_app(HERE, ask))
+    serve(HERE, ask)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.jobs import Job
-from pipeline.tabs.job_view import History, body, curve, epoch_table, error_curve, headline, result_in_words, thinned
+from pipeline.tabs.job_result import result_in_words
+from pipeline.tabs.job_view import History, body, curve, epoch_table, error_curve, headline, thinned
 
 
 def job(**changes: Any) -> Job:
@@ -68,6 +69,12 @@ def test_the_stages_own_estimate_is_preferred() -> None:
 )
 def test_every_state_of_a_job_has_words(changes: dict[str, Any], words: str) -> None:
     assert headline(job(**changes), History()) == words
+
+
+def test_a_job_that_waits_says_at_which_place() -> None:
+    history = History()
+    history.add(events({"queued": True, "place": 4}, {"queued": True, "place": 3}))
+    assert headline(job(status="queued"), history) == "Training · waiting: you are number 3"
 
 
 def test_an_interrupted_job_says_that_it_can_go_on() -> None:

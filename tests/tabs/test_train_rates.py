@@ -10,7 +10,7 @@ import pytest
 from pipeline import jobs
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.lr_finder import find_lr, steepest, valley
-from pipeline.tabs.job_view import result_in_words
+from pipeline.tabs.job_result import result_in_words
 from pipeline.tabs.train_jobs import find_job
 from pipeline.tabs.train_rates import rates_view, rounded
 from pipeline.train_config import TrainConfig
