@@ -16,16 +16,30 @@ from onnx import numpy_helper
 
 from pipeline.errors import ExportError
 from pipeline.export import ExportConfig, Exported, export
+from pipeline.images import examine
 from pipeline.model_card import model_card
 from pipeline.onnx_export import INT8
+from pipeline.onnx_model import with_pixels
 from pipeline.parity import BY_ONNXRUNTIME, Expected, ask_apart, check_onnx
-from pipeline.predict import ONNX, Classifier, OnnxClassifier, Preprocessing, load
+from pipeline.predict import (
+    ONNX,
+    Classifier,
+    OnnxClassifier,
+    Preprocessing,
+    Unreadable,
+    load,
+    onnx_session,
+    open_image,
+    pixels,
+)
 from pipeline.runs import Run
 from pipeline.stage import run
 from pipeline.workspace import Workspace
 from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
+DOCUMENTATION = Path(__file__).parents[1] / "docs" / "export.md"
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "dev" / "images"
 WITHOUT_TORCH = """
 import sys
 sys.modules.update(dict.fromkeys(("torch", "timm", "safetensors", "pipeline")))
@@ -63,6 +77,27 @@ def test_predict_answers_the_same_with_and_without_torch(exported: Exported, fil
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
         assert one.distance == pytest.approx(other.distance, abs=1e-3)
     assert by_torch.views == ("enlarged",) and by_graph.predict(files[:1], tta=True)[0].views == ("as it is",)
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of odd images is not here")
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of what is odd about them
+def test_odd_pictures_give_the_same_pixels_to_trainer_torch_and_graph(exported: Exported) -> None:
+    by_torch, by_graph = Classifier.load(exported.folder), OnnxClassifier.load(exported.folder)
+    graph = onnx_session(with_pixels(Path(exported.folder) / ONNX))
+    read = 0
+    for file in sorted(CORPUS.iterdir())[::3]:
+        _, trained_on = examine(file.read_bytes())
+        if trained_on is None:
+            with pytest.raises(Unreadable):
+                by_graph.predict([file])
+            continue
+        picture = open_image(file)
+        shown = graph.run(["pixels"], {"image": np.asarray(picture)[None]})[0][0]
+        assert np.array_equal(shown, pixels(trained_on, by_torch.preprocessing)), file.name
+        one, other = by_torch.predict([file])[0], by_graph.predict([file])[0]
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4), file.name
+        read += 1
+    assert read > 100
 
 
 def test_the_command_needs_no_torch(exported: Exported, files: list[str]) -> None:
@@ -109,8 +144,12 @@ def _no_sources() -> Any:
     return pd.DataFrame({"source_provider": [], "source_licence": []})
 
 
-def test_the_python_of_the_card_runs(exported: Exported, files: list[str], tmp_path: Path) -> None:
-    card = (Path(exported.folder) / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["card", "docs"])
+def test_the_python_of_the_card_and_of_the_documentation_runs(
+    page: str, exported: Exported, files: list[str], tmp_path: Path
+) -> None:
+    place = Path(exported.folder) / "README.md" if page == "card" else DOCUMENTATION
+    card = place.read_text(encoding="utf-8")
     code = next(block for block in card.split("```python\n")[1:] if "InferenceSession" in block).partition("```")[0]
     (tmp_path / "picture.jpg").write_bytes(Path(files[0]).read_bytes())
     (tmp_path / ONNX).write_bytes((Path(exported.folder) / ONNX).read_bytes())

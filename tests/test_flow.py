@@ -58,7 +58,7 @@ def test_the_planted_mistakes_are_found_cleaned_and_the_model_ships(workspace: W
     assert after.test["error_rate"] < after.test["baseline_error_rate"] / 2
 
     exported = run(export(workspace, ExportConfig(after.id, str(tmp_path / "model"))))
-    assert exported.parity["images"] == 8 and exported.parity["max_difference"] <= 1e-4
+    assert exported.parity["images"] >= 8 and exported.parity["max_difference"] <= 1e-4
     answer = Classifier.load(tmp_path / "model").predict([file])[0]
     assert answer.label in after.classes and sum(answer.probabilities.values()) == pytest.approx(1)
 

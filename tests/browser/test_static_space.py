@@ -148,6 +148,19 @@ def test_without_a_browser_or_a_page_it_says_so(copy: Path, tmp_path: Path) -> N
         try_page(tmp_path)
 
 
+def test_the_page_of_the_documentation_answers_too(copy: Path, page: Page, space: Site) -> None:
+    documentation = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    shown = documentation.partition("```html\n")[2].partition("```")[0]
+    (copy / "own.html").write_text(f"<link rel=icon href=data:,>{shown}", encoding="utf-8")
+    data = (copy / "examples" / "01.jpg").read_bytes()
+    with served(copy) as url:
+        page.goto(f"{url}/own.html")
+        given(page, data)
+        expect(page.locator("#said")).not_to_be_empty(timeout=LATER)
+        said = [float(number) for number in page.locator("#said").inner_text().split()]
+    assert said == pytest.approx(list(space.classifier.predict([data])[0].probabilities.values()), abs=1e-3)
+
+
 # --- by hand ---------------------------------------------------------------------------------------------------------
 
 
