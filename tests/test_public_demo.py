@@ -147,7 +147,7 @@ def test_without_a_cookie_one_is_told_so_and_has_nothing(demo: tuple[Visitors, V
     nobody = Visitor(victim.address, victim.demo)
     nobody.client.cookies.clear()
     for name in (None, "starter", SECRET):
-        answer = nobody.call(nobody.number("predict"), [None, None, name])
+        answer = nobody.call(nobody.number("predict"), [None, None, name, False])
         assert answer is not None and "knows you by a cookie" in answer["output"]["error"]
     assert {path.name for path in (visitors.root / "visitors").iterdir()} == there
 
@@ -201,7 +201,7 @@ def _with(visitor: Visitor, number: int, place: str, run: str) -> list[Any]:
 def test_an_empty_name_or_a_path_is_no_workspace(stranger: Visitor) -> None:
     predict = stranger.number("predict")
     for name in ("..", ".", "/", "../starter", "starter/../starter", "starter\x00", "\udcff", "Starter", "visitors"):
-        answer = stranger.call(predict, [None, None, name])
+        answer = stranger.call(predict, [None, None, name, False])
         assert answer is not None and "no workspace called" in answer["output"]["error"]
 
 
@@ -221,7 +221,11 @@ def test_anothers_page_cannot_be_listened_to_or_spoken_for(victim: Visitor, stra
     for path in (f"queue/data?session_hash={victim.session}", f"heartbeat/{victim.session}"):
         assert stranger.api(path).status_code == 403
     assert stranger.api(f"deep_link?session_hash={victim.session}").status_code == 403
-    body = {"fn_index": stranger.number("predict"), "data": [None, None, "starter"], "session_hash": victim.session}
+    body = {
+        "fn_index": stranger.number("predict"),
+        "data": [None, None, "starter", False],
+        "session_hash": victim.session,
+    }
     joined = stranger.client.post(f"{stranger.address}gradio_api/run/predict", json=body)
     assert joined.status_code == 500 and "belongs to another visitor" in joined.text
 
@@ -307,7 +311,7 @@ def test_forged_uploads_are_refused(demo: tuple[Visitors, Visitor], victim: Visi
     for path in (picture, thumbnail, theirs.database, "/etc/passwd", "app.py", "../../etc/passwd"):
         forged = {"path": str(path), "meta": {"_type": "gradio.FileData"}, "orig_name": "x.jpg"}
         for trigger, event, box in (
-            ("predict-image", "input", "predict-image"), ("predict-files", "change", "predict-files"),
+            ("predict-image", "input", "predict-image"), ("predict-start", "click", "predict-files"),
             ("collect-import", "click", "collect-files"), ("clean-replay", "upload", "clean-replay"),
         ):  # fmt: skip
             value = forged if box in ("predict-image", "clean-replay") else [forged]
@@ -315,7 +319,7 @@ def test_forged_uploads_are_refused(demo: tuple[Visitors, Visitor], victim: Visi
             answer = stranger.call(number, stranger.data(number, {box: value, "workspace-picker": "starter"}))
             assert answer is None or not answer["success"], (trigger, path)
     url = {"path": "x", "url": "http://127.0.0.1:1/x.jpg", "meta": {"_type": "gradio.FileData"}}
-    answer = stranger.call(stranger.number("predict"), [url, None, None])
+    answer = stranger.call(stranger.number("predict"), [url, None, None, False])
     assert answer is None or not answer["success"]
 
 
@@ -358,7 +362,7 @@ def test_nothing_is_sent_with_the_hosts_token_or_with_any(
 ) -> None:
     for token in ("", "hf_typedtypedtyped"):
         said = victim.said("deploy-push", workspace_picker="starter", deploy_repo="me/bears", deploy_token=token)
-        assert "should not be typed into a public demo" in said
+        assert "it neither installs a Space nor takes a token" in said
     assert "hf_canary" not in victim.get("").text and "hf_canary" not in victim.get("config").text
 
 
@@ -465,6 +469,6 @@ def test_the_scope_is_set_by_the_guard_alone(victim: Visitor) -> None:
     """A header or a query of that name is nothing but a header or a query."""
     nobody = Visitor(victim.address, victim.demo)
     headers = {SCOPE: "x", "cookie": f"{SCOPE}=x"}
-    body = {"data": [None, None, "starter"], "session_hash": "s"}
+    body = {"data": [None, None, "starter", False], "session_hash": "s"}
     sent = nobody.client.post(f"{nobody.address}gradio_api/run/predict?{SCOPE}=x", json=body, headers=headers)
     assert "knows you by a cookie" in sent.text
