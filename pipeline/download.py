@@ -20,6 +20,7 @@ from pipeline.entries import Labelling, Link, Note, Refused
 from pipeline.errors import UsageError
 from pipeline.fetch import Client, Fetch, FetchLimits
 from pipeline.hosts import OWN_CONNECTIONS
+from pipeline.limits import check_images, room_for_images
 from pipeline.records import NewImage
 from pipeline.responses import AGAIN
 from pipeline.stage import Progress, Stage
@@ -191,7 +192,7 @@ class _Ledger:
         here = {row["name"]: row for row in sources}
         self.known = {row["original_sha256"] or row["image_id"]: row["image_id"] for row in sources}
         self.known |= {row["image_id"]: row["image_id"] for row in sources}
-        ended = []
+        ended, left_out, room = [], 0, room_for_images(self.workspace)
         for row in self._candidates(config):
             source = here.get(row["url"])
             if not row["open"]:
@@ -199,8 +200,14 @@ class _Ledger:
             elif source is not None:
                 status = "stored" if source["claimed_label"] == row["label"] else "duplicate"
                 ended.append(self._end(row, status, None, HERE, source["image_id"]))
-            else:
+            elif row["url"] in self.open or room is None or len(self.open) < room:
                 self.open.setdefault(row["url"], []).append(row)
+            else:
+                left_out += 1
+        if left_out and not self.open:
+            check_images(self.workspace, left_out)
+        if left_out:
+            self.problems += (f"{left_out:,} were not asked for: no more pictures may be kept here.",)
         self.workspace.store.record_downloads([asdict(result) for result in ended])
 
     def _candidates(self, config: DownloadConfig) -> list[dict[str, Any]]:

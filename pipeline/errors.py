@@ -2,6 +2,7 @@
 
     PipelineError            a step failed; the message says what happened and what to do
     ├── UsageError           wrong arguments (exit code 2 on the command line)
+    ├── LimitReached         more than a public demo gives a visitor
     ├── Cancelled            the person stopped it (exit code 130)
     ├── WorkspaceError       the folder cannot be (or is not) a workspace
     ├── StoreError           the store refuses: unknown image, newer version, locked
@@ -28,6 +29,10 @@ class PipelineError(Exception):
 
 class UsageError(PipelineError):
     """The arguments make no sense together."""
+
+
+class LimitReached(PipelineError):
+    """It is more than a public demo gives each visitor."""
 
 
 class Cancelled(PipelineError):

@@ -28,6 +28,7 @@ from pipeline.entries import (
     clean_label,
 )
 from pipeline.errors import SourceError, WorkspaceError
+from pipeline.limits import check_images
 from pipeline.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.records import NewImage
 from pipeline.sources import TABLE_SUFFIXES, entries
@@ -131,6 +132,7 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     notes = tuple(note.text for note in found if isinstance(note, Note))
     if not files and not links and not failed:
         raise SourceError(" ".join((f"There are no pictures in {config.source}.", *notes)))
+    check_images(workspace, len(files) + len(links))
     _check_room(workspace, files, source)
     with card_afterwards(workspace):
         added, duplicates = yield from _copy_all(workspace, files, source, failed)

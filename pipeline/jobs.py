@@ -20,20 +20,21 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, get_type_hints
 
 import psutil
+from filelock import FileLock
 
 from pipeline.database import now
-from pipeline.errors import Cancelled, JobError, PipelineError
-from pipeline.stage import Progress, Stage, run
-from pipeline.workspace import Workspace, writing
+from pipeline.errors import Cancelled, JobError, LimitReached, PipelineError
+from pipeline.limits import Limits, check_config
+from pipeline.recorder import ENDINGS, Recorder, end_after_grace
+from pipeline.stage import Stage, run
+from pipeline.workspace import Workspace, workspaces_in, writing
 
 GRACE_SECONDS = 20.0
 START_SECONDS = 60.0
 PACKAGES = ("pipeline", "cleaner", "tests")
-ENDINGS = {"done": "done", "failed": "failed", "cancelled": "cancelled"}
 StageFunction = Callable[[Workspace, Any], Stage[Any]]
 
 
@@ -70,7 +71,8 @@ class Job:
 def start(workspace: Workspace, stage: StageFunction, config: Any, grace_seconds: float = GRACE_SECONDS) -> Job:
     """Run ``stage(workspace, config)`` in a process of its own, which outlives this one. ``config``: a dataclass.
 
-    Once it is asked to stop it has ``grace_seconds`` to reach its next step.
+    Once it is asked to stop it has ``grace_seconds`` to reach its next step. Raises LimitReached where the workspace
+    has limits and this is more.
     """
     target = f"{stage.__module__}:{stage.__qualname__}"
     _resolve(target)
@@ -78,6 +80,22 @@ def start(workspace: Workspace, stage: StageFunction, config: Any, grace_seconds
 
 
 def _start(workspace: Workspace, target: str, config: Mapping[str, Any], grace_seconds: float = GRACE_SECONDS) -> Job:
+    limits = Limits.of(workspace)
+    if limits is None:
+        return _launch(workspace, target, config, grace_seconds)
+    check_config(workspace, config)
+    limits.check_disk(workspace)
+    with FileLock(workspace.limits.with_suffix(".lock")):
+        active = [job for other in workspaces_in(workspace.root.parent) for job in list_jobs(other) if job.active]
+        if len(active) >= limits.jobs:
+            raise LimitReached(
+                f"This public demo does {limits.jobs} things at a time for each visitor, and yours are still at work. "
+                "Wait until one of them is done, or cancel it."
+            )
+        return _launch(workspace, target, config, grace_seconds)
+
+
+def _launch(workspace: Workspace, target: str, config: Mapping[str, Any], grace_seconds: float) -> Job:
     job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{target.split(':')[1]}-{uuid.uuid4().hex[:6]}"
     folder = workspace.jobs / job_id
     with writing(folder) as part:
@@ -93,8 +111,13 @@ def _start(workspace: Workspace, target: str, config: Mapping[str, Any], grace_s
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _write(folder / "process.json", _identity(process.pid))  # it can be found, and ended, from now on
     threading.Thread(target=process.wait, daemon=True).start()  # reaps it, so that it never shows as a zombie
     return get_job(workspace, job_id)
+
+
+def _identity(pid: int) -> dict[str, Any]:
+    return {"pid": pid, "created": psutil.Process(pid).create_time()}
 
 
 def list_jobs(workspace: Workspace) -> list[Job]:
@@ -127,6 +150,22 @@ def resume(workspace: Workspace, job_id: str) -> Job:
     if job.active:
         raise JobError("This job is still running.")
     return _start(workspace, _read(job.folder / "job.json")["target"], job.config)
+
+
+def end_all(workspace: Workspace) -> None:
+    """End every job of the workspace at once, with all its processes; nothing is asked and nothing kept."""
+    for job in list_jobs(workspace):
+        if _alive(job.folder) and (job.folder / "process.json").exists():
+            _kill(int(_read(job.folder / "process.json")["pid"]))
+
+
+def _kill(pid: int) -> None:
+    try:
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            one.kill()
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return
 
 
 def wait_for(workspace: Workspace, job_id: str, seconds: float) -> Job:
@@ -214,58 +253,22 @@ def _write(file: Path, content: Mapping[str, Any]) -> None:
 # --- the process -----------------------------------------------------------------------------------------------------
 
 
-class _Recorder:
-    """Appends events to the job's file and raises Cancelled once that is asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = (folder / "events.jsonl").open("a", encoding="utf-8")
-        self.lock = threading.Lock()
-        self.last: Progress | None = None
-        self.told = False
-        self.ended = False
-
-    def __call__(self, progress: Progress) -> None:
-        if progress != self.last:  # who waits says the same twice a second
-            self.write("progress", **asdict(progress))
-        self.last = progress
-        if self.told or (self.folder / "cancel").exists():
-            raise Cancelled("Stopped when asked to.")
-
-    def write(self, kind: str, **content: Any) -> None:
-        line = json.dumps({"kind": kind, "at": now(), **content}, ensure_ascii=False, default=_plain)
-        with self.lock:
-            if not self.ended:  # the first last word counts
-                self.ended = kind in ENDINGS
-                self.file.write(line + "\n")
-                self.file.flush()
-
-    def tell(self, _signal: int, _frame: FrameType | None) -> None:
-        self.told = True
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)
-
-
 def work(folder: Path) -> int:
     """Do the job described in ``folder``; returns the exit code (0 done, 1 failed, 130 cancelled)."""
     description = _read(folder / "job.json")
-    me = psutil.Process()
-    _write(folder / "process.json", {"pid": me.pid, "created": me.create_time()})
-    recorder = _Recorder(folder)
+    _write(folder / "process.json", _identity(os.getpid()))
+    workspace = Workspace(Path(description["workspace"]))
+    recorder = Recorder(folder, workspace)
     signal.signal(signal.SIGTERM, recorder.tell)
-    threading.Thread(target=_end_after_grace, args=(recorder, description["grace_seconds"]), daemon=True).start()
+    threading.Thread(target=end_after_grace, args=(recorder, description["grace_seconds"]), daemon=True).start()
     try:
         function, config_type = _resolve(description["target"])
         config = config_type(**_tuples(description["config"]))
-        result = run(function(Workspace.open(description["workspace"]), config), recorder)
+        result = run(function(Workspace.open(workspace.root), config), recorder)
         recorder.write("done", result=result)
         return 0
     except Cancelled as stopped:
-        recorder.write("cancelled", message=str(stopped))
+        recorder.write("failed" if recorder.over else "cancelled", message=recorder.over or str(stopped))
         return 130
     except PipelineError as failure:
         recorder.write("failed", message=str(failure))
@@ -295,14 +298,6 @@ def _tuples(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tuple(value: Any) -> Any:
     return tuple(_tuple(item) for item in value) if isinstance(value, list) else value
-
-
-def _end_after_grace(recorder: _Recorder, seconds: float) -> None:
-    while not (recorder.told or (recorder.folder / "cancel").exists()):
-        time.sleep(0.3)
-    time.sleep(seconds)
-    recorder.write("cancelled", message=f"Ended: it did not stop by itself within {seconds:g} seconds.")
-    os._exit(130)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.errors import BackboneError, NotEnoughData
+from pipeline.limits import check_config
 from pipeline.pixel_cache import CachedRows, PixelCache
 from pipeline.predict import Preprocessing, Unreadable, open_image
 from pipeline.sandbox import Limits, map_in_workers
@@ -61,8 +62,9 @@ def preview(workspace: Workspace, config: TrainConfig, pictures: int = PICTURES,
     """``pictures`` of the workspace, a sample over its classes, each with ``views`` random views; both by the seed.
 
     They come from the training cache, or are decoded in a process of their own. Raises NotEnoughData where there is
-    none, and BackboneError for an unknown backbone.
+    none, BackboneError for an unknown backbone, and LimitReached where the workspace has limits.
     """
+    check_config(workspace, asdict(config))
     preprocessing = _preprocessing(config)
     rows = _sample(workspace, config.seed, pictures)
     with tempfile.TemporaryDirectory(prefix="winnow-preview-") as folder:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.store import Store
 
 DATABASE = "winnow.sqlite"
+LIMITS = ".winnow-limits.json"
 STALE_SECONDS = 3_600
 
 
@@ -84,6 +85,11 @@ class Workspace:
     def owner(self) -> str:
         """Whose it is: the folder that it lies in, beside the others of the same person."""
         return str(self.root.parent)
+
+    @property
+    def limits(self) -> Path:
+        """What its owner may do at most, in a public demo; no such file elsewhere."""
+        return self.root.parent / LIMITS
 
     @property
     def database(self) -> Path:
@@ -185,6 +191,11 @@ class Workspace:
     def from_trash(self, file: str) -> None:
         """Move an image file back from the trash; doing it twice is harmless."""
         _move(self.trash / file, self.images / file)
+
+
+def workspaces_in(folder: Path) -> list[Workspace]:
+    """The workspaces that lie in a folder side by side, by name."""
+    return [Workspace(file.parent) for file in sorted(folder.glob(f"*/{DATABASE}"))]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from gradio.components import Component
 
 from pipeline.backbones import BUNDLED, PRESETS, bundled_weights
 from pipeline.errors import UsageError
+from pipeline.limits import Limits
 from pipeline.runs import Run
 from pipeline.train_config import TrainConfig
 from pipeline.workspace import Workspace
@@ -207,7 +208,8 @@ def command(workspace: Workspace, values: Mapping[str, Any]) -> str:
     """The command line that trains the same; only what differs from the defaults is spelled out."""
     given = settings({name: value for name, value in values.items() if value is not None})
     defaults = asdict(TrainConfig())
-    words = ["python", "cli.py", "train", str(workspace.root)]
+    place = workspace.name if Limits.of(workspace) else str(workspace.root)  # a visitor learns no path of the host
+    words = ["python", "cli.py", "train", place]
     for name, value in given.items():
         if value != defaults[name]:
             words += _option(f"--{name.replace('_', '-')}", value)
