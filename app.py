@@ -61,13 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     from pipeline.tabs.picker import Workspaces
     from pipeline.tabs.serve import Door, first_start, password, serve
+    from pipeline.tabs.whose import OnePerson
 
     try:
         auth = password(options.auth or os.environ.get("WINNOW_AUTH"))
         on_space = bool(os.environ.get("SPACE_ID"))
         door = Door(options.host, options.port, auth, options.share, options.root_path, on_space)
         root = first_start(options.workspace).root
-        return serve(create_app(root, door.local), door, Workspaces(root))
+        return serve(create_app(root, door.local), door, Workspaces(OnePerson(root)))
     except UsageError as error:
         sys.stderr.write(f"app.py: {error}\n")
         return 2

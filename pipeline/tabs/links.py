@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from pathlib import Path
 
 import gradio as gr
 
@@ -29,13 +30,13 @@ def draw_links(shared: Shared) -> None:
         follow = gr.Button("Download", elem_id="collect-links-download")
     shared.job.launch(
         follow.click,
-        lambda v: links_job(shared.open(v[shared.picker]), v[links] or "", v[label] or ""),
+        lambda v: links_job(shared.open(v[shared.picker]), v[links] or "", v[label] or "", shared.workspaces.uploads()),
         {shared.picker, links, label},
     )
 
 
-def links_job(workspace: Workspace, lines: str, label: str) -> Job:
-    """Start fetching the pictures of a list of links, all of one class."""
+def links_job(workspace: Workspace, lines: str, label: str, place: Path | None = None) -> Job:
+    """Start fetching the pictures of a list of links, all of one class; the list is kept in ``place``."""
     links = [text.strip() for text in re.split(r"[\r\n]|\s+(?=https?://)", lines) if text.strip()]
     if not links:
         raise UsageError("Paste at least one link to a picture, one a line.")
@@ -47,6 +48,6 @@ def links_job(workspace: Workspace, lines: str, label: str) -> Job:
     own = clean_label(label)
     table = io.StringIO()
     csv.writer(table).writerows([("url", "label"), *((link, own) for link in links)])
-    file = keep_uploads(()) / "links.csv"
+    file = keep_uploads((), place) / "links.csv"
     file.write_text(table.getvalue(), encoding="utf-8")
     return jobs.start(workspace, download, DownloadConfig(urls=str(file)))

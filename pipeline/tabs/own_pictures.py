@@ -36,8 +36,10 @@ def import_job(workspace: Workspace, config: ImportConfig) -> Job:
     return jobs.start(workspace, import_images, config)
 
 
-def upload_job(workspace: Workspace, files: Sequence[str] | None, told: ImportConfig) -> Job:
-    """Start importing uploaded files: one archive or table, or loose pictures. ``told`` says all but the source."""
+def upload_job(workspace: Workspace, files: Sequence[str] | None, told: ImportConfig, place: Path | None = None) -> Job:
+    """Start importing uploaded files: one archive or table, or loose pictures. ``told`` says all but the source; they
+    are kept in ``place``.
+    """
     paths = [Path(file) for file in files or ()]
     if not paths:
         raise UsageError(
@@ -53,7 +55,7 @@ def upload_job(workspace: Workspace, files: Sequence[str] | None, told: ImportCo
         raise UsageError(
             "This table names files of a machine. Send the pictures in a zip, or a table with a column 'url'."
         )
-    kept = keep_uploads(paths)
+    kept = keep_uploads(paths, place)
     return import_job(workspace, replace(told, source=str(kept if pictures else kept / paths[0].name)))
 
 
@@ -120,11 +122,12 @@ class _Own:
     separator: gr.Textbox
     take: gr.Button
 
-    def job(self, workspace: Workspace, values: Values, local: bool) -> Job:
+    def job(self, shared: Shared, values: Values) -> Job:
         """Import from the one place the person chose. Raises UsageError where that is none, or more than one."""
+        workspace = shared.open(values[shared.picker])
         label, regex = self._text(values, self.label), self._text(values, self.regex)
         separator = str(values[self.separator] or "") or None
-        told = ImportConfig("", label, label_regex=regex, label_separator=separator, local=local)
+        told = ImportConfig("", label, label_regex=regex, label_separator=separator, local=shared.local)
         sent: KeptFolder | None = values[self.sent]
         path = self._text(values, self.path)
         if sum(map(bool, (values[self.files], sent, path))) > 1:
@@ -133,7 +136,7 @@ class _Own:
             )
         if sent or path:
             return import_job(workspace, replace(told, source=sent.path if sent else str(path)))
-        return upload_job(workspace, values[self.files], told)
+        return upload_job(workspace, values[self.files], told, shared.workspaces.uploads())
 
     def _text(self, values: Values, widget: gr.Textbox | None) -> str | None:
         return (str(values[widget] or "").strip() or None) if widget is not None else None
@@ -178,7 +181,7 @@ def draw_own(shared: Shared) -> None:
 def _wire(shared: Shared, own: _Own) -> None:
     @translate
     def keep(event: gr.EventData) -> tuple[KeptFolder, str]:
-        arrived = keep_folder(event._data.get("files"), Path(get_upload_folder()))
+        arrived = keep_folder(event._data.get("files"), Path(get_upload_folder()), shared.workspaces.uploads())
         return arrived, folder_in_words(arrived, event._data.get("lost"))
 
     kept = [own.sent, own.folder]
@@ -187,7 +190,7 @@ def _wire(shared: Shared, own: _Own) -> None:
     inputs = {shared.picker, own.files, own.sent, own.label, own.regex, own.separator}
     started = shared.job.launch(
         own.take.click,
-        lambda values: own.job(shared.open(values[shared.picker]), values, shared.local),
+        lambda values: own.job(shared, values),
         inputs | ({own.path} if own.path is not None else set()),
     )
     started.success(lambda: (None, ""), None, kept, **QUIET)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 
-from pipeline.errors import WorkspaceError
+from pipeline.errors import LimitReached, WorkspaceError
 from pipeline.tabs.show import translate
-from pipeline.workspace import DATABASE, Workspace
+from pipeline.tabs.whose import Whose
+from pipeline.workspace import Workspace, workspaces_in
 
 LONGEST_NAME = 60
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # names Windows keeps for devices
@@ -26,35 +27,49 @@ KEEP_IN_ADDRESS = """(name) => {
 
 @dataclass(frozen=True)
 class Workspaces:
-    """The workspaces a visitor may choose from: ``root`` (made if missing) and its siblings."""
+    """The workspaces that whoever asks now may choose from: their default one and its siblings."""
 
-    root: Path
-    _served: set[Path] = field(default_factory=set)
+    whose: Whose
+
+    @property
+    def root(self) -> Path:
+        """The folder of their default workspace."""
+        return self.whose.first()
+
+    def uploads(self) -> Path:
+        """Where their uploads are kept."""
+        return self.whose.uploads()
 
     def names(self) -> list[str]:
-        """The folders beside ``root`` that are workspaces, ``root`` itself first."""
-        siblings = {path.parent.name for path in self.root.parent.glob(f"*/{DATABASE}")}
-        first = [self.root.name] if self.root.name in siblings else []
-        return first + sorted(siblings - {self.root.name}, key=str.casefold)
+        """The folders beside the default workspace that are workspaces, the default one first."""
+        root = self.root
+        siblings = {workspace.name for workspace in workspaces_in(root.parent)}
+        first = [root.name] if root.name in siblings else []
+        return first + sorted(siblings - {root.name}, key=str.casefold)
 
     def open(self, name: str | None) -> Workspace:
-        """The workspace of that name. Raises WorkspaceError for any other name, whatever it looks like."""
+        """The workspace of that name; None, where a page has not chosen yet, is the default one.
+
+        Raises WorkspaceError for any other name, whatever it looks like.
+        """
+        root = self.root
+        name = root.name if name is None else name
         if name not in self.names():
-            raise WorkspaceError(f"There is no workspace called '{name}'. Pick one from the list at the top.")
-        return self._serve(Workspace.open(self.root.parent / str(name)))
+            told = str(name).encode(errors="replace").decode()  # half a character cannot be sent back
+            raise WorkspaceError(f"There is no workspace called '{told}'. Pick one from the list at the top.")
+        return self._serve(Workspace.open(root.parent / str(name)))
 
     def create(self, name: str) -> Workspace:
-        """A new, empty workspace; its folder's name is made from ``name``. Raises WorkspaceError."""
-        folder = folder_name(name)
-        if folder.casefold() in {path.name.casefold() for path in self.root.parent.iterdir()}:
+        """A new, empty workspace; its folder's name is made from ``name``. Raises WorkspaceError, LimitReached."""
+        root, folder = self.root, folder_name(name)
+        if self.whose.limits and len(self.names()) >= self.whose.limits.workspaces:
+            raise LimitReached(f"This public demo gives each visitor {self.whose.limits.workspaces} workspaces.")
+        if folder.casefold() in {path.name.casefold() for path in root.parent.iterdir()}:
             raise WorkspaceError(f"'{folder}' is there already. Pick it from the list, or choose another name.")
-        return self._serve(Workspace.create(self.root.parent / folder))
+        return self._serve(Workspace.create(root.parent / folder))
 
     def _serve(self, workspace: Workspace) -> Workspace:
-        """Let the browser fetch the thumbnails, which are pictures we encoded ourselves, and nothing else."""
-        if workspace.thumbnails not in self._served:
-            self._served.add(workspace.thumbnails)
-            gr.set_static_paths([workspace.thumbnails])
+        self.whose.serve(workspace)
         return workspace
 
 
@@ -105,8 +120,8 @@ def draw_picker(workspaces: Workspaces) -> Picker:
     with gr.Row(elem_id="head", equal_height=True):
         gr.HTML(TITLE, elem_id="title", scale=3, min_width=240)
         dropdown = gr.Dropdown(
-            choices=workspaces.names(),
-            value=chosen(workspaces, None),
+            choices=[] if workspaces.whose.limits else workspaces.names(),  # of visitors, nobody is here yet
+            value=None if workspaces.whose.limits else chosen(workspaces, None),
             allow_custom_value=True,  # the server checks the name itself, also after it was restarted
             label="Workspace",
             elem_id="workspace-picker",
@@ -122,6 +137,7 @@ def draw_picker(workspaces: Workspaces) -> Picker:
 
 
 def _first_choice(workspaces: Workspaces) -> Callable[[gr.Request], gr.Dropdown]:
+    @translate
     def first_choice(request: gr.Request) -> gr.Dropdown:
         return gr.Dropdown(choices=workspaces.names(), value=chosen(workspaces, request))
 

@@ -141,7 +141,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
     @translate
     def predict(image: str | None, run: str | None = None, workspace: str | None = None) -> tuple[Any, str]:
         """Class probabilities of one picture, by a run (default: the newest) of a workspace (default: the first)."""
-        found = one(models, shared.open(workspace or shared.root.name), run, image)
+        found = one(models, shared.open(workspace or None), run, image)
         return (found, remark(found)) if found else (None, "")
 
     @translate

@@ -12,9 +12,11 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
+from pipeline.limits import Limits
 from pipeline.tabs.job_panel import QUIET, JobPanel
 from pipeline.tabs.picker import Picker, Workspaces, draw_picker
 from pipeline.tabs.show import translate
+from pipeline.tabs.whose import Whose, one_person
 from pipeline.workspace import Workspace
 
 __all__ = ["Shared", "Values", "translate"]
@@ -46,9 +48,9 @@ class Shared:
     _watches: list[_Watch] = field(default_factory=list)
 
     @property
-    def root(self) -> Path:
-        """The folder of the default workspace."""
-        return self.workspaces.root
+    def limits(self) -> Limits | None:
+        """What each visitor of a public demo may do at most; None where the app is no such demo."""
+        return self.workspaces.whose.limits
 
     @property
     def picker(self) -> gr.Dropdown:
@@ -126,9 +128,14 @@ def _filled(watches: Sequence[_Watch], name: str, values: Values) -> dict[Block,
     return filled
 
 
-def draw_shared(root: Path, local: bool) -> Shared:
-    """The head of the page: workspace picker, job panel; and the tabs, still empty. Makes ``root`` if missing."""
-    workspaces = Workspaces(Workspace.create(root).root)
+def draw_shared(root: Path | Whose, local: bool) -> Shared:
+    """The head of the page: workspace picker, job panel; and the tabs, still empty.
+
+    ``root``: the default workspace of whoever runs the app (made if missing), or what tells whose workspaces there are.
+    """
+    whose = one_person(root) if isinstance(root, Path) else root
+    workspaces = Workspaces(whose)
     picking = draw_picker(workspaces)
     job = JobPanel(workspaces, picking.dropdown)
-    return Shared(workspaces, picking, job, gr.Tabs(elem_id="tabs", overflow_behavior="wrap"), gr.State(""), local)
+    tabs = gr.Tabs(elem_id="tabs", overflow_behavior="wrap")
+    return Shared(workspaces, picking, job, tabs, gr.State(""), local)

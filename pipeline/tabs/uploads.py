@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,17 +28,21 @@ class KeptFolder:
     refused: int
 
 
-def keep_uploads(files: Sequence[Path]) -> Path:
-    """A folder with the uploaded files (of a day at most), so that an interrupted import can go on after a restart."""
-    folder = _new_folder()
+def keep_uploads(files: Sequence[Path], place: Path | None = None) -> Path:
+    """A folder with the uploaded files (of a day at most), so that an interrupted import can go on after a restart.
+
+    It lies in ``place`` (None: where the machine keeps temporary files).
+    """
+    folder = _new_folder(place)
     for number, file in enumerate(files):
         target = folder / file.name
         _keep(file, folder / f"{number}-{file.name}" if target.exists() else target)
     return folder
 
 
-def keep_folder(sent: Any, received: Path) -> KeptFolder:
+def keep_folder(sent: Any, received: Path, place: Path | None = None) -> KeptFolder:
     """A folder laid out as the person's own, from what their page says it sent: (uploaded file, its path there) pairs.
+    It lies in ``place`` (None: where the machine keeps temporary files).
 
     The page may say anything: only files that lie in ``received``, where uploads arrive, are taken, and no path leads
     out of the folder. Raises UsageError where nothing is left.
@@ -46,7 +50,7 @@ def keep_folder(sent: Any, received: Path) -> KeptFolder:
     pairs = sent if isinstance(sent, list) else []
     if len(pairs) > MOST_FILES:
         raise UsageError(f"Send at most {MOST_FILES:,} files at a time, or put them into a zip.")
-    folder = _new_folder()
+    folder = _new_folder(place)
     taken = sum(_take(pair, folder, received.resolve()) for pair in pairs)
     if not taken:
         shutil.rmtree(folder)
@@ -83,9 +87,10 @@ def place_within(path: str) -> PurePosixPath | None:
     return PurePosixPath(*parts)
 
 
-def _new_folder() -> Path:
-    _forget_old()
-    return Path(tempfile.mkdtemp(prefix=UPLOADS))
+def _new_folder(place: Path | None) -> Path:
+    place = place or Path(tempfile.gettempdir())
+    _forget_old(place)
+    return Path(tempfile.mkdtemp(prefix=UPLOADS, dir=place))
 
 
 def _keep(file: Path, target: Path) -> None:
@@ -95,11 +100,7 @@ def _keep(file: Path, target: Path) -> None:
         shutil.copy2(file, target)
 
 
-def _forget_old() -> None:
-    for folder in _all():
+def _forget_old(place: Path) -> None:
+    for folder in place.glob(f"{UPLOADS}*"):
         if time.time() - folder.stat().st_mtime > KEEP_UPLOADS_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _all() -> Iterable[Path]:
-    return Path(tempfile.gettempdir()).glob(f"{UPLOADS}*")

@@ -13,6 +13,7 @@ from pipeline import jobs
 from pipeline.jobs import Job
 from pipeline.tabs.job_panel import JobPanel, running
 from pipeline.tabs.picker import Workspaces
+from pipeline.tabs.whose import OnePerson
 from pipeline.workspace import Workspace
 from tests.stages_for_tests import CountConfig, count, die, refuse
 
@@ -26,7 +27,7 @@ def panel(workspace: Workspace) -> JobPanel:
 
 def drawn(workspace: Workspace) -> JobPanel:
     with gr.Blocks(analytics_enabled=False):
-        return JobPanel(Workspaces(workspace.root), gr.Dropdown([workspace.name]))
+        return JobPanel(Workspaces(OnePerson(workspace.root)), gr.Dropdown([workspace.name]))
 
 
 @pytest.fixture

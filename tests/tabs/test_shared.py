@@ -46,9 +46,9 @@ def test_a_view_that_fails_says_so(workspace: Workspace) -> None:
         shared._refresh({shared.picker: workspace.name, shared.opened: "one"})
 
 
-def test_the_default_workspace_is_made_and_can_be_opened_by_name(workspace: Workspace) -> None:
+def test_the_default_workspace_can_be_opened_by_name_and_where_none_was_chosen_yet(workspace: Workspace) -> None:
     shared, _ = drawn(workspace, lambda shared, one, two: None)
-    assert shared.root == workspace.root and shared.open(workspace.name).root == workspace.root
+    assert shared.open(None).root == workspace.root and shared.open(workspace.name).root == workspace.root
     assert shared.picker.value == workspace.name
 
 
