@@ -1,6 +1,7 @@
 """The browser's door: create_app(root) -> gr.Blocks; opens the tabs in the order of the work; no logic.
 
     python app.py [--workspace DIR] [--port N] [--host H] [--auth USER:PASSWORD] [--share] [--root-path P]
+                  [--public-demo]
 
 Gradio is imported inside the functions: worker processes read this file again when they start, and need none of it.
 """
@@ -19,13 +20,16 @@ from pipeline.errors import PipelineError, UsageError
 if TYPE_CHECKING:
     import gradio as gr
 
+    from pipeline.tabs.whose import Whose
+
 DEFAULT = Path("workspaces") / "starter"
 
 
-def create_app(root: Path, local: bool = False) -> gr.Blocks:
+def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
     """The whole app on the workspace at ``root`` (made if missing). Raises WorkspaceError where that cannot be.
 
-    ``local``: only people of this machine can reach it, so its folders and its HF_TOKEN may be offered.
+    ``root`` may also be what tells whose workspaces they are: those of each visitor, in a public demo. ``local``: only
+    people of this machine can reach it, so its folders and its HF_TOKEN may be offered.
     """
     import gradio as gr
 
@@ -59,16 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Open the browser's door and serve until Ctrl-C; returns the exit code (0, 1 it cannot, 2 wrong usage)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     options = _parser().parse_args(arguments)
-    from pipeline.tabs.picker import Workspaces
-    from pipeline.tabs.serve import Door, first_start, password, serve
-    from pipeline.tabs.whose import OnePerson
+    from pipeline.tabs.serve import Door, received, serve
 
     try:
-        auth = password(options.auth or os.environ.get("WINNOW_AUTH"))
-        on_space = bool(os.environ.get("SPACE_ID"))
-        door = Door(options.host, options.port, auth, options.share, options.root_path, on_space)
-        root = first_start(options.workspace).root
-        return serve(create_app(root, door.local), door, Workspaces(OnePerson(root)))
+        door = Door.of(options, os.environ)
+        with received(door, options.workspace or DEFAULT, os.environ) as whose:
+            return serve(create_app(whose, door.local), door, whose)
     except UsageError as error:
         sys.stderr.write(f"app.py: {error}\n")
         return 2
@@ -85,11 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
     port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
     add = parser.add_argument
-    add("--workspace", metavar="DIR", type=Path, default=DEFAULT, help=f"the project's folder (./{DEFAULT})")
+    add("--workspace", metavar="DIR", type=Path, help=f"the project's folder (./{DEFAULT})")
     add("--port", metavar="N", type=int, default=port, help=f"port to listen at ({port})")
     add("--host", metavar="H", default=host, help=f"address to listen at ({host}: this machine only)")
     add("--auth", metavar="USER:PASSWORD", help="ask for it; also read from the environment variable WINNOW_AUTH")
-    add("--share", action="store_true", help="make a public link through Gradio (needs --auth)")
+    add("--share", action="store_true", help="make a public link through Gradio (needs --auth or --public-demo)")
+    about = "let anybody in: each gets a small workspace of their own that is cleared away again"
+    add("--public-demo", action="store_true", help=about)
     add("--root-path", metavar="P", help="the path a proxy serves the app under, like /winnow")
     return parser
 

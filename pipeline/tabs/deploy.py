@@ -17,6 +17,7 @@ from pipeline.deploy import DeployConfig, deploy, read_space
 from pipeline.errors import DeployError, PipelineError, UsageError
 from pipeline.export import ExportConfig, export
 from pipeline.jobs import Job
+from pipeline.limits import Limits
 from pipeline.runs import Run, load_run
 from pipeline.stage import Progress
 from pipeline.stage import run as drive
@@ -31,6 +32,11 @@ BEFORE_SENDING = (
     "Enterprise) before it makes a <b>new</b> Space that runs an app, and refuses with “402” without one; "
     "updating a Space that you have already needs none. The folder also runs on any machine: "
     "<code>pip install -r requirements.txt &amp;&amp; python app.py</code></p>"
+)
+
+NOT_FROM_HERE = (
+    "A token should not be typed into a public demo: download the folder, and send it to Hugging Face from a machine "
+    "of your own."
 )
 
 
@@ -152,7 +158,7 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
         secret: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
     ) -> tuple[str, str]:
-        workspace = shared.open(name)
+        workspace = _may_send(shared.open(name))
         folder = space_folder(workspace, load_run(workspace, chosen or None))
         config = DeployConfig(str(folder), repo_id.strip(), hidden)
         return send(config, _token(shared, secret), lambda step: _tell(progress, step), hub), ""
@@ -167,6 +173,13 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
         show_progress_on=sent,
     )
     shared.watch(tab, view, outputs, run)
+
+
+def _may_send(workspace: Workspace) -> Workspace:
+    """The same workspace. Raises UsageError in a public demo."""
+    if Limits.of(workspace):
+        raise UsageError(NOT_FROM_HERE)
+    return workspace
 
 
 def _tell(progress: gr.Progress, step: Progress) -> None:
@@ -193,6 +206,9 @@ def _view(workspace: Workspace, chosen: str | None, cache: Path) -> list[Any]:
     if not listing:
         return ["", gr.Column(visible=True), dropdown, "", *_hidden()]
     file = gr.DownloadButton(value=str(zipped(folder, cache)), visible=True)
+    if Limits.of(workspace):
+        listing = f"{listing}<p>{NOT_FROM_HERE}</p>"
+        return ["", gr.Column(visible=True), dropdown, listing, file, gr.Column(visible=False)]
     return ["", gr.Column(visible=True), dropdown, listing, file, gr.Column(visible=True)]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import signal
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +22,12 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.importing import ImportConfig, import_images
 from pipeline.jobs import list_jobs
 from pipeline.stage import run
-from pipeline.tabs.picker import Workspaces
-from pipeline.workspace import Workspace
+from pipeline.tabs.demo import public_demo
+from pipeline.tabs.guard import Guard
+from pipeline.tabs.looks import theme
+from pipeline.tabs.visitors import Visitors
+from pipeline.tabs.whose import OnePerson, Whose
+from pipeline.workspace import Workspace, workspaces_in
 
 STYLE = Path(__file__).parent / "style.css"
 LOCAL_UPLOAD, PUBLIC_UPLOAD = "4gb", "200mb"
@@ -36,16 +44,32 @@ class Door:
     auth: tuple[str, str] | None = None
     share: bool = False
     root_path: str | None = None
-    space: bool = False
+    demo: bool = False
 
     def __post_init__(self) -> None:
         open_to_others = self.share or not self.loopback
-        if open_to_others and not self.auth and not self.space:
+        if open_to_others and not self.auth and not self.demo:
             what = "--share" if self.share else f"--host {self.host}"
             raise UsageError(
                 f"{what} lets other people in, and they could use your files and your machine. Add a password: "
-                "--auth USER:PASSWORD, or the same in the environment variable WINNOW_AUTH."
+                "--auth USER:PASSWORD (or the same in the environment variable WINNOW_AUTH); or give each of them a "
+                "small workspace of their own that is cleared away again: --public-demo."
             )
+
+    @classmethod
+    def of(cls, options: Namespace, environment: Mapping[str, str]) -> Door:
+        """The door that the command line and the environment describe; a Space is a public demo, or has a password.
+
+        Raises UsageError.
+        """
+        auth = password(options.auth or environment.get("WINNOW_AUTH"))
+        demo = options.public_demo or bool(environment.get("SPACE_ID") and not auth)
+        if demo and options.workspace is not None:
+            raise UsageError(
+                "In a public demo everybody gets a workspace of their own, with the starter set in it. Leave "
+                "--workspace out; to show your own one to people you trust, use --auth USER:PASSWORD."
+            )
+        return cls(options.host, options.port, auth, options.share, options.root_path, demo)
 
     @property
     def loopback(self) -> bool:
@@ -58,7 +82,7 @@ class Door:
     @property
     def local(self) -> bool:
         """Whether only people of this machine can reach the app."""
-        return self.loopback and not (self.share or self.root_path or self.space)
+        return self.loopback and not (self.share or self.root_path or self.demo)
 
 
 def password(text: str | None) -> tuple[str, str] | None:
@@ -82,16 +106,29 @@ def first_start(root: Path) -> Workspace:
     return workspace
 
 
-def launch_settings(door: Door) -> dict[str, Any]:
+@contextmanager
+def received(door: Door, workspace: Path, environment: MutableMapping[str, str]) -> Iterator[Whose]:
+    """Whose workspaces the app shows while the context lasts: those beside ``workspace``, or each visitor's own."""
+    if door.demo:
+        with public_demo(environment) as visitors:
+            yield visitors
+    else:
+        yield OnePerson(first_start(workspace).root)
+
+
+def launch_settings(door: Door, whose: Whose | None = None) -> dict[str, Any]:
     """What ``demo.launch`` is told besides the address: limits, looks, and nothing sent to anybody."""
     hosts = ["127.0.0.1", "localhost", "::1", "[::1]", door.host]
     guard = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)] if door.local else []
+    guard += [Middleware(Guard, visitors=whose)] if isinstance(whose, Visitors) else []
+    limits = whose.limits if whose else None
+    public = f"{limits.upload_megabytes}mb" if limits else PUBLIC_UPLOAD
     return {
         "share": door.share,
         "auth": door.auth,
         "root_path": door.root_path,
         "app_kwargs": {"middleware": guard},
-        "max_file_size": LOCAL_UPLOAD if door.local else PUBLIC_UPLOAD,
+        "max_file_size": LOCAL_UPLOAD if door.local else public,
         "ssr_mode": False,
         "show_error": True,
         "run_history": False,
@@ -107,18 +144,26 @@ def launch_settings(door: Door) -> dict[str, Any]:
     }
 
 
-def serve(demo: gr.Blocks, door: Door, workspaces: Workspaces) -> int:
-    """Serve ``demo`` until Ctrl-C; returns the exit code. Jobs go on: they are processes of their own."""
+def serve(demo: gr.Blocks, door: Door, whose: Whose) -> int:
+    """Serve ``demo`` until Ctrl-C; returns the exit code. Jobs go on: they are processes of their own.
+
+    Raises PipelineError where the port cannot be used, or the public link that was asked for cannot be made.
+    """
     demo.queue(default_concurrency_limit=8, max_size=64)
+    said = io.StringIO()
     try:
-        _, local_url, public_url = demo.launch(
-            server_name=door.host, server_port=door.port, prevent_thread_lock=True, **launch_settings(door)
-        )
+        with redirect_stdout(said):  # why there is no public link, Gradio only prints
+            _, local_url, public_url = demo.launch(
+                server_name=door.host, server_port=door.port, prevent_thread_lock=True, **launch_settings(door, whose)
+            )
     except OSError as error:
         raise PipelineError(
             f"Port {door.port} on {door.host} cannot be used; something else has it, or it is not allowed. "
             f"Choose another: python app.py --port {door.port + 1}"
         ) from error
+    if door.share and not public_url:
+        demo.close(verbose=False)
+        raise PipelineError(no_link(said.getvalue(), door.port))
     _say(f"Winnow is at {public_url or local_url}   (Ctrl-C stops it)")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -126,15 +171,27 @@ def serve(demo: gr.Blocks, door: Door, workspaces: Workspaces) -> int:
             time.sleep(3600)
     except KeyboardInterrupt:
         demo.close(verbose=False)
-        _say("\nStopped." + _still_running(workspaces))
+        _say("\nStopped." + ("" if door.demo else _still_running(whose.first().parent)))
         return 0
 
 
-def _still_running(workspaces: Workspaces) -> str:
+def no_link(said: str, port: int) -> str:
+    """Why there is no public link, by what Gradio ``said``, and what to do instead."""
+    lines = (line.partition("Could not create share link.")[2].strip() for line in said.splitlines())
+    why = next(filter(None, lines), "It did not say why.")
+    return (
+        f"Gradio could not make a public link, so nothing is served. {why} The link needs the internet and a small "
+        "program that Gradio fetches once. Instead: let people in by your own machine's address (--host 0.0.0.0 with "
+        "--auth USER:PASSWORD, best behind a proxy that speaks https); run the repository as a Hugging Face Space; or "
+        f"through a machine of yours that others can reach: ssh -R 8080:localhost:{port} that-machine"
+    )
+
+
+def _still_running(folder: Path) -> str:
     active = [
-        f"{job.stage} in {name}"
-        for name in workspaces.names()
-        for job in list_jobs(workspaces.open(name))
+        f"{job.stage} in {workspace.name}"
+        for workspace in workspaces_in(folder)
+        for job in list_jobs(workspace)
         if job.active
     ]
     if not active:
@@ -145,56 +202,3 @@ def _still_running(workspaces: Workspaces) -> str:
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def theme() -> gr.themes.Base:
-    """The looks: quiet stone, one green, the fonts the reader's machine has; light and dark."""
-    looks = gr.themes.Base(
-        primary_hue=gr.themes.colors.teal,
-        neutral_hue=gr.themes.colors.stone,
-        radius_size=gr.themes.sizes.radius_lg,
-        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"],
-        font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
-    )
-    return looks.set(
-        body_background_fill="*neutral_50",
-        body_background_fill_dark="*neutral_950",
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-        block_background_fill="transparent",
-        block_background_fill_dark="transparent",
-        block_border_width="0px",
-        block_padding="0px",
-        block_label_background_fill="*background_fill_primary",
-        block_title_text_weight="500",
-        block_title_text_color="*body_text_color",
-        block_info_text_color="*body_text_color_subdued",
-        block_info_text_color_dark="*body_text_color_subdued",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_600",
-        button_primary_border_color="*primary_700",
-        button_primary_border_color_hover="*primary_800",
-        button_primary_border_color_dark="*primary_700",
-        button_secondary_background_fill="*background_fill_primary",
-        button_secondary_background_fill_hover="*neutral_100",
-        button_secondary_background_fill_dark="*neutral_800",
-        button_secondary_background_fill_hover_dark="*neutral_700",
-        button_secondary_border_color="*neutral_300",
-        button_secondary_border_color_dark="*neutral_600",
-        button_border_width="1px",
-        button_large_text_weight="500",
-        button_large_text_size="*text_md",
-        button_large_padding="10px 18px",
-        color_accent="*primary_700",
-        input_background_fill="*background_fill_primary",
-        input_background_fill_dark="*neutral_900",
-        input_border_width="1px",
-        input_border_color="*neutral_300",
-        input_border_color_dark="*neutral_700",
-        slider_color="*primary_700",
-        slider_color_dark="*primary_500",
-        link_text_color="*primary_700",
-        link_text_color_dark="*primary_400",
-    )

@@ -13,9 +13,11 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from pipeline.limits import Limits
+from pipeline.tabs.demo import Banner
 from pipeline.tabs.job_panel import QUIET, JobPanel
 from pipeline.tabs.picker import Picker, Workspaces, draw_picker
 from pipeline.tabs.show import translate
+from pipeline.tabs.visitors import Visitors
 from pipeline.tabs.whose import Whose, one_person
 from pipeline.workspace import Workspace
 
@@ -45,6 +47,7 @@ class Shared:
     tabs: gr.Tabs
     opened: gr.State
     local: bool = False
+    banner: Banner | None = None
     _watches: list[_Watch] = field(default_factory=list)
 
     @property
@@ -86,6 +89,8 @@ class Shared:
 
     def wire(self, demo: gr.Blocks) -> None:
         """Connect what was watched; called once, when all tabs are built."""
+        if self.banner:
+            self.banner.wire(demo)
         self.picking.wire(demo)
         self.job.wire(demo, self.tabs)
         for tab in dict.fromkeys(watch.tab for watch in self._watches):
@@ -129,13 +134,14 @@ def _filled(watches: Sequence[_Watch], name: str, values: Values) -> dict[Block,
 
 
 def draw_shared(root: Path | Whose, local: bool) -> Shared:
-    """The head of the page: workspace picker, job panel; and the tabs, still empty.
+    """The head of the page: workspace picker, job panel; and the tabs, still empty. A public demo's says what it is.
 
     ``root``: the default workspace of whoever runs the app (made if missing), or what tells whose workspaces there are.
     """
     whose = one_person(root) if isinstance(root, Path) else root
     workspaces = Workspaces(whose)
+    banner = Banner(whose, whose.limits) if isinstance(whose, Visitors) and whose.limits else None
     picking = draw_picker(workspaces)
     job = JobPanel(workspaces, picking.dropdown)
     tabs = gr.Tabs(elem_id="tabs", overflow_behavior="wrap")
-    return Shared(workspaces, picking, job, tabs, gr.State(""), local)
+    return Shared(workspaces, picking, job, tabs, gr.State(""), local, banner)
