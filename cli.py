@@ -175,6 +175,12 @@ def _predict(args: argparse.Namespace) -> Any:
     return {"predictions": list(describe(Classifier.load(args.model), args.images, args.tta))}
 
 
+def _serve(args: argparse.Namespace) -> Any:
+    from pipeline.serving import ServeConfig, serve
+
+    return serve(ServeConfig(args.model, args.host, args.port, args.auth, args.mcp))
+
+
 def _export(args: argparse.Namespace) -> Any:
     from pipeline.export import ExportConfig, export
 
@@ -241,6 +247,7 @@ COMMANDS: Mapping[str, Command] = {
     "compare": _compare,
     "ledger": _ledger,
     "predict": _predict,
+    "serve": _serve,
     "export": _export,
     "deploy": _deploy,
     "card": _card,

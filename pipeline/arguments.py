@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     _model_arguments(command)
     _cleaning_arguments(command)
     _shipping_arguments(command)
+    _serving_arguments(command)
     return whole
 
 
@@ -146,6 +147,15 @@ def _rate_settings(added: argparse.ArgumentParser) -> None:
     added.add_argument("--cycle-factor", type=float, help="how much longer each next cycle is, for restarts")
     about = "for restarts: average the weights at the ends of the cycles, or ask all of these networks"
     added.add_argument("--snapshots", choices=("none", "average", "ensemble"), help=about)
+
+
+def _serving_arguments(command: Add) -> None:
+    added = command("serve", "the prediction app of a model alone, in the browser", workspace=False)
+    added.add_argument("model", metavar="MODEL", help="a model folder: an export, a Space folder or a run")
+    added.add_argument("--port", type=int, default=7860, help="port to listen at")
+    added.add_argument("--host", metavar="H", default="127.0.0.1", help="address to listen at (0.0.0.0: from anywhere)")
+    added.add_argument("--auth", metavar="USER:PASSWORD", help="ask for it")
+    added.add_argument("--mcp", action="store_true", help="also as a tool for language models, at /gradio_api/mcp/")
 
 
 def _cleaning_arguments(command: Add) -> None:

@@ -87,9 +87,9 @@ def create_app(folder: Path = HERE) -> gr.Blocks:
     return app
 
 
-if __name__ == "__main__":
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    create_app().queue(max_size=32).launch(
+def serve(folder: Path = HERE, **settings: Any) -> None:
+    """Serve the app for the model folder ``folder`` until it is stopped; ``settings`` are further ones of Gradio's."""
+    create_app(folder).queue(max_size=32).launch(
         show_error=True,
         ssr_mode=False,
         max_file_size="20mb",
@@ -98,4 +98,10 @@ if __name__ == "__main__":
         footer_links=["api", "gradio"],
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         css=CSS,
+        **settings,
     )
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    serve()
