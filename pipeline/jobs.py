@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -110,8 +111,13 @@ def _launch(workspace: Workspace, target: str, config: Mapping[str, Any], grace_
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _write(folder / "process.json", _identity(process.pid))  # it can be found, and ended, from now on
     threading.Thread(target=process.wait, daemon=True).start()  # reaps it, so that it never shows as a zombie
     return get_job(workspace, job_id)
+
+
+def _identity(pid: int) -> dict[str, Any]:
+    return {"pid": pid, "created": psutil.Process(pid).create_time()}
 
 
 def list_jobs(workspace: Workspace) -> list[Job]:
@@ -250,8 +256,7 @@ def _write(file: Path, content: Mapping[str, Any]) -> None:
 def work(folder: Path) -> int:
     """Do the job described in ``folder``; returns the exit code (0 done, 1 failed, 130 cancelled)."""
     description = _read(folder / "job.json")
-    me = psutil.Process()
-    _write(folder / "process.json", {"pid": me.pid, "created": me.create_time()})
+    _write(folder / "process.json", _identity(os.getpid()))
     workspace = Workspace(Path(description["workspace"]))
     recorder = Recorder(folder, workspace)
     signal.signal(signal.SIGTERM, recorder.tell)

@@ -77,10 +77,8 @@ class Limits:
         """Raises LimitReached where a configuration (its fields by name) asks for too much."""
         backbone = config.get("backbone")
         if backbone is not None and backbones.bundled_weights(backbones.resolve(str(backbone))) is None:
-            raise LimitReached(
-                f"{backbone}: this public demo trains only the backbones that come with Winnow: "
-                f"{', '.join(backbones.PRESETS)}."
-            )
+            here = ", ".join(name for name in backbones.BUNDLED if backbones.bundled_weights(name))
+            raise LimitReached(f"{backbone}: this public demo trains only what came with Winnow: {here}.")
         highest = {"epochs": self.epochs, "batch_size": self.batch_size, "steps": 200}
         for name in CEILINGS:
             most, value = highest.get(name, self.pixels), config.get(name)
@@ -102,7 +100,7 @@ class Limits:
         """Raises LimitReached where a job has worked for too long."""
         if seconds > 60 * self.job_minutes:
             raise LimitReached(
-                f"Stopped: this public demo gives a job {self.job_minutes} minutes. What was finished is kept."
+                f"Stopped: this public demo gives a job {self.job_minutes} min. What was finished is kept."
             )
 
     def room(self, workspace: Workspace) -> int:

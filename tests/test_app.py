@@ -21,8 +21,9 @@ from gradio_client.exceptions import AppError
 
 import app
 from pipeline import jobs
-from pipeline.errors import UsageError, WorkspaceError
-from pipeline.tabs.serve import Door, first_start, launch_settings, password
+from pipeline.errors import PipelineError, UsageError, WorkspaceError
+from pipeline.tabs.serve import Door, first_start, launch_settings, password, serve
+from pipeline.tabs.whose import OnePerson
 from pipeline.workspace import Workspace
 from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
 from tests.stages_for_tests import CountConfig, count
@@ -218,3 +219,55 @@ def test_ctrl_c_stops_the_app_and_leaves_jobs_at_work(
         process.kill()
         jobs.cancel(workspace, job.id)
         jobs.wait_for(workspace, job.id, 30)
+
+
+# --- a public demo, and a link that cannot be had --------------------------------------------------------------------
+
+
+def opened_by(*arguments: str, **environment: str) -> Door:
+    return Door.of(app._parser().parse_args(arguments), environment)
+
+
+def test_a_space_without_a_password_is_a_public_demo_and_nothing_else_is_by_itself() -> None:
+    assert opened_by(SPACE_ID="me/winnow").demo
+    assert opened_by("--public-demo", "--host", "0.0.0.0").demo
+    assert not opened_by(SPACE_ID="me/winnow", WINNOW_AUTH="ann:secret").demo
+    assert not opened_by().demo
+    both = opened_by("--public-demo", "--auth", "ann:secret")
+    assert both.demo and both.auth == ("ann", "secret") and not both.local
+
+
+def test_a_public_demo_shows_nobodys_own_workspace() -> None:
+    with pytest.raises(UsageError, match="Leave --workspace out"):
+        opened_by("--public-demo", "--workspace", "bears")
+
+
+class WithoutLink:
+    """An app whose launch goes well, but for the link."""
+
+    closed = False
+
+    def queue(self, **_settings: Any) -> None:
+        return
+
+    def launch(self, **_settings: Any) -> tuple[None, str, None]:
+        print("\nCould not create share link. Missing file: /somewhere/frpc_linux_amd64_v0.3. \n\nPlease check …")
+        return None, "http://127.0.0.1:7860/", None
+
+    def close(self, verbose: bool = True) -> None:
+        self.closed = True
+
+
+def test_a_link_that_cannot_be_had_is_said_and_nothing_is_served(workspace: Workspace) -> None:
+    demo = WithoutLink()
+    with pytest.raises(PipelineError) as caught:
+        serve(demo, Door(share=True, auth=("ann", "secret")), OnePerson(workspace.root))  # type: ignore[arg-type]
+    said = str(caught.value)
+    assert demo.closed and "\n" not in said
+    for part in (
+        "nothing is served. Missing file: /somewhere/frpc_linux",
+        "--host",
+        "Space",
+        "ssh -R 8080:localhost:7860",
+    ):
+        assert part in said

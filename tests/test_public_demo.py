@@ -395,7 +395,7 @@ def test_a_visitor_cannot_have_workspaces_without_end(demo: tuple[Visitors, Visi
         ("train-presize", 1024, "at most 96"),
         ("train-batch-size", 4096, "at most 64"),
         ("train-sizes", "64, 128", "at most 96"),
-        ("train-backbone", "resnet18", "only the backbones that come with Winnow"),
+        ("train-backbone", "resnet18", "only what came with Winnow"),
         ("train-weights", "/etc/passwd", "from a run of this workspace only"),
     ],
 )
