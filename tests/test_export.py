@@ -342,3 +342,23 @@ def test_wrong_usage_is_said_before_anything_is_done(trained: Workspace, tmp_pat
         ExportConfig("", "out", examples=-1)
     with pytest.raises(RunError, match="no run"):
         run(export(trained, ExportConfig("nonsense", str(tmp_path / "model"))))
+
+
+@pytest.mark.slow
+def test_a_zerogpu_space_asks_for_a_gpu_and_answers_without_one(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    folder = tmp_path / "space"
+    exported = run(export(trained, ExportConfig("", str(folder), space=True, kind="zerogpu", examples=1)))
+    assert {"app.py", "demo.py", "model.safetensors"} <= set(exported.files) and "model.onnx" not in exported.files
+    assert read_space(folder).hardware == "zero-a10g"
+    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert {"spaces", "torch", "timm"} <= {Requirement(line).name for line in lines}
+    asked = "import app; print(app.ask(['examples/01.jpg'])[0].label)"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = Classifier.load(folder).predict([folder / "examples" / "01.jpg"])[0]
+    assert done.stdout.split()[-1] == expected.label
+
+
+def test_a_kind_of_space_that_there_is_not_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="gradio, static, zerogpu"):
+        ExportConfig("", "out", space=True, kind="docker")

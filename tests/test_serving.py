@@ -42,7 +42,7 @@ class Recorded:
 def test_it_is_the_very_app_and_the_very_prediction_of_a_space() -> None:
     app = space_app()
     assert Path(app.__code__.co_filename) == TEMPLATE  # type: ignore[attr-defined]
-    assert app.__globals__["Classifier"] is predict.Classifier  # type: ignore[attr-defined]
+    assert app.__globals__["load"] is predict.load  # type: ignore[attr-defined]
 
 
 def test_address_and_password_are_handed_on(tmp_path: Path) -> None:
