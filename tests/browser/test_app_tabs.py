@@ -321,8 +321,6 @@ def test_a_picture_is_predicted_and_junk_is_refused_in_words(
     apples = sorted((starter_folder / "apple").iterdir())
     page.locator("#predict-image input[type=file]").set_input_files(apples[-1])
     expect(page.locator("#predict-answer h2")).to_contain_text("apple", timeout=LATER)
-    page.locator("#predict-files input[type=file]").set_input_files(apples[:3])
-    expect(page.locator("#predict-table tbody tr")).to_have_count(3, timeout=SOON)
     reload(page, complaints)
     tab(page, "Predict")
     junk = tmp_path / "junk.jpg"
