@@ -1,70 +1,128 @@
-"""One picture, asked for again and again: our Classifier beside the plain timm recipe, in turn; prints the ratio.
+"""One trained network asked by fastai, by timm's recipe, by us in torch, by ONNX Runtime and by OpenVINO, in turn.
 
-    python benchmarks/predict.py [ROUNDS]
+    PYTHONPATH=. python benchmarks/predict.py [--fastai PYTHON] [--model RUN_FOLDER] [--pictures 48] [--threads 0]
+        [--rounds 3]
 
-The peer is what timm's documentation does: ``create_transform(**resolve_model_data_config(model))``, then the model.
-Both use the bundled EfficientNet-Lite0 on the CPU. Above 1: ours is faster.
+PYTHON is the interpreter of an environment with fastai (left out: not compared); without a model, one is trained on the
+starter set (the head alone). Every contender is a process of its own, several times in turn: its cold start (from the
+start of the process to the first answer), the median time from a file to its answer, the pace with 16 pictures at once,
+its peak memory, and its answers beside those of ours in torch: how many have the same likeliest class, and by how much
+a probability differs at most. fastai takes the same network as a Learner, exported and loaded as its documentation
+says; its probabilities are not divided by the temperature, so of its answers the likeliest class is compared, and the
+difference says little. Ratios are the first contender's value divided by each one's (its pace the other way round).
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import timm
+import numpy as np
 import torch
-from PIL import Image
-from timm.data import create_transform, resolve_model_data_config
 
-from pipeline.backbones import DEFAULT, create
-from pipeline.predict import Classifier, Preprocessing
-from pipeline.runs import write_model
+from benchmarks._contenders import contend
+from benchmarks._predict_scripts import EXPORT_LEARNER, FASTAI, ONNX, OPENVINO, OURS, TIMM, script
+from benchmarks._train_sets import prepared
+from pipeline.predict import Classifier
+from pipeline.stage import run
 from pipeline.starter_set import write_starter
+from pipeline.train import TrainConfig, train
+
+REFERENCE = "ours in torch"
 
 
-def main(rounds: int) -> None:
-    """Time both on the same pictures, alternating, and print medians and the median of the ratios."""
+def main() -> None:
+    """Everything in turn, then a line for each contender."""
+    args = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = sorted(write_starter(Path(scratch) / "starter").rglob("*.jpg"))[:rounds]
-        model = create(DEFAULT, 5)
-        folder = Path(scratch) / "model"
-        folder.mkdir()
-        classes = ["apple", "melon", "orange", "pear", "satsuma"]
-        info = {"architecture": DEFAULT, "label_names": classes, "preprocessing": Preprocessing().to_json()}
-        write_model(folder, model, info, None)
-        classifier = Classifier.load(folder)
-        peer = _peer(timm.create_model(DEFAULT, num_classes=5))
-        times: dict[str, list[float]] = {"peer": [], "ours": []}
-        for picture in pictures:
-            times["peer"].append(_timed(peer, picture))
-            times["ours"].append(_timed(lambda path: classifier.predict([path]), picture))
-    ratios = [peer / ours for peer, ours in zip(times["peer"], times["ours"], strict=True)]
-    for name, seconds in times.items():
-        print(f"{name}: {1000 * statistics.median(seconds):.1f} ms a picture (median of {len(seconds)})")
-    print(f"ratio peer / ours: {statistics.median(ratios):.2f}")
+        place = Path(scratch)
+        starter = write_starter(place / "starter")
+        folder = args.model or run(train(prepared(place / "ws", "starter", 600), TrainConfig(layers="head"))).folder
+        pictures = place / "pictures.json"
+        every = sorted(starter.rglob("*.jpg"))
+        pictures.write_text(json.dumps([str(file) for file in every[:: max(1, len(every) // args.pictures)]]))
+        contenders = _contenders(args, folder, starter, place)
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
+        for _ in range(args.rounds):
+            for name, (python, code, model) in contenders.items():
+                told = contend(python, script(code), str(model), pictures, str(args.threads), str(time.time()))
+                found[name].append(told["answer"])
+    for line in table(found):
+        sys.stdout.write(line + "\n")
 
 
-def _peer(model: torch.nn.Module) -> Callable[[Path], object]:
-    transform = create_transform(**resolve_model_data_config(model), is_training=False)
-    model = model.eval()
-
-    def predict(path: Path) -> object:
-        with torch.inference_mode():
-            batch = transform(Image.open(path).convert("RGB")).unsqueeze(0)
-            return model(batch).softmax(dim=1)
-
-    return predict
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fastai", metavar="PYTHON", help="interpreter with fastai")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="the folder of a run on the starter's classes")
+    parser.add_argument("--pictures", type=int, default=48, help="so many of the starter set")
+    parser.add_argument("--threads", type=int, default=0, help="of each contender (0: as many as it likes)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender has its turn")
+    return parser.parse_args()
 
 
-def _timed(function: Callable[[Path], object], picture: Path) -> float:
-    began = time.perf_counter()
-    function(picture)
-    return time.perf_counter() - began
+def _contenders(args: argparse.Namespace, folder: Path, starter: Path, place: Path) -> dict[str, tuple[str, str, Path]]:
+    """{name: (interpreter, how it loads and asks, its model)}"""
+    network = onnx_file(folder, place / "onnx")
+    own = sys.executable
+    found = {
+        "timm's recipe": (own, TIMM, folder),
+        REFERENCE: (own, OURS, folder),
+        "ONNX Runtime": (own, ONNX, network),
+        "OpenVINO": (own, OPENVINO, network),
+    }
+    if args.fastai:
+        learner = place / "learner.pkl"
+        contend(args.fastai, EXPORT_LEARNER, folder, starter, learner)
+        found = {"fastai": (args.fastai, FASTAI, learner), **found}
+    return found
+
+
+def onnx_file(folder: Path, target: Path) -> Path:
+    """The network of a model folder in ONNX, by torch's own exporter, with its config.json beside it."""
+    target.mkdir()
+    classifier = Classifier.load(folder)
+    example = torch.zeros(2, 3, *classifier.preprocessing.size)
+    file = target / "model.onnx"
+    batch = {"x": {0: torch.export.Dim("batch")}}
+    torch.onnx.export(
+        classifier.model.to(memory_format=torch.contiguous_format), (example,), file, input_names=["input"],
+        dynamic_shapes=batch, dynamo=True, external_data=False,
+    )  # fmt: skip
+    (target / "config.json").write_bytes((folder / "config.json").read_bytes())
+    return file
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """A line for each contender: medians over its turns, and what the first one takes of each."""
+    reference = np.array(found[REFERENCE][0]["said"])
+    measured = {name: _measured(turns) for name, turns in found.items()}
+    first = next(iter(measured.values()))
+    lines = []
+    for name, turns in found.items():
+        now, said = measured[name], np.array(turns[0]["said"])
+        same = float((said.argmax(axis=1) == reference.argmax(axis=1)).mean())
+        lines.append(
+            f"{name:16} from file {1000 * now['p50']:6.1f} ms ({first['p50'] / now['p50']:.1f}x), "
+            f"16 at once {now['pace']:5.0f}/s ({now['pace'] / first['pace']:.1f}x), "
+            f"cold start {now['cold']:5.2f} s ({first['cold'] / now['cold']:.1f}x), memory {now['peak']:4.0f} MiB, "
+            f"same class {100 * same:.1f} %, largest difference {np.abs(said - reference).max():.1e}"
+        )
+    return lines
+
+
+def _measured(turns: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    latencies = [statistics.median(turn["taken"]) for turn in turns]
+    others = {key: statistics.median(turn[key] for turn in turns) for key in ("pace", "cold", "peak")}
+    return {"p50": statistics.median(latencies), **others}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
+    main()

@@ -60,7 +60,9 @@ def predict(page: Page) -> None:
 
         picture = sorted((write_starter(Path(folder) / "set") / "melon").iterdir())[0]
         page.locator("#predict-image input[type=file]").set_input_files(picture)
-        expect(page.locator("#predict-answer h2")).to_be_visible(timeout=WAIT)
+        expect(page.locator("#predict-closer .tile").first).to_be_visible(timeout=WAIT)
+        page.locator("#predict-closer .look").click()
+        expect(page.locator("#predict-closer .heat")).to_be_visible(timeout=WAIT)
 
 
 STEPS: dict[str, Callable[[Page], None]] = {
@@ -97,13 +99,13 @@ def served(workspace: Workspace) -> Iterator[str]:
 
 
 def take(address: str, out: Path) -> None:
-    """One picture a tab at desk size, and two of a phone."""
+    """One picture a tab at desk size, and three of a phone."""
     executable = find_chromium()
     if executable is None:
         sys.exit(MISSING)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
-        for size, names in ((DESKTOP, list(STEPS)), (PHONE, ["Collect", "Clean"])):
+        for size, names in ((DESKTOP, list(STEPS)), (PHONE, ["Collect", "Clean", "Predict"])):
             page = browser.new_page(viewport=size, locale="en-GB")
             page.goto(f"{address}?__theme=light")
             for name in names:
