@@ -125,3 +125,15 @@ def test_other_answers_are_a_failure_that_names_the_picture(exported: Path, monk
     with pytest.raises(DeployError, match=r"answer as the model in its folder does: on .*\.(jpg|png)"):
         run(try_space(None, TrialConfig(str(exported), "http://127.0.0.1:1")), said.append)
     assert "model here" not in said[-1].note
+
+
+def test_a_space_in_a_fresh_environment_answers_as_the_model_here_does(exported: Path) -> None:
+    try:
+        found = tried(exported)
+    except DeployError as error:
+        if "could not install its requirements" in str(error):
+            pytest.skip("its packages cannot be had here")
+        raise
+    assert found.where == "here" and found.agreed["images"] >= 6 and found.agreed["same_top"]
+    assert found.agreed["max_difference"] <= trial.TOLERANCE
+    assert found.memory_mib is not None and found.memory_mib < 400
