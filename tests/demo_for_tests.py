@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from pipeline.limits import Limits
 from pipeline.tabs.serve import Door, launch_settings
 from pipeline.tabs.visitors import Visitors, clear_demo
 from pipeline.workspace import Workspace
+from tests.apps_for_tests import free_port
 
 API = "gradio_api/"
 PATIENCE = 60.0
@@ -115,12 +115,9 @@ def served(root: Path, template: Workspace, limits: Limits | None = None) -> Ite
     visitors = Visitors(root, limits or Limits(), template)
     demo = app.create_app(visitors)
     demo.queue(default_concurrency_limit=8, max_size=64)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
     door = Door(demo=True)
     _, address, _ = demo.launch(
-        server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_settings(door, visitors)
+        server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, **launch_settings(door, visitors)
     )
     try:
         yield visitors, Visitor(address, demo)

@@ -25,6 +25,7 @@ from pipeline.errors import PipelineError, UsageError, WorkspaceError
 from pipeline.tabs.serve import Door, first_start, launch_settings, password, serve
 from pipeline.tabs.whose import OnePerson
 from pipeline.workspace import Workspace
+from tests.apps_for_tests import free_port
 from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
 from tests.stages_for_tests import CountConfig, count
 
@@ -40,12 +41,6 @@ def served(trained: Workspace) -> Iterator[str]:  # noqa: F811 - the fixture
     )
     yield address
     demo.close(verbose=False)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def answer(address: str, **headers: str) -> int:

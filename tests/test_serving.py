@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pipeline.errors import ExportError, PipelineError, UsageError
 from pipeline.predict import Classifier
 from pipeline.runs import Run
 from pipeline.serving import TEMPLATE, ServeConfig, serve, space_app
+from tests.apps_for_tests import free_port
 from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,9 +87,7 @@ def test_the_call_in_the_documentation_gets_the_answer_of_the_model(
     tmp_path: Path,
 ) -> None:
     picture = sorted((starter_folder / "apple").iterdir())[-1]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "cli.py", "serve", str(tiny_run.folder), "--port", str(port)]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ.copy())

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,10 +20,10 @@ from pipeline.predict import load
 from pipeline.runs import Run
 from pipeline.stage import run
 from pipeline.workspace import Workspace
+from tests.apps_for_tests import Server
 from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
-START_SECONDS = 120
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 HOSTILE = 60
 
@@ -51,37 +46,8 @@ def space(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     folder = tmp_path_factory.mktemp("space") / "space"
     workspace = Workspace.open(tiny_run.folder.parents[1])
     run(export(workspace, ExportConfig(tiny_run.id, str(folder), space=True)))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    log = (folder.parent / "log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-B", "app.py"],
-        cwd=folder,
-        env={**environment, "GRADIO_SERVER_PORT": str(port)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait(url, process, folder.parent / "log")
-        yield Running(url, folder, Client(url, verbose=False))
-    finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(START_SECONDS * 4):
-        assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(url, timeout=1, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.25)
-    pytest.fail(f"The Space did not start: {log.read_text()}")
+    with Server(folder, log=folder.parent / "log") as server:
+        yield Running(server.url.rstrip("/"), folder, Client(server.url, verbose=False))
 
 
 def test_it_gives_the_probabilities_of_the_model_that_was_trained(space: Running, tiny_run: Run) -> None:  # noqa: F811

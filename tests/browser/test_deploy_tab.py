@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +14,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 from pipeline.runs import load_run
 from pipeline.tabs.space_view import space_folder
 from pipeline.workspace import Workspace
+from tests.apps_for_tests import Server
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.fixtures_run import tiny_run, trained
 from tests.hub_stand_in import HubStandIn
@@ -46,34 +42,14 @@ class App:
 def served(trained: Workspace, tmp_path: Path) -> Iterator[tuple[App, HubStandIn]]:
     home = tmp_path / "home"
     home.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with HubStandIn(CANARY) as hub, (home / "log").open("wb") as log:
+    with HubStandIn(CANARY) as hub:
         environment = {
-            **os.environ, **hub.environment, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(home / "gradio"),
-            "HF_HOME": str(home / "hf"), "HOME": str(home), "TMPDIR": str(home), "HF_DEBUG": "1",
+            **hub.environment, "GRADIO_TEMP_DIR": str(home / "gradio"), "HF_HOME": str(home / "hf"), "HOME": str(home),
+            "TMPDIR": str(home), "HF_DEBUG": "1",
         }  # fmt: skip
-        command = [sys.executable, "app.py", "--workspace", str(trained.root)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            url = f"http://127.0.0.1:{port}/"
-            _wait(url, process, home / "log")
-            yield App(url, home / "log", tmp_path), hub
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(480):
-        assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(url, timeout=1, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.25)
-    pytest.fail(f"the app did not start: {log.read_text()}")
+        log = home / "log"
+        with Server(ROOT, "--workspace", str(trained.root), environment=environment, log=log) as server:
+            yield App(server.url, log, tmp_path), hub
 
 
 def space_in(workspace: Workspace) -> Path:

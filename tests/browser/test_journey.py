@@ -4,15 +4,8 @@ export; then start the exported Space and ask it over HTTP.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from gradio_client import Client, handle_file
@@ -23,48 +16,12 @@ from pipeline.jobs import Job, cancel, list_jobs
 from pipeline.predict import Classifier
 from pipeline.runs import list_runs
 from pipeline.workspace import Workspace
+from tests.apps_for_tests import Server, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).resolve().parent.parent.parent
 MINUTES = 60.0
 PATIENCE = 60_000  # milliseconds for the page to follow
-
-
-class Server:
-    """``python app.py`` in a folder, in a process of its own, on a free port."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.folder, self.arguments = folder, arguments
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.start()
-
-    def start(self) -> None:
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        environment |= {"GRADIO_SERVER_PORT": str(self.port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-        self.process = subprocess.Popen([sys.executable, "app.py", *self.arguments], cwd=self.folder, env=environment)
-        until(self._answers, 3 * MINUTES)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-    def _answers(self) -> bool:
-        assert self.process.poll() is None, "the app ended by itself"
-        try:
-            with urlopen(self.url, timeout=5) as response:
-                return bool(response.status == 200)
-        except (URLError, ConnectionError, TimeoutError):
-            return False
-
-
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.25)
 
 
 @pytest.fixture

@@ -4,20 +4,14 @@ anything of the other's, and a reload is no new visitor.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.apps_for_tests import Server
 from tests.browser.conftest import DESKTOP, PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -30,32 +24,11 @@ VISITORS = {"mine-a": ("apple", "melon"), "mine-b": ("pear", "orange")}
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[str]:
     """``python app.py`` with what a Space sets."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
     place = tmp_path / "temporary"
     place.mkdir()
-    environment = {**os.environ, "SPACE_ID": "me/winnow", "TMPDIR": str(place), "GRADIO_SERVER_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        deadline = time.monotonic() + 180
-        while not _answers(url):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.25)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(60)
+    with Server(ROOT, environment={"SPACE_ID": "me/winnow", "TMPDIR": str(place)}) as server:
+        yield server.url
     assert [path.name for path in place.glob("winnow-demo-*")] == [], "the demo clears everything away"
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except (URLError, ConnectionError, TimeoutError):
-        return False
 
 
 def test_two_visitors_work_side_by_side_and_see_nothing_of_each_other(
