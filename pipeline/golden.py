@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import ExportError
-from pipeline.predict import load
+from pipeline.predict import ORIENTATION_TAG, load
 
-ORIENTATION_TAG, QUARTER_TURN = 0x0112, 6
+QUARTER_TURN = 6
 SEED = 2026
 
 

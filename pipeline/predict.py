@@ -36,7 +36,7 @@ NO_HEIF = "It is a HEIC picture. To read it here: pip install pillow-heif. Or sa
 ORIENTATION_TAG = 0x0112
 Picture: TypeAlias = "Image.Image | bytes | str | Path"
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
-CONFIG, ONNX = "config.json", "model.onnx"
+CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
 MOST_THREADS = 4
 
 
@@ -398,7 +398,7 @@ class Answering:
         self.outputs = Outputs.from_json(info.get("outputs"))
         self.preprocessing = Preprocessing.from_json(info["preprocessing"])
 
-    def said(self, probabilities: Floats, distances: Floats | None, views: Sequence[str] = ()) -> list[Prediction]:
+    def _said(self, probabilities: Floats, distances: Floats | None, views: Sequence[str] = ()) -> list[Prediction]:
         """The answers as they are given, of probabilities [N, C] and distances [N] (1: the threshold)."""
         chosen = self.outputs.chosen(probabilities)
         far = [None] * len(chosen) if distances is None else distances.tolist()
@@ -431,12 +431,12 @@ class Classifier(Answering):
         from safetensors.torch import load_file
 
         folder = Path(folder)
-        info = read_info(folder, "model.safetensors")
+        info = read_info(folder, WEIGHTS)
         settings = {"num_classes": len(info["label_names"]), **info.get("model_args", {})}
         members = info.get("members", 1)
         models = [timm.create_model(info["architecture"], pretrained=False, **settings) for _ in range(members)]
         model = models[0] if members == 1 else ensemble(models, Outputs.from_json(info.get("outputs")))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.load_state_dict(load_file(folder / WEIGHTS))
         model = model.eval().to(device).to(memory_format=torch.channels_last)
         usual = load_file(folder / "familiar.safetensors", device=device) if info.get("unfamiliar") else None
         return cls(model, info, Familiar(**usual) if usual else None, device)
@@ -446,17 +446,21 @@ class Classifier(Answering):
 
         Raises Unreadable for the first picture that cannot be opened.
         """
-        import torch
-
         predictions: list[Prediction] = []
         for start in range(0, len(images), batch_size):
             opened = [open_image(image) for image in images[start : start + batch_size]]
-            batch = torch.from_numpy(np.stack([pixels(one, self.preprocessing) for one in opened]))
-            with torch.inference_mode():
-                probabilities, distances = self.ask(batch.to(self.device), self.views if tta else ())
-            far = None if distances is None else distances.cpu().numpy()
-            predictions.extend(self.said(probabilities.cpu().numpy(), far, self.views if tta else ()))
+            predictions.extend(self.answers(np.stack([pixels(one, self.preprocessing) for one in opened]), tta))
         return predictions
+
+    def answers(self, batch: np.ndarray[Any, np.dtype[np.uint8]], tta: bool = False) -> list[Prediction]:
+        """One Prediction for each of uint8 [N, H, W, 3], as :func:`pixels` makes them."""
+        import torch
+
+        views = self.views if tta else ()
+        with torch.inference_mode():
+            probabilities, distances = self.ask(torch.from_numpy(batch).to(self.device), views)
+        far = None if distances is None else distances.cpu().numpy()
+        return self._said(probabilities.cpu().numpy(), far, views)
 
     def ask(self, batch: torch.Tensor, views: Sequence[str] = ()) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(probabilities [N, C], distances [N] or None: 1 is the threshold) for uint8 [N, H, W, 3], as :func:`pixels`
@@ -511,7 +515,7 @@ class OnnxClassifier(Answering):
             every = (opened, *(opened.transpose(TURNS[view]) for view in views))
             answers = [self.session.run(None, {"image": np.asarray(one)[None]}) for one in every]
             far = answers[0][1] if len(answers[0]) > 1 else None
-            said.extend(self.said(np.mean([answer[0] for answer in answers], axis=0), far, views))
+            said.extend(self._said(np.mean([answer[0] for answer in answers], axis=0), far, views))
         return said
 
 

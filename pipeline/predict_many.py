@@ -19,7 +19,7 @@ from pipeline.answers_csv import Row, Sink, writing_answers
 from pipeline.as_seen import Batch, Wanted, seen
 from pipeline.entries import PICTURE_SUFFIXES
 from pipeline.errors import RunError, SourceError
-from pipeline.predict import ONNX, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
+from pipeline.predict import ONNX, WEIGHTS, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
 from pipeline.runs import load_run
 from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace
@@ -76,7 +76,7 @@ def predict_paths(model: str | Path, paths: Sequence[str], tta: bool, out: str |
 
 def _exported(folder: Path) -> AnyClassifier:
     """The model in a folder, or its model.onnx where it holds no weights (a static Space)."""
-    if not (folder / ONNX).is_file() or (folder / "model.safetensors").is_file():
+    if not (folder / ONNX).is_file() or (folder / WEIGHTS).is_file():
         return loaded(folder)
     try:
         return OnnxClassifier.load(folder)
@@ -176,24 +176,13 @@ def rows(
         else:
             waiting.append((one.number, found_.pixels))
         if len(waiting) == AT_ONCE or (waiting and len(ready) + len(waiting) + following == len(files)):
-            said = answers(classifier, np.stack([pixels for _, pixels in waiting]), tta)
+            said = classifier.answers(np.stack([pixels for _, pixels in waiting]), tta)
             for (number, _), answer in zip(waiting, said, strict=True):
                 ready[number] = {"path": files[number][0], **asdict(answer), "reason": ""}
             waiting.clear()
         while following in ready:
             yield ready.pop(following)
             following += 1
-
-
-def answers(classifier: Classifier, batch: Batch, tta: bool = False) -> list[Prediction]:
-    """What the model says of uint8 [N, H, W, 3], as the network sees the pictures."""
-    import torch
-
-    views = classifier.views if tta else ()
-    with torch.inference_mode():
-        probabilities, distances = classifier.ask(torch.from_numpy(batch).to(classifier.device), views)
-    far = None if distances is None else distances.cpu().numpy()
-    return classifier.said(probabilities.cpu().numpy(), far, views)
 
 
 def forget_small(workspace: Workspace, kept: int) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 from pipeline import __version__
 from pipeline.errors import RunError
 from pipeline.labels import answers_of
-from pipeline.predict import CONFIG, Familiar, Outputs, checksum, file_sha256
+from pipeline.predict import CONFIG, WEIGHTS, Familiar, Outputs, checksum, file_sha256
 from pipeline.run_notes import read_about, write_about
 from pipeline.workspace import Workspace
 
@@ -229,7 +229,7 @@ def write_model(folder: Path, model: Any, info: Mapping[str, Any], familiar: Fam
     from safetensors.torch import save_file
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(state, folder / "model.safetensors")
+    save_file(state, folder / WEIGHTS)
     if familiar is not None:
         usual = {name: tensor.cpu().contiguous() for name, tensor in vars(familiar).items()}
         save_file(usual, folder / "familiar.safetensors")

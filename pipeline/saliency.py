@@ -43,6 +43,17 @@ class About:
     flat: bool = False
     cropped: bool = False
 
+    def in_words(self, names: Sequence[str]) -> str:
+        """What the map tells; ``names``: those of the run's classes."""
+        seen = " and ".join(names[number] for number in self.classes)
+        words = f"Where the network looked when it said {seen}."
+        if not self.sure:
+            words = f"It named no class. Where it saw most of what it takes for {seen}."
+        if self.flat:
+            words = f"Nothing in one place of this picture spoke for {seen}."
+        words += f" By {self.method}. The lighter, the more it counted"
+        return words + ("; what is grey, the network does not see." if self.cropped else ".")
+
 
 def look(classifier: Classifier, picture: Image.Image, side: int = SIDE) -> tuple[Map, About]:
     """Where ``classifier`` looks when it answers about a canonical RGB ``picture``: a map [H, W] from 0 to 1 (most) of

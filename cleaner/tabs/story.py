@@ -150,14 +150,7 @@ def _answers(run: Run, said: dict[str, str]) -> list[tuple[str, float]]:
 
 
 def _told(run: Run, about: About, said: dict[str, str] | None) -> str:
-    names = " and ".join(run.classes[number] for number in about.classes)
-    words = f"Where the network looked when it said {names}."
-    if not about.sure:
-        words = f"It named no class. Where it saw most of what it takes for {names}."
-    if about.flat:
-        words = f"Nothing in one place of this picture spoke for {names}."
-    words += f" By {about.method}. The lighter, the more it counted"
-    words += "; what is grey, the network does not see." if about.cropped else "."
+    words = about.in_words(run.classes)
     answer = {run.classes[number] for number in about.classes} if about.sure else {NONE}
     if said is not None and said["out_of_fold"] == "True" and named(said["predicted"]) != answer:
         words += " It has learnt from this picture since; the answer below is of a head that had not."

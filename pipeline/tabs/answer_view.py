@@ -9,7 +9,7 @@ from gradio.components.label import LabelConfidence, LabelData
 
 from pipeline.labels import in_words
 from pipeline.predict import NONE, Prediction
-from pipeline.tabs.show import escape, percent
+from pipeline.tabs.show import bar_rows, escape, percent
 from pipeline.temperature import FEWEST
 
 SHOWN_CLASSES = 5
@@ -80,18 +80,9 @@ def _none(prediction: Prediction) -> str:
 def _every_class(prediction: Prediction) -> str:
     if len(prediction.probabilities) <= SHOWN_CLASSES:
         return ""
-    rows = dict(sorted(prediction.probabilities.items(), key=lambda pair: -pair[1]))
-    return f"<details><summary>All {len(rows):,} classes</summary>{_bars(rows)}</details>"
-
-
-def _bars(shares: Mapping[str, float]) -> str:
-    rows = "".join(
-        f'<div class="w-bar-row"><span class="w-bar-name" title="{escape(name)}">{escape(name)}</span>'
-        f'<span class="w-bar-track"><span class="w-bar" style="width:{100 * share:.1f}%"></span></span>'
-        f'<span class="w-bar-count">{percent(share)}</span></div>'
-        for name, share in shares.items()
-    )
-    return f'<div class="w-bars">{rows}</div>'
+    rows = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+    bars = bar_rows((name, share, percent(share)) for name, share in rows)
+    return f"<details><summary>All {len(rows):,} classes</summary>{bars}</details>"
 
 
 def _views(views: Sequence[str]) -> str:

@@ -19,9 +19,9 @@ from pipeline.errors import RunError, UsageError
 from pipeline.labels import in_words
 from pipeline.neighbours import nearest
 from pipeline.predict import CONFIG, Classifier, Prediction, Unreadable, forward, normalise, open_image
-from pipeline.predict_many import answers, loaded
+from pipeline.predict_many import loaded
 from pipeline.runs import Run, load_run
-from pipeline.saliency import About, heat, look
+from pipeline.saliency import heat, look
 from pipeline.tabs.show import percent
 from pipeline.tabs.viewer import large, thumbnail
 from pipeline.workspace import Workspace, writing
@@ -68,7 +68,7 @@ def one(
     if picture is None:
         return None
     classifier = models.get(run)
-    return answers(classifier, _seen(classifier, picture)[None], tta)[0]
+    return classifier.answers(_seen(classifier, picture)[None], tta)[0]
 
 
 def _seen(classifier: Classifier, picture: str, large_file: Path | None = None) -> Batch:
@@ -118,19 +118,7 @@ def look_at(models: Models, workspace: Workspace, run_id: str | None, picture: s
         return {"id": image_id, "heat": None, "words": f"Where the network looked cannot be shown. {error}"}
     with writing(target, durable=False) as part:
         heat(values).save(part, "PNG")
-    return {"id": image_id, "heat": str(target), "words": look_in_words(run, told)}
-
-
-def look_in_words(run: Run, told: About) -> str:
-    """What a map tells."""
-    names = " and ".join(in_words(run.classes[number]) for number in told.classes)
-    words = f"Where the network looked when it said {names}."
-    if not told.sure:
-        words = f"It named no class. Where it saw most of what it takes for {names}."
-    if told.flat:
-        words = f"Nothing in one place of this picture spoke for {names}."
-    words += f" By {told.method}. The lighter, the more it counted"
-    return words + ("; what is grey, the network does not see." if told.cropped else ".")
+    return {"id": image_id, "heat": str(target), "words": told.in_words(run.classes)}
 
 
 def neighbour_view(workspace: Workspace, image_id: str) -> View:

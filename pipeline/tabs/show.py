@@ -66,13 +66,18 @@ def table(
 def bars(counts: Mapping[str, int], unit: str = "") -> str:
     """One row a class: its name, a bar in proportion, its count."""
     largest = max(counts.values(), default=0) or 1
-    rows = "".join(
+    return bar_rows((name, count / largest, f"{count:,}{unit}") for name, count in counts.items())
+
+
+def bar_rows(rows: Iterable[tuple[str, float, str]]) -> str:
+    """A name, a bar that fills a share (0 to 1) of its track, and a number in words, a row each."""
+    drawn = "".join(
         f'<div class="w-bar-row"><span class="w-bar-name" title="{escape(name)}">{escape(name)}</span>'
-        f'<span class="w-bar-track"><span class="w-bar" style="width:{100 * count / largest:.1f}%"></span></span>'
-        f'<span class="w-bar-count">{count:,}{escape(unit)}</span></div>'
-        for name, count in counts.items()
+        f'<span class="w-bar-track"><span class="w-bar" style="width:{100 * share:.1f}%"></span></span>'
+        f'<span class="w-bar-count">{escape(number)}</span></div>'
+        for name, share, number in rows
     )
-    return f'<div class="w-bars">{rows}</div>'
+    return f'<div class="w-bars">{drawn}</div>'
 
 
 def empty(text: str, hint: str = "") -> str:

@@ -14,6 +14,7 @@ from gradio.components import Component
 from pipeline.backbones import BUNDLED, PRESETS, bundled_weights
 from pipeline.errors import UsageError
 from pipeline.limits import Limits
+from pipeline.predict import WEIGHTS
 from pipeline.runs import Run
 from pipeline.train_config import TrainConfig
 from pipeline.workspace import Workspace
@@ -46,7 +47,6 @@ BALANCES = [
 ]
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 PRETRAINED = ("the pretrained ones", "")
-WEIGHTS = "model.safetensors"
 Draw = Callable[[Any], Component]
 
 

@@ -16,23 +16,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-APPLICATIONS = (
-    Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
-    Path("/Applications/Chromium.app/Contents/MacOS/Chromium"),
-)
 MISSING = "There is no Chromium here. 'make test' installs one, or set CHROME to the path of a Chromium or Chrome."
 
 
 def find_chromium() -> Path | None:
     """The browser to drive, or None. CHROME goes first, and is None where it points to nothing."""
-    chosen = os.environ.get("CHROME")
-    if chosen:
-        found = shutil.which(chosen)
-        return Path(found) if found else None
-    on_path = (Path(found) for found in map(shutil.which, NAMES) if found)
-    applications = (path for path in APPLICATIONS if path.exists())
-    return next(on_path, None) or next(applications, None) or _playwrights_own()
+    from pipeline.web_trial import find_browser
+
+    return find_browser() or (None if os.environ.get("CHROME") else _playwrights_own())
 
 
 def main() -> int:
@@ -49,7 +40,6 @@ def main() -> int:
 
 
 def _fetch_web_runtime() -> None:
-    sys.path.insert(0, str(ROOT))
     from pipeline.errors import ExportError
     from pipeline.web_runtime import is_here, web_runtime
 
@@ -105,4 +95,5 @@ def _playwrights_own() -> Path | None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
     sys.exit(main())
