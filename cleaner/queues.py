@@ -45,7 +45,7 @@ class Queue:
         for _ in range(TRIES):  # once more where somebody decided meanwhile
             self.mark = workspace.store.mark()
             self._stamp = _stamp(workspace)
-            self._renamed = renamed_since(self.run, workspace.store.decisions())
+            journal = workspace.store.decisions()
             self._ranked = suspects(workspace, self.run, self.splits)
             if workspace.store.mark() == self.mark:
                 break
@@ -55,7 +55,8 @@ class Queue:
         sizes = Counter(groups.values())
         self._tied = {image for image, group in groups.items() if sizes[group] > 1}
         self._undone = workspace.store.undone()
-        self._journal = {decision.id: decision for decision in workspace.store.decisions()}
+        self._renamed = renamed_since(self.run, journal)
+        self._journal = {decision.id: decision for decision in journal}
         self._standing = Counter(
             d.image for d in self._journal.values() if d.id not in self._undone and self._counts(d)
         )

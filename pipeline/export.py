@@ -16,9 +16,8 @@ import pandas as pd
 from pipeline import predict
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.model_card import front_matter, has_matrix, model_card, title, write_matrix
-from pipeline.onnx_export import add_onnx
 from pipeline.parity import Expected, check_onnx, check_weights, expected, spread
-from pipeline.predict import CONFIG, ONNX, Classifier, checksum, file_sha256, read_info
+from pipeline.predict import CONFIG, ONNX, WEIGHTS, Classifier, checksum, file_sha256, read_info
 from pipeline.runs import Run, load_run, write_info
 from pipeline.space_folder import KINDS, WITH_ONNX, WITH_WEIGHTS, write_app
 from pipeline.space_folder import readme as space_readme
@@ -26,7 +25,6 @@ from pipeline.stage import Progress, Stage
 from pipeline.workspace import Workspace, writing
 
 CANDIDATES = 4
-WEIGHTS = "model.safetensors"
 NOT_OURS = ("__pycache__", ".gradio")
 
 
@@ -86,6 +84,8 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
             weights = not config.space or config.kind in WITH_WEIGHTS
             info = _copy_model(run, info, folder, weights)
             if config.onnx or config.int8 or (config.space and config.kind in WITH_ONNX):
+                from pipeline.onnx_export import add_onnx  # with onnx and onnxruntime: not at the start of the app
+
                 info = yield from add_onnx(run, info, folder, held_out, config.int8)
             yield Progress(2, 4, "Writing its card")
             readme = model_card(run, info, _sources(workspace, run), weights=weights)

@@ -127,9 +127,8 @@ def _try_here(space: SpaceFolder, golden: Sequence[Golden], scratch: Path, pytho
 
 def _wait_for(command: Sequence[str], log: Path, what: str, cwd: Path | None = None) -> Stage[None]:
     """Run a program to its end, cancellable. Raises DeployError with the end of what it said."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "HF_TOKEN")}
     with log.open("wb") as said:
-        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=cwd, env=_environment(), stdout=said, stderr=subprocess.STDOUT)
         try:
             began = time.monotonic()
             while process.poll() is None:
@@ -182,13 +181,11 @@ def _started(python: Path, folder: Path, log: Path) -> Iterator[_App]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    secret = ("PYTHONPATH", "HF_TOKEN", "SPACE_ID")
-    environment = {name: value for name, value in os.environ.items() if name not in secret}
     settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "HF_HUB_OFFLINE": "1"}
     with log.open("wb") as said:
         began = time.monotonic()
         process = subprocess.Popen(
-            [str(python), "-B", "app.py"], cwd=folder, env={**environment, **settings}, stdout=said,
+            [str(python), "-B", "app.py"], cwd=folder, env={**_environment(), **settings}, stdout=said,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
@@ -200,6 +197,11 @@ def _started(python: Path, folder: Path, log: Path) -> Iterator[_App]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what a Space has not."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "HF_TOKEN", "SPACE_ID")}
 
 
 def _tail(log: Path) -> str:

@@ -52,21 +52,21 @@ def try_page(folder: Path, browser: Path | None = None) -> Agreement:
     """How the page's answers about its example pictures agree with those of examples/golden.json. Raises DeployError
     where there is no browser or it gets no answer.
     """
-    expected = _expected(folder)
+    classes, expected = _expected(folder)
     said = ask_page(folder, browser)
     refused = [answer for answer in said if "probabilities" not in answer]
     if refused:
         raise DeployError(f"The page cannot read {refused[0]['file']}: {refused[0]['reason']}")
-    classes = read_info(folder)["label_names"]
     answers = [dict(zip(classes, answer["probabilities"], strict=True)) for answer in said]
     return agreement([Golden(path, row) for path, row in expected], answers, TOLERANCE)
 
 
-def _expected(folder: Path) -> list[tuple[Path, Mapping[str, float]]]:
+def _expected(folder: Path) -> tuple[list[str], list[tuple[Path, Mapping[str, float]]]]:
+    """The classes, and what examples/golden.json says of each picture that it names."""
     try:
-        classes = read_info(folder)["label_names"]
+        classes: list[str] = read_info(folder)["label_names"]
         rows = json.loads((folder / "examples" / GOLDEN).read_text(encoding="utf-8"))
-        return [
+        return classes, [
             (folder / "examples" / row["file"], dict(zip(classes, row["probabilities"], strict=True))) for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:

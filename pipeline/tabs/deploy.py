@@ -31,6 +31,7 @@ from pipeline.tabs.space_view import (
     by_hand,
     contents,
     last_trial,
+    made,
     proof,
     space_folder,
     zipped,
@@ -260,15 +261,15 @@ def _view(workspace: Workspace, chosen: str | None, kind: str, repo_id: str, cac
     folder = space_folder(workspace, load_run(workspace, now), kind)
     head = ["", gr.Column(visible=True), dropdown, about(kind)]
     try:
-        listing = contents(workspace, folder)
-        if not listing:
-            return [*head, "", *_hidden()]
-        found = last_trial(workspace, read_space(folder))
+        space = made(folder)
     except PipelineError as error:
         return [*head, f'<p class="w-warn">{escape(error)}</p>', *_hidden()]
-    file = gr.DownloadButton(value=str(zipped(folder, cache)))
+    if space is None:
+        return [*head, "", *_hidden()]
+    found = last_trial(workspace, space)
+    file = gr.DownloadButton(value=str(zipped(space, cache)))
     shown = [gr.Column(visible=True), proof(found), file, gr.Column(visible=found is not None)]
-    return [*head, listing, *shown, by_hand(folder, kind, repo_id or "")]
+    return [*head, contents(workspace, space), *shown, by_hand(folder, kind, repo_id or "")]
 
 
 def _hidden() -> list[Any]:

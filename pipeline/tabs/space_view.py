@@ -52,15 +52,20 @@ def space_folder(workspace: Workspace, run: Run, kind: str = DEFAULT_KIND) -> Pa
     return workspace.exports / f"{run.id}-{kind}-space"
 
 
-def contents(workspace: Workspace, folder: Path) -> str:
+def made(folder: Path) -> SpaceFolder | None:
+    """What is in a Space folder; None where there is none. Raises DeployError as :func:`read_space` does."""
+    return read_space(folder) if folder.is_dir() else None
+
+
+def contents(workspace: Workspace, space: SpaceFolder | None) -> str:
     """What is in a Space folder and how it was checked, as HTML; empty where there is none."""
-    if not folder.is_dir():
+    if space is None:
         return ""
-    sizes = read_space(folder).sizes
+    sizes = space.sizes
     numbers = [("files", f"{len(sizes):,}"), ("to send", f"{sum(sizes.values()) / 1e6:.1f} MB")]
     rows = [(name, _size(size)) for name, size in sizes.items()]
     files = table(("file", "size"), rows, numbers=(1,))
-    return facts(numbers) + _parity(workspace, folder) + f"<details><summary>Its files</summary>{files}</details>"
+    return facts(numbers) + _parity(workspace, space.folder) + f"<details><summary>Its files</summary>{files}</details>"
 
 
 def _size(number: int) -> str:
@@ -88,10 +93,9 @@ def _done(workspace: Workspace, stage: str, field: str, folder: Path) -> Iterabl
 
 def last_trial(workspace: Workspace, space: SpaceFolder) -> Mapping[str, Any] | None:
     """What the last test of a Space folder, as it is now, found; None where it was not tested, or changed since."""
-    for job in _done(workspace, "try_space", "folder", space.folder):
-        if not job.config["url"] and job.result and job.result["fingerprint"] == fingerprint(space):
-            return dict(job.result)
-    return None
+    tried = [job.result for job in _done(workspace, "try_space", "folder", space.folder) if not job.config["url"]]
+    now = fingerprint(space) if tried else ""
+    return next((dict(result) for result in tried if result and result["fingerprint"] == now), None)
 
 
 def proof(found: Mapping[str, Any] | None) -> str:
@@ -136,13 +140,14 @@ def by_hand(folder: Path, kind: str, repo_id: str) -> str:
     )
 
 
-def zipped(folder: Path, cache: Path) -> Path:
+def zipped(space: SpaceFolder, cache: Path) -> Path:
     """The Space folder as a zip file below ``cache``, made again where the folder is newer."""
+    folder = space.folder
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     target = cache / name / f"{folder.name}.zip"
     newest = max(file.stat().st_mtime for file in folder.rglob("*"))
     if not target.exists() or target.stat().st_mtime < newest:
         with writing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for file in sorted(read_space(folder).sizes):
+            for file in sorted(space.sizes):
                 archive.write(folder / file, f"{folder.name}/{file}")
     return target

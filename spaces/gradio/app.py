@@ -49,7 +49,11 @@ def create_app(
     """The app for the model folder ``folder``; ``ask`` answers for it (None: its model, loaded now). Raises ValueError
     where a file of the model was changed.
     """
-    info, ask = read_info(folder), ask or load(folder).predict
+    if ask is None:
+        classifier = load(folder)
+        info, ask = classifier.info, classifier.predict
+    else:
+        info = read_info(folder)
 
     def predict(picture: dict[str, Any] | None) -> tuple[Prediction | None, str]:
         """What a picture shows: the probability of each class, and a warning where the picture is unfamiliar."""

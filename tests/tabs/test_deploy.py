@@ -15,7 +15,7 @@ from pipeline.errors import DeployError, RunError, UsageError
 from pipeline.runs import load_run
 from pipeline.stage import Progress
 from pipeline.tabs.deploy import _token, export_job, send, trial_job
-from pipeline.tabs.space_view import KINDS, about, by_hand, contents, last_trial, proof, space_folder, zipped
+from pipeline.tabs.space_view import KINDS, about, by_hand, contents, last_trial, made, proof, space_folder, zipped
 from pipeline.workspace import Workspace
 from tests.fixtures_run import tiny_run, trained
 from tests.hub_stand_in import TOKEN, HubStandIn
@@ -40,7 +40,7 @@ def shared(local: bool) -> Any:
 @pytest.mark.slow
 def test_a_run_becomes_a_checked_space_folder(trained: Workspace, tmp_path: Path) -> None:
     folder = space_folder(trained, load_run(trained))
-    assert contents(trained, folder) == ""
+    assert contents(trained, made(folder)) == ""
     with pytest.raises(DeployError, match="Make the Space folder first"):
         trial_job(trained, None, "gradio")
     job = export_job(trained, None, "gradio", 0)
@@ -48,10 +48,10 @@ def test_a_run_becomes_a_checked_space_folder(trained: Workspace, tmp_path: Path
         export_job(trained, None, "gradio", 0)
     job = jobs.wait_for(trained, job.id, 300)
     assert job.status == "done", job.note
-    html = contents(trained, folder)
+    html = contents(trained, made(folder))
     assert "model.safetensors" in html and "app.py" in html
     assert "the same probabilities on" in html
-    archive = zipped(folder, tmp_path / "cache")
+    archive = zipped(read_space(folder), tmp_path / "cache")
     with zipfile.ZipFile(archive) as content:
         names = content.namelist()
     assert f"{folder.name}/app.py" in names and all(name.startswith(f"{folder.name}/") for name in names)
@@ -63,13 +63,13 @@ def test_without_a_run_the_person_is_sent_to_train(workspace: Workspace) -> None
 
 
 def test_the_zip_is_made_again_only_when_the_folder_changed(space: Path, tmp_path: Path) -> None:
-    first = zipped(space, tmp_path / "cache")
+    first = zipped(read_space(space), tmp_path / "cache")
     made = first.stat().st_mtime_ns
-    assert zipped(space, tmp_path / "cache").stat().st_mtime_ns == made
+    assert zipped(read_space(space), tmp_path / "cache").stat().st_mtime_ns == made
     (space / "app.py").write_text("import gradio as gr\n")
     later = made / 1e9 + 5
     os.utime(space / "app.py", (later, later))
-    with zipfile.ZipFile(zipped(space, tmp_path / "cache")) as content:
+    with zipfile.ZipFile(zipped(read_space(space), tmp_path / "cache")) as content:
         assert content.read("a-space/app.py") == b"import gradio as gr\n"
 
 
