@@ -40,16 +40,13 @@ def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:
     Raises UsageError for what makes no sense, ExportError where the model cannot be used, and PipelineError where the
     port cannot be.
     """
-    user, colon, password = (config.auth or "").partition(":")
-    if config.auth and not (user and colon and password):
-        raise UsageError("--auth is USER:PASSWORD, with both parts there.")
+    auth = password(config.auth)
     if config.mcp and importlib.util.find_spec("mcp") is None:
         raise PipelineError(MCP_MISSING)
     folder = Path(config.model).expanduser().resolve()
     if not folder.is_dir():
         raise ExportError(f"There is no model in {folder}. Give the folder of an export, a Space or a run.")
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    auth = (user, password) if config.auth else None
     settings = {"server_name": config.host, "server_port": config.port, "auth": auth, "mcp_server": config.mcp}
     try:
         (app or space_app())(folder, **settings)
@@ -59,6 +56,16 @@ def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:
         where = f"{config.host}, port {config.port}"
         raise PipelineError(f"It cannot be served at {where}: {error}. Choose another with --port.") from error
     return {"model": str(folder)}
+
+
+def password(text: str | None) -> tuple[str, str] | None:
+    """(user, password) from ``USER:PASSWORD``; None for nothing. Raises UsageError."""
+    if not text:
+        return None
+    user, colon, secret = text.partition(":")
+    if not (user and colon and secret):
+        raise UsageError("--auth is USER:PASSWORD, with both parts there.")
+    return user, secret
 
 
 def space_app(template: Path = TEMPLATE) -> Served:

@@ -22,7 +22,8 @@ from gradio_client.exceptions import AppError
 import app
 from pipeline import jobs
 from pipeline.errors import PipelineError, UsageError, WorkspaceError
-from pipeline.tabs.serve import Door, first_start, launch_settings, password, serve
+from pipeline.serving import password
+from pipeline.tabs.serve import Door, first_start, launch_settings, serve
 from pipeline.tabs.whose import OnePerson
 from pipeline.workspace import Workspace
 from tests.apps_for_tests import free_port

@@ -21,6 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from pipeline.errors import PipelineError, UsageError
 from pipeline.importing import ImportConfig, import_images
 from pipeline.jobs import list_jobs
+from pipeline.serving import password
 from pipeline.stage import run
 from pipeline.tabs.demo import public_demo
 from pipeline.tabs.guard import Guard
@@ -83,16 +84,6 @@ class Door:
     def local(self) -> bool:
         """Whether only people of this machine can reach the app."""
         return self.loopback and not (self.share or self.root_path or self.demo)
-
-
-def password(text: str | None) -> tuple[str, str] | None:
-    """(user, password) from ``USER:PASSWORD``; None for nothing. Raises UsageError."""
-    if not text:
-        return None
-    user, colon, secret = text.partition(":")
-    if not (user and colon and secret):
-        raise UsageError("--auth is USER:PASSWORD, with both parts there.")
-    return user, secret
 
 
 def first_start(root: Path) -> Workspace:
