@@ -51,7 +51,7 @@ class Bright(torch.nn.Module):
 
 def asking(model: torch.nn.Module, fit: Preprocessing, outputs: Outputs | None = None, classes: int = 2) -> Classifier:
     told = {"kind": outputs.kind, "several": outputs.several, "thresholds": outputs.thresholds} if outputs else None
-    info = {"classes": [f"c{n}" for n in range(classes)], "preprocessing": fit.to_json(), "outputs": told}
+    info = {"label_names": [f"c{n}" for n in range(classes)], "preprocessing": fit.to_json(), "outputs": told}
     return Classifier(model.eval(), info, None, "cpu")
 
 
