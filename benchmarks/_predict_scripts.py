@@ -71,48 +71,29 @@ def together(group):
     return classifier.predict(group)
 """
 
-# The decode and the resize are those of predict.py; what is in the graph is the network alone.
-_ONNX = """
-import numpy as np
-from pathlib import Path
-from pipeline.predict import Preprocessing, open_image, pixels
-about = json.load(open(Path(model).with_name("config.json")))
-how = Preprocessing.from_json(about["preprocessing"])
-mean, std = (np.array(part, np.float32).reshape(1, 3, 1, 1) for part in (how.mean, how.std))
-def shares(group):
-    batch = np.stack([pixels(open_image(picture), how) for picture in group]).transpose(0, 3, 1, 2)
-    logits = run((batch.astype(np.float32) / 255 - mean) / std) / about["outputs"]["temperature"]
-    likely = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (likely / likely.sum(axis=1, keepdims=True)).tolist()
+ONNX = """
+from pipeline.predict import OnnxClassifier
+classifier = OnnxClassifier.load(model, threads)
 def ask(picture):
-    return shares([picture])[0]
-together = shares
+    return list(classifier.predict([picture])[0].probabilities.values())
+def together(group):
+    return classifier.predict(group)
 """
 
-ONNX = (
-    """
-import onnxruntime
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = threads
-session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-def run(batch):
-    return session.run(None, {"input": batch})[0]
-"""
-    + _ONNX
-)
-
-OPENVINO = (
-    """
+# The same graph, which takes a picture of any size, so one at a time.
+OPENVINO = """
 sys.modules.setdefault("openvino_telemetry", None)
+import numpy as np
 import openvino
+from pipeline.predict import open_image
 settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
-network = openvino.Core().compile_model(model, "CPU", settings)
-def run(batch):
-    return network(batch)[0]
+network = openvino.Core().compile_model(model + "/model.onnx", "CPU", settings)
+def ask(picture):
+    return network(np.asarray(open_image(picture))[None])[0][0].tolist()
+def together(group):
+    return [ask(picture) for picture in group]
 """
-    + _ONNX
-)
 
 # argv: a run's folder, the folder of pictures, the file to write. The same network in a Learner, exported as usual.
 EXPORT_LEARNER = """

@@ -1,13 +1,13 @@
 """One trained network asked by fastai, by timm's recipe, by us in torch, by ONNX Runtime and by OpenVINO, in turn.
 
-    PYTHONPATH=. python benchmarks/predict.py [--fastai PYTHON] [--model RUN_FOLDER] [--pictures 48] [--threads 0]
-        [--rounds 3]
+    PYTHONPATH=. python benchmarks/predict.py [--fastai PYTHON] [--pictures 48] [--threads 0] [--rounds 3]
 
-PYTHON is the interpreter of an environment with fastai (left out: not compared); without a model, one is trained on the
-starter set (the head alone). Every contender is a process of its own, several times in turn: its cold start (from the
-start of the process to the first answer), the median time from a file to its answer, the pace with 16 pictures at once,
-its peak memory, and its answers beside those of ours in torch: how many have the same likeliest class, and by how much
-a probability differs at most. fastai takes the same network as a Learner, exported and loaded as its documentation
+PYTHON is the interpreter of an environment with fastai (left out: not compared). The model is trained on the
+starter set (the head alone) and exported with model.onnx, the preprocessing inside, which ONNX Runtime and OpenVINO
+run. Every contender is a process of its own, several times in turn: its cold start (from the start of the process to
+the first answer), the median time from a file to its answer, the pace with 16 pictures at once, its peak memory, and
+its answers beside those of ours in torch: how many have the same likeliest class, and by how much a probability differs
+at most. fastai takes the same network as a Learner, exported and loaded as its documentation
 says; its probabilities are not divided by the temperature, so of its answers the likeliest class is compared, and the
 difference says little. Ratios are the first contender's value divided by each one's (its pace the other way round).
 """
@@ -25,12 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks._contenders import contend
 from benchmarks._predict_scripts import EXPORT_LEARNER, FASTAI, ONNX, OPENVINO, OURS, TIMM, script
 from benchmarks._train_sets import prepared
-from pipeline.predict import Classifier
+from pipeline.export import ExportConfig, export
 from pipeline.stage import run
 from pipeline.starter_set import write_starter
 from pipeline.train import TrainConfig, train
@@ -44,11 +43,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         starter = write_starter(place / "starter")
-        folder = args.model or run(train(prepared(place / "ws", "starter", 600), TrainConfig(layers="head"))).folder
+        workspace = prepared(place / "ws", "starter", 600)
+        trained = run(train(workspace, TrainConfig(layers="head")))
+        run(export(workspace, ExportConfig(trained.id, str(place / "model"), onnx=True)))
         pictures = place / "pictures.json"
         every = sorted(starter.rglob("*.jpg"))
         pictures.write_text(json.dumps([str(file) for file in every[:: max(1, len(every) // args.pictures)]]))
-        contenders = _contenders(args, folder, starter, place)
+        contenders = _contenders(args, starter, place)
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
         for _ in range(args.rounds):
             for name, (python, code, model) in contenders.items():
@@ -61,43 +62,26 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fastai", metavar="PYTHON", help="interpreter with fastai")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="the folder of a run on the starter's classes")
     parser.add_argument("--pictures", type=int, default=48, help="so many of the starter set")
     parser.add_argument("--threads", type=int, default=0, help="of each contender (0: as many as it likes)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender has its turn")
     return parser.parse_args()
 
 
-def _contenders(args: argparse.Namespace, folder: Path, starter: Path, place: Path) -> dict[str, tuple[str, str, Path]]:
+def _contenders(args: argparse.Namespace, starter: Path, place: Path) -> dict[str, tuple[str, str, Path]]:
     """{name: (interpreter, how it loads and asks, its model)}"""
-    network = onnx_file(folder, place / "onnx")
-    own = sys.executable
+    own, folder = sys.executable, place / "model"
     found = {
         "timm's recipe": (own, TIMM, folder),
         REFERENCE: (own, OURS, folder),
-        "ONNX Runtime": (own, ONNX, network),
-        "OpenVINO": (own, OPENVINO, network),
+        "ONNX Runtime": (own, ONNX, folder),
+        "OpenVINO": (own, OPENVINO, folder),
     }
     if args.fastai:
         learner = place / "learner.pkl"
         contend(args.fastai, EXPORT_LEARNER, folder, starter, learner)
         found = {"fastai": (args.fastai, FASTAI, learner), **found}
     return found
-
-
-def onnx_file(folder: Path, target: Path) -> Path:
-    """The network of a model folder in ONNX, by torch's own exporter, with its config.json beside it."""
-    target.mkdir()
-    classifier = Classifier.load(folder)
-    example = torch.zeros(2, 3, *classifier.preprocessing.size)
-    file = target / "model.onnx"
-    batch = {"x": {0: torch.export.Dim("batch")}}
-    torch.onnx.export(
-        classifier.model.to(memory_format=torch.contiguous_format), (example,), file, input_names=["input"],
-        dynamic_shapes=batch, dynamo=True, external_data=False,
-    )  # fmt: skip
-    (target / "config.json").write_bytes((folder / "config.json").read_bytes())
-    return file
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

@@ -37,6 +37,16 @@ def threshold(familiar: Familiar, held_out: torch.Tensor) -> float:
     return max(float(torch.quantile(familiar.distances(held_out), 1 - FALSE_ALARMS)), 1e-12)
 
 
+def limit(familiar: Familiar, valid: torch.Tensor, test: torch.Tensor) -> dict[str, Any]:
+    """What config.json says under ``unfamiliar``: the threshold, set on the features [N, F] of the valid split, and the
+    rate of false alarms it was set for; then the one measured on those of the test split (0 without any), which had no
+    part in it, and how many pictures that has.
+    """
+    at = threshold(familiar, valid)
+    measured = float((familiar.distances(test) > at).double().mean()) if len(test) else 0.0
+    return {"threshold": at, "false_alarm_rate": FALSE_ALARMS, "test": {"rate": measured, "images": len(test)}}
+
+
 def moments(features: torch.Tensor, rows: Positions) -> tuple[torch.Tensor, torch.Tensor]:
     """(mean [F], covariance [F, F]), in float64, of some rows of ``features`` [N, F], a piece at a time."""
     parts = list(pieces(rows))

@@ -198,8 +198,12 @@ def _hub_name(backbone: str) -> str | None:
 def _false_alarms(info: Mapping[str, Any]) -> str:
     if not info.get("unfamiliar"):
         return "this model was made without that and never says it"
-    rate = _percent(info["unfamiliar"]["false_alarm_rate"])
-    return f"farther from what it learnt than {rate} of the pictures of these classes that were kept aside are"
+    unfamiliar = info["unfamiliar"]
+    rate, test = _percent(unfamiliar["false_alarm_rate"]), unfamiliar["test"]
+    return (
+        f"farther from what it learnt than all but {rate} of the pictures of the valid split are. Of the "
+        f"{test['images']:,} of the test split, which are of these classes, it says so of {_percent(test['rate'])}"
+    )
 
 
 def _source_rows(sources: pd.DataFrame) -> str:

@@ -17,7 +17,7 @@ from pipeline.data import Dataset
 from pipeline.data_version import learnt_from
 from pipeline.database import now
 from pipeline.evaluate import baseline_error_rate, error_rate, predictions_table
-from pipeline.familiar import FALSE_ALARMS, learn, threshold
+from pipeline.familiar import learn, limit
 from pipeline.labels import Floats, as_flags
 from pipeline.out_of_fold import strangeness
 from pipeline.predict import Outputs
@@ -54,7 +54,7 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     strange = dict(zip(rows["id"], strangeness(features, [str(group) for group in rows["group"]]), strict=True))
     predictions.insert(7, "strangeness", predictions["id"].map(strange).fillna(0.0))
     familiar = learn(features[: len(train)])
-    unfamiliar = {"threshold": threshold(familiar, features[len(train) :]), "false_alarm_rate": FALSE_ALARMS}
+    unfamiliar = limit(familiar, *(features[np.flatnonzero(rows["split"] == split)] for split in ("valid", "test")))
     record = {**_record(training, predictions, complete), "outputs": asdict(outputs), "thresholds": thresholds}
     record |= learnt_from(workspace, dataset.rows, time.monotonic() - training.started)
     record = training.ranks.said(json.loads(json.dumps(record)))  # as it will be read
@@ -101,7 +101,7 @@ def _with_thresholds(
     return replace(outputs, thresholds=thresholds), [asdict(one) for one in found]
 
 
-def _info(training: Training, record: dict[str, Any], unfamiliar: dict[str, float], outputs: Outputs) -> dict[str, Any]:
+def _info(training: Training, record: dict[str, Any], unfamiliar: dict[str, Any], outputs: Outputs) -> dict[str, Any]:
     """What config.json says of the model: what timm reads, then what predict.py needs besides."""
     config, dataset = training.config, training.dataset
     return {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from pipeline.familiar import DIRECTIONS, FALSE_ALARMS, learn, moments, shrinkage, threshold
+from pipeline.familiar import DIRECTIONS, FALSE_ALARMS, learn, limit, moments, shrinkage, threshold
 
 
 def features(rows: int, size: int, seed: int = 0) -> torch.Tensor:
@@ -47,6 +48,15 @@ def test_the_threshold_lets_as_many_false_alarms_through_as_it_says() -> None:
     at = threshold(familiar, held_out)
     assert abs(float((familiar.distances(held_out) > at).float().mean()) - FALSE_ALARMS) <= 0.005
     assert (familiar.distances(held_out + 20) > at).all()
+
+
+def test_the_limit_is_set_without_the_test_split_and_measured_on_it() -> None:
+    familiar, valid, test = learn(features(500, 20)), features(400, 20, seed=2), features(300, 20, seed=3)
+    told = limit(familiar, valid, test)
+    assert told == {**limit(familiar, valid, test + 20), "test": told["test"]}
+    called = int((familiar.distances(test) > threshold(familiar, valid)).sum())
+    assert told["test"] == {"rate": pytest.approx(called / 300), "images": 300} and 0 < called < 50
+    assert limit(familiar, valid, test[:0])["test"] == {"rate": 0.0, "images": 0}
 
 
 def test_pictures_that_are_all_alike_are_no_reason_to_fail() -> None:

@@ -45,6 +45,13 @@ def test_it_is_the_very_app_and_the_very_prediction_of_a_space() -> None:
     assert app.__globals__["load"] is predict.load  # type: ignore[attr-defined]
 
 
+def test_an_unfamiliar_picture_is_called_so_and_not_by_a_class() -> None:
+    shown = space_app().__globals__["shown"]  # type: ignore[attr-defined]
+    for unfamiliar, label in ((True, "Unfamiliar"), (False, "apple")):
+        seen = shown(predict.Prediction("apple", 0.99, {"pear": 0.01, "apple": 0.99}, unfamiliar))
+        assert seen.label == label and [bar.label for bar in seen.confidences] == ["apple", "pear"]
+
+
 def test_address_and_password_are_handed_on(tmp_path: Path) -> None:
     app = Recorded()
     assert serve(ServeConfig(str(tmp_path), "0.0.0.0", 8000, "ann:se:cret"), app) == {"model": str(tmp_path)}

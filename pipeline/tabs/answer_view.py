@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradio.components.label import LabelConfidence, LabelData
-
 from pipeline.labels import in_words
 from pipeline.predict import NONE, Prediction
 from pipeline.tabs.show import bar_rows, escape, percent
@@ -25,15 +23,18 @@ EXPLAINED = (
 NEAR_ONE = 0.02
 
 
-def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
-    """The answer in large (one class, several, none of them; or that the picture is unfamiliar) above the probabilities
-    of the likeliest classes.
+def shown(prediction: Prediction | None) -> dict[str, Any] | None:
+    """The answer as the component draws it: label in large (one class, several, none of them; or that the picture is
+    unfamiliar), confidences: label and confidence of the likeliest classes, and unfamiliar. None: nothing was asked.
     """
     if prediction is None:
-        return {}
+        return None
     likeliest = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:SHOWN_CLASSES]
-    rows = [LabelConfidence(label=name, confidence=probability) for name, probability in likeliest]
-    return LabelData(label=UNFAMILIAR if prediction.unfamiliar else in_words(prediction.label), confidences=rows)
+    return {
+        "label": UNFAMILIAR if prediction.unfamiliar else in_words(prediction.label),
+        "confidences": [{"label": name, "confidence": probability} for name, probability in likeliest],
+        "unfamiliar": prediction.unfamiliar,
+    }
 
 
 def remark(prediction: Prediction, about: Mapping[str, Any] | None = None) -> str:
@@ -52,11 +53,11 @@ def _strange(prediction: Prediction, about: Mapping[str, Any]) -> str:
     far = "far away"
     if prediction.distance is not None:
         far = f"at {prediction.distance:.1f} times the limit"
-    alarms = about.get("unfamiliar", {}).get("false_alarm_rate")
+    test = about.get("unfamiliar", {}).get("test", {})
     kept = ""
-    if alarms:
-        share = f"{100 * alarms:.0f} %"
-        kept = f'<p class="w-hint">The limit also turns away about {share} of the pictures of the right kind.</p>'
+    if test.get("images"):
+        share = f"{100 * test['rate']:.1f} % of the {test['images']:,} test pictures"
+        kept = f'<p class="w-hint">The limit also turns away {share}, which are of the right kind.</p>'
     return (
         f'<p class="w-warn">This picture is unlike anything the model learnt from: it lies {far}. If it had to choose, '
         f"it would say {escape(in_words(prediction.label))}; do not rely on that.</p>{kept}"

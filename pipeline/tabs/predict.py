@@ -53,8 +53,7 @@ def build(tab: gr.Tab, shared: Shared, client: MakeClient | None = one_picture_c
                 )  # fmt: skip
                 tta = gr.Checkbox(label=views_in_words(()), elem_id="predict-tta")
             with gr.Column(min_width=300):
-                answer = gr.Label(label="It shows", elem_id="predict-answer")
-                answer.postprocess = shown  # type: ignore[method-assign, assignment]  # Gradio's own names the likeliest class
+                answer = component("answer", "predict-answer")
                 words = gr.HTML(elem_id="predict-warning")
         below = component("closer", "predict-closer", look=None)
         build_many(tab, shared, run, tta)
@@ -73,7 +72,7 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
         """Class probabilities of one picture, by a run (default: the newest) of a workspace (default: the first)."""
         place = shared.open(workspace or None)
         found = one(models, place, run, image, tta)
-        return (found, remark(found, about(load_run(place, run or None)))) if found else (None, "")
+        return shown(found), remark(found, about(load_run(place, run or None))) if found else ""
 
     @translate
     def look_closer(image: str | None, run: str | None, workspace: str) -> View:
@@ -94,8 +93,7 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
     asked = [image, run, shared.picker, tta]
     show: dict[str, Any] = {"show_progress_on": answer}
     said = gr.on([image.input, run.input, tta.input], predict, asked, [answer, words], api_name="predict", **show)
-    said.success(look_closer, asked[:3], below, **QUIET)
-    image.clear(lambda: (None, "", {"id": ""}), None, [answer, words, below], **QUIET)
+    closers = [said.success(look_closer, asked[:3], below, **QUIET)]
     run.input(views, [run, shared.picker], tta, **QUIET)
     below.look(look, asked[:3], below, trigger_mode="always_last", **QUIET)
     below.open(enlarge, shared.picker, seen, trigger_mode="always_last", **QUIET)
@@ -105,7 +103,14 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
             api_visibility="private", show_progress_on=image, concurrency_limit=4,
         )  # fmt: skip
         told = fetched.success(predict, asked, [answer, words], api_visibility="private", **show)
-        told.success(look_closer, asked[:3], below, **QUIET)
+        closers.append(told.success(look_closer, asked[:3], below, **QUIET))
+    for asking in (image.clear, *(event.then for event in closers)):
+        asking(_tidied, image, [answer, words, below], **QUIET)
+
+
+def _tidied(image: str | None) -> Any:
+    """Nothing below where there is no picture (any more): what was asked about one may be answered after it is gone."""
+    return (None, "", {"id": ""}) if image is None else (gr.skip(), gr.skip(), gr.skip())
 
 
 def _path(payload: Any) -> str | None:

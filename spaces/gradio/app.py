@@ -22,9 +22,10 @@ HERE = Path(__file__).resolve().parent
 MOST_CLASSES = 20
 MOST_WAITING = 100
 HOUR = 3600
-UNFAMILIAR = (
-    "⚠️ This picture is unlike the pictures the model was trained on. The answer may well be wrong: the model can only "
-    "choose among the classes it knows."
+UNFAMILIAR = "Unfamiliar"
+WARNING = (
+    "⚠️ This picture is unlike the pictures the model was trained on. Do not rely on the probabilities: the model can "
+    "only choose among the classes it knows."
 )
 CSS = """
 .gradio-container {width: 100% !important; max-width: 1000px !important; margin: 0 auto !important}
@@ -35,12 +36,15 @@ CSS = """
 
 
 def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
-    """The answer in large (one class, several or none of them) above the probabilities of the likeliest classes."""
+    """The answer in large (one class, several or none of them; or that the picture is unfamiliar) above the
+    probabilities of the likeliest classes.
+    """
     if prediction is None:
         return {}
     likeliest = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
     bars = [LabelConfidence(label=name, confidence=probability) for name, probability in likeliest]
-    return LabelData(label=prediction.label.replace(SEVERAL, ", "), confidences=bars)
+    label = UNFAMILIAR if prediction.unfamiliar else prediction.label.replace(SEVERAL, ", ")
+    return LabelData(label=label, confidences=bars)
 
 
 def create_app(
@@ -65,7 +69,7 @@ def create_app(
             prediction = ask([picture["path"]])[0]
         except Unreadable as error:
             raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
-        return prediction, UNFAMILIAR if prediction.unfamiliar else ""
+        return prediction, WARNING if prediction.unfamiliar else ""
 
     title = str(info.get("title") or "What is it?")
     with gr.Blocks(title=title, delete_cache=(HOUR, HOUR), analytics_enabled=False) as app:

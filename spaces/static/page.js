@@ -132,8 +132,9 @@ function element(name, className, text = "") {
 }
 
 function show(answer) {
-  $("label").textContent = answer.label.split(settings.several).join(", ");
-  $("unfamiliar").hidden = !(answer.distance > 1);
+  const strange = answer.distance > 1;
+  $("label").textContent = strange ? "Unfamiliar" : answer.label.split(settings.several).join(", ");
+  $("unfamiliar").hidden = !strange;
   const order = settings.classes.map((name, number) => number).sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
   $("bars").replaceChildren(...order.slice(0, MOST_BARS).map((number) => {
     const row = document.createElement("li"), track = element("div", "track"), filled = element("div", "filled");

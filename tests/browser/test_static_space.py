@@ -88,7 +88,8 @@ def given(page: Page, data: bytes, name: str = "picture.png") -> None:
 
 def expect_answer(page: Page, site: Site, data: bytes) -> None:
     expected = site.classifier.predict([data])[0]
-    expect(page.locator("#label")).to_have_text(expected.label, timeout=LATER)
+    label = "Unfamiliar" if expected.unfamiliar else expected.label
+    expect(page.locator("#label")).to_have_text(label, timeout=LATER)
     best = max(expected.probabilities, key=expected.probabilities.__getitem__)
     first = page.locator("#bars li").first
     expect(first).to_contain_text(best)

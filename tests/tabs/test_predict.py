@@ -49,7 +49,7 @@ def test_several_views_are_asked_on_request_and_named(trained: Workspace, apple:
 
 
 def test_no_picture_no_answer(trained: Workspace) -> None:
-    assert one(Models(), trained, None, None) is None and shown(None) == {}
+    assert one(Models(), trained, None, None) is None and shown(None) is None
     assert closer(Models(), trained, None, None)["id"] == ""
     assert look_at(Models(), trained, None, None, "")["id"] == ""
 
@@ -96,9 +96,10 @@ def test_only_the_last_few_models_are_kept(tiny_run: Run) -> None:
 
 def test_a_strange_picture_is_called_unfamiliar_instead_of_a_class() -> None:
     strange = Prediction("<b>apple", 0.99, {"<b>apple": 0.99, "pear": 0.01}, True, 1.84)
-    assert shown(strange).label == UNFAMILIAR  # type: ignore[union-attr]
-    words = remark(strange, {"unfamiliar": {"false_alarm_rate": 0.05}, "valid": 90})
-    assert "1.8 times the limit" in words and "about 5 %" in words and "do not rely" in words
+    view = shown(strange)
+    assert view is not None and view["label"] == UNFAMILIAR and view["unfamiliar"]
+    words = remark(strange, {"unfamiliar": {"test": {"rate": 0.0495, "images": 1010}}, "valid": 90})
+    assert "1.8 times the limit" in words and "5.0 % of the 1,010 test pictures" in words and "do not rely" in words
     assert "<b>" not in words and "&lt;b&gt;apple" in words
 
 
