@@ -93,7 +93,7 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
     asked = [image, run, shared.picker, tta]
     show: dict[str, Any] = {"show_progress_on": answer}
     said = gr.on([image.input, run.input, tta.input], predict, asked, [answer, words], api_name="predict", **show)
-    closers = [said.success(look_closer, asked[:3], below, **QUIET)]
+    answers = [said, said.success(look_closer, asked[:3], below, **QUIET)]
     run.input(views, [run, shared.picker], tta, **QUIET)
     below.look(look, asked[:3], below, trigger_mode="always_last", **QUIET)
     below.open(enlarge, shared.picker, seen, trigger_mode="always_last", **QUIET)
@@ -103,8 +103,9 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
             api_visibility="private", show_progress_on=image, concurrency_limit=4,
         )  # fmt: skip
         told = fetched.success(predict, asked, [answer, words], api_visibility="private", **show)
-        closers.append(told.success(look_closer, asked[:3], below, **QUIET))
-    for asking in (image.clear, *(event.then for event in closers)):
+        answers += [told, told.success(look_closer, asked[:3], below, **QUIET)]
+    # Not with cancels=: Gradio answers 422 where an event is cancelled that has only just begun.
+    for asking in (image.clear, *(event.then for event in answers)):
         asking(_tidied, image, [answer, words, below], **QUIET)
 
 

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -132,6 +134,35 @@ def test_a_picture_is_fetched_by_its_address_and_internal_hosts_are_refused(
         told(page, words)
     assert site.hits == asked
     complaints.clear()
+
+
+def test_an_answer_about_a_picture_that_was_taken_away_does_not_stay(
+    with_site: str, page: Page, starter_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on, said = Event(), Event(), Event()
+    ask = predict.one
+
+    def slowly(*arguments: Any) -> Any:
+        asked.set()
+        assert go_on.wait(60)
+        try:
+            return ask(*arguments)
+        finally:
+            said.set()
+
+    monkeypatch.setattr(predict, "one", slowly)
+    page.goto(with_site)
+    upload(page, sorted((starter_folder / "pear").iterdir())[-1])
+    assert asked.wait(60)
+    page.get_by_label("Remove Image").first.click()
+    go_on.set()
+    assert said.wait(60)
+    page.wait_for_timeout(1500)
+    expect(page.locator("#predict-answer h2")).to_have_count(0)
+    expect(page.locator("#predict-warning .w-hint")).to_have_count(0)
+    expect(page.locator("#predict-closer .tile")).to_have_count(0)
+    upload(page, sorted((starter_folder / "apple").iterdir())[-1])
+    answer(page, "apple")
 
 
 @SIZES
