@@ -65,6 +65,14 @@ def predict(page: Page) -> None:
         expect(page.locator("#predict-closer .heat")).to_be_visible(timeout=WAIT)
 
 
+def deploy(page: Page) -> None:
+    page.locator("#deploy-export").click()
+    expect(page.locator("#deploy-test")).to_be_visible(timeout=5 * WAIT)
+    page.locator("#deploy-test").click()
+    expect(page.locator("#deploy-push")).to_be_visible(timeout=10 * WAIT)
+    page.locator("#deploy-proof").scroll_into_view_if_needed()
+
+
 STEPS: dict[str, Callable[[Page], None]] = {
     "Collect": collect,
     "Verify": verified,
@@ -72,6 +80,7 @@ STEPS: dict[str, Callable[[Page], None]] = {
     "Review": review,
     "Clean": clean,
     "Predict": predict,
+    "Deploy": deploy,
 }
 
 
