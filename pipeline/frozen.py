@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import warnings
 from collections.abc import Callable
@@ -29,11 +30,16 @@ def plain(model: Any) -> Body:
     return lambda batch: forward(model, batch)[0]
 
 
-def weights_of_body(model: Any) -> tuple[int, int]:
-    """Another value whenever a weight of the body was written to, or it is another model."""
+def weights_of_body(model: Any) -> str:
+    """A digest of the weights of the body of a model on the CPU, about 20 ms for 5 million. Their values are read, as a
+    fused optimiser's steps leave no trace in a tensor's version.
+    """
     head = {id(tensor) for tensor in model.get_classifier().parameters()}
-    state = (tensor for tensor in (*model.parameters(), *model.buffers()) if id(tensor) not in head)
-    return id(model), sum(tensor._version for tensor in state)
+    digest = hashlib.blake2b()
+    for tensor in (*model.parameters(), *model.buffers()):
+        if id(tensor) not in head:
+            digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def compiled(model: Any, batch: torch.Tensor) -> Body:

@@ -37,6 +37,16 @@ def test_it_learns_more_than_the_most_frequent_class(trained: Run) -> None:
     assert [epoch["epoch"] for epoch in trained.epochs] == [0, 1]
 
 
+def test_each_epoch_is_validated_with_its_own_weights(fruit: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the body is compiled, which is done for many pictures only."""
+    said = []
+    for worth in (1, 10**6):
+        monkeypatch.setattr("pipeline.training.WORTH_COMPILING", worth)
+        made = run(train(fruit, TrainConfig(epochs=1, layers="all", base_lr=3e-3, **SMALL)))
+        said.append([epoch["valid_loss"] for epoch in made.epochs])
+    assert said[0] == pytest.approx(said[1], rel=1e-3) and len(set(said[0])) == 2
+
+
 def test_every_usable_image_has_one_prediction_and_train_rows_are_out_of_fold(fruit: Workspace, trained: Run) -> None:
     rows = trained.predictions()
     images = fruit.store.images("ok")
