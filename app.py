@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,13 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
     import gradio as gr
 
     from cleaner.tabs import clean, review
+    from cleaner.tabs.story import story_alone
     from pipeline.tabs import collect, deploy, models, predict, train, verify
     from pipeline.tabs.shared import draw_shared
 
     steps = (
         ("Collect", collect.build, "Verify"),
-        ("Verify", verify.build, "Train"),
+        ("Verify", partial(verify.build, story=story_alone), "Train"),
         ("Train", train.build, "Review"),
         ("Review", review.build, "Clean"),
         ("Clean", clean.build, "Predict"),

@@ -16,7 +16,7 @@ from cleaner.story import prediction_of, story
 from pipeline.errors import RunError, StoreError
 from pipeline.labels import in_words, named
 from pipeline.predict import NONE, Unreadable
-from pipeline.runs import Run
+from pipeline.runs import Run, list_runs
 from pipeline.saliency import About, kept_look
 from pipeline.tabs import show
 from pipeline.tabs.asked import Models
@@ -28,6 +28,7 @@ from pipeline.workspace import Workspace
 View: TypeAlias = dict[str, Any]
 ANSWERS = 5
 DONE = {"keep": "kept", "remove": "removed", "relabel": "relabelled", "restore": "restored", "set_aside": "set aside"}
+NO_RUN = "That is told by a run, of the train and valid pictures."
 STATUS = {"removed": "removed", "set_aside": "set aside"}
 
 
@@ -97,6 +98,17 @@ def story_view(workspace: Workspace, told: View) -> View:
         "neighbours": neighbours,
         "no_neighbours": told["no_neighbours"],
     }
+
+
+def story_alone(workspace: Workspace, image_id: str) -> View:
+    """The story of an image where no run is open, as :func:`story_view` draws it, with the newest run's neighbours.
+
+    What runs said of an image of the test split is left out: that split is locked.
+    """
+    row = workspace.store.image(image_id)
+    runs = [] if row["split"] == "test" else list_runs(workspace)
+    told = story(workspace, runs[0] if runs else None, image_id)
+    return story_view(workspace, told if runs else {**told, "predictions": [], "no_neighbours": NO_RUN})
 
 
 def wire_viewer(

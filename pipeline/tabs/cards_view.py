@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from pipeline.cards import GROUPS, Card, cards
-from pipeline.errors import StaleDecision
+from pipeline.errors import StaleDecision, StoreError
 from pipeline.findings import Verified
 from pipeline.tabs.show import count
 from pipeline.tabs.viewer import large, thumbnail
@@ -111,16 +111,28 @@ def take_back(workspace: Workspace, done: Done) -> Done:
 def large_view(workspace: Workspace, kind: str, image_id: str) -> View:
     """What the viewer shows of one picture of a card; nothing where it is not in it, or cannot be shown."""
     card = next((card for card in cards(workspace) if card.kind == kind), None)
-    if card is None or not any(image_id in group for group in card.groups) or not thumbnail(workspace, image_id):
+    if card is None or not any(image_id in group for group in card.groups):
         return {"id": "", "nonce": uuid.uuid4().hex}
-    row = workspace.store.image(image_id)
+    return any_view(workspace, image_id, card.reasons.get(image_id, ""), _others(card, image_id))
+
+
+def any_view(workspace: Workspace, image_id: str, reason: str = "", copies: str = "") -> View:
+    """What the viewer shows of one picture; nothing where there is none. ``reason``: why it is on a card (else why it
+    was set aside); ``copies``: which others the card holds beside it.
+    """
+    try:
+        row = workspace.store.image(image_id)
+    except StoreError:
+        row = {}
+    if not row or not thumbnail(workspace, image_id):
+        return {"id": "", "nonce": uuid.uuid4().hex}
     path, trouble = large(workspace, image_id, str(row["file"]))
     facts = {
         "class": _text(row["label"]) or "none",
         "split": _text(row["split"]) or "none yet",
         "size": f"{_size(row)}, {row['bytes'] / 1024:,.0f} KB, {row['format']}",
-        "reason": card.reasons.get(image_id) or _text(row["reason"]),
-        "copies": _others(card, image_id),
+        "reason": reason or _text(row["reason"]),
+        "copies": copies,
     }
     return {
         "id": image_id,

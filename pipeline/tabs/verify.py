@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipeline.errors import NotEnoughData, PipelineError, UsageError
 from pipeline.findings import Verified, verified
 from pipeline.jobs import Job
 from pipeline.store import SPLITS
-from pipeline.tabs.cards_view import Done, Looking, View, act, cards_view, large_view, notice, take_back
+from pipeline.tabs.cards_view import Done, Looking, View, act, any_view, cards_view, large_view, notice, take_back
 from pipeline.tabs.component import component
 from pipeline.tabs.job_panel import QUIET, running
 from pipeline.tabs.shared import Shared, Values, translate
@@ -147,8 +148,8 @@ class _Widgets:
         return [self.check, self.result, self.asking, self.question, self.cards, self.divided, self.shares]
 
 
-def build(tab: gr.Tab, shared: Shared) -> None:
-    """Draw the tab, then wire it."""
+def build(tab: gr.Tab, shared: Shared, story: Callable[[Workspace, str], View] | None = None) -> None:
+    """Draw the tab, then wire it. ``story``: what the viewer tells of an image besides (see ``viewer``), by its id."""
     guide("Open every picture once, set the broken ones aside, and see what else may be wrong.")
     check = gr.Button("Check the pictures", variant="primary", elem_id="verify-run")
     result = gr.HTML(elem_id="verify-summary")
@@ -165,10 +166,10 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         )
         shares = gr.HTML(elem_id="verify-splits")
     states = gr.State(Looking()), gr.State(None)
-    _wire(tab, shared, _Widgets(check, result, asking, asked, go_on, cards, large, divided, shares, *states))
+    _wire(tab, shared, _Widgets(check, result, asking, asked, go_on, cards, large, divided, shares, *states), story)
 
 
-def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, str], View] | None) -> None:
     def view(name: str, looking: Looking) -> list[Any]:
         return _view(shared.open(name), looking)
 
@@ -190,12 +191,21 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     @translate
     def enlarge(event: gr.EventData) -> View:
         told = event._data
-        return large_view(shared.open(str(told["workspace"])), str(told["kind"]), str(told["id"]))
+        workspace, image_id = shared.open(str(told["workspace"])), str(told["id"])
+        seen = large_view(workspace, str(told["kind"]), image_id)
+        return {**seen, "story": story(workspace, image_id)} if story and seen["id"] else seen
+
+    @translate
+    def walk(values: Values, event: gr.EventData) -> View:
+        workspace, image_id = shared.open(values[shared.picker]), str(event._data["id"])
+        seen = any_view(workspace, image_id)
+        return {**seen, "story": story(workspace, image_id)} if story and seen["id"] else seen
 
     in_turn: dict[str, Any] = {**QUIET, "concurrency_id": "verify-cards", "concurrency_limit": 1}
     w.cards.look(look, None, [w.looking, w.cards], trigger_mode="multiple", **in_turn)
     w.cards.act(do, {w.done}, [w.looking, w.done, *w.outputs], trigger_mode="multiple", **in_turn)
     w.cards.enlarge(enlarge, None, w.viewer, **QUIET)
+    w.viewer.open(walk, {shared.picker}, w.viewer, trigger_mode="always_last", **QUIET)
     for button, accept in ((w.check, False), (w.go_on, True)):
         shared.job.launch(button.click, _start(shared, accept), {shared.picker})
     shared.watch(tab, view, w.outputs, w.looking)

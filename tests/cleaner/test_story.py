@@ -11,7 +11,7 @@ import pytest
 
 from cleaner.decisions import relabel, remove, undo
 from cleaner.story import NO_FEATURES, prediction_of, story
-from cleaner.tabs.story import Looks, large_view, look_view, story_view
+from cleaner.tabs.story import NO_RUN, Looks, large_view, look_view, story_alone, story_view
 from pipeline.errors import StoreError
 from pipeline.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, load_run
 from pipeline.store import NewImage
@@ -164,6 +164,19 @@ def test_one_may_walk_to_any_image_but_to_test_images_only_while_they_are_open(m
     )
     assert large_view(workspace, run, "test", ids["t1"])["id"] == ids["t1"]
     assert look_view(workspace, run, "valid", ids["t1"], Looks())["id"] == ""
+
+
+def test_where_no_run_is_open_the_newest_tells_but_nothing_of_the_test_split(made):
+    workspace, ids, run = made
+    told = story_alone(workspace, ids["a2"])
+    assert [row["predicted"] for row in told["runs"]] == ["bee"] and told["neighbours"][0]["id"] == ids["gone"]
+    for locked in ("t1", "t2"):
+        told = story_alone(workspace, ids[locked])
+        assert (told["runs"], told["neighbours"], told["no_neighbours"]) == ([], [], NO_RUN) and told["labels"]
+    shutil.rmtree(run.folder)
+    assert story_alone(workspace, ids["a2"])["no_neighbours"] == NO_RUN
+    with pytest.raises(StoreError):
+        story_alone(workspace, "../../etc/passwd")
 
 
 def test_an_image_that_came_after_the_run_opens_without_answers(made):

@@ -17,6 +17,7 @@ from pipeline.tabs.cards_view import (
     PAGE,
     Looking,
     act,
+    any_view,
     cards_view,
     large_view,
     notice,
@@ -156,7 +157,14 @@ def test_a_large_picture_comes_with_what_is_known_about_it(found: Workspace) -> 
 @pytest.mark.parametrize("image", ["nonesuch", "", "../../etc/passwd"])
 def test_a_picture_that_is_not_in_the_card_is_not_shown_large(found: Workspace, image: str) -> None:
     assert large_view(found, "dark", image)["id"] == ""
-    assert large_view(found, "no such card", image)["id"] == ""
+    assert large_view(found, "no such card", image)["id"] == "" == any_view(found, image)["id"]
+
+
+def test_any_picture_in_use_can_be_shown_large(found: Workspace) -> None:
+    known = found.store.images("ok")
+    for image in known["id"]:
+        view = any_view(found, str(image))
+        assert view["id"] == image and Path(view["large"]).is_file() and "reason" not in dict(view["facts"])
 
 
 def test_what_cannot_be_read_is_not_shown_large(found: Workspace) -> None:
