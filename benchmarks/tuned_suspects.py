@@ -74,6 +74,11 @@ def measured(
         "pretrained": rankings(before, labels, groups)["ours"],
         "fine-tuned": rankings(_features(training), labels, groups)["ours"],
     }
+    losses = [epoch["valid_loss"] for epoch in training.epochs]
+    print(
+        f"  seed {seed}, loss on the valid split after each epoch: {', '.join(f'{loss:.3f}' for loss in losses)}",
+        flush=True,
+    )
     scores["both"] = np.sum([score.argsort().argsort() for score in scores.values()], axis=0)
     learnt = np.isin(np.arange(len(labels)), training.dataset.positions("train"))
     parts = (learnt, ~learnt)
