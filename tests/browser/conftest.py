@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
 
 from tests.browser.install import MISSING, find_chromium
 
@@ -25,6 +25,8 @@ SWITCHES = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 HERE = ("127.0.0.1", "localhost", None)
+# What a page is to show is waited for so long (milliseconds): the 5 s of Playwright are short beside other work.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
