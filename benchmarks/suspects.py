@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks._contenders import contend
 from benchmarks._train_sets import prepared
-from cleaner.suspects import suspicion
+from cleaner.suspects import suspicion, usual_by_class
 from pipeline.data import Dataset
 from pipeline.head import fit_head
 from pipeline.out_of_fold import out_of_fold
@@ -118,12 +118,11 @@ def planted(
 def rankings(features: torch.Tensor, labels: torch.Tensor, groups: list[str]) -> Scores:
     """Higher: more suspicious. Ours, and the losses of a head on what it was fitted to."""
     count = int(labels.max()) + 1
-    ours = np.zeros(len(labels))
+    answered = np.zeros((len(labels), count))
     for positions, likely in out_of_fold(features, labels, groups, count):
-        rows = np.arange(len(positions)), labels[positions].numpy()
-        own = likely[rows].copy()
-        likely[rows] = 0.0
-        ours[positions] = suspicion(own, likely.max(axis=1))
+        answered[positions] = likely
+    labelled = labels.numpy()[:, None] == np.arange(count)
+    ours = suspicion(answered, labelled, usual_by_class(answered, labelled))
     fitted = fit_head([features], labels, count)(features)
     return {"ours": ours, "top losses": cross_entropy(fitted, labels, reduction="none").numpy()}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cleaner.suspects import CLEANED, begin_of, doubt, renamed_since, suspects, unseen
+from cleaner.suspects import CLEANED, begin_of, doubt, renamed_since, suspects, unseen, usual_of
 from pipeline.journal import last_of
 from pipeline.labels import named
 from pipeline.predict import SEVERAL
@@ -130,7 +130,8 @@ class Queue:
     def _cleaned(self) -> pd.DataFrame:
         """label and score of the images of the run that may be in the queue, by id."""
         table = unseen(self.run, self.splits, self._renamed).reset_index(drop=True)
-        return pd.DataFrame({"label": table["label"], "score": doubt(table, self.run.outputs)}).set_index(table["id"])
+        scores = doubt(table, self.run.outputs, usual_of(table))
+        return pd.DataFrame({"label": table["label"], "score": scores}).set_index(table["id"])
 
     @cached_property
     def _likeliest(self) -> dict[str, list[int]]:

@@ -118,16 +118,6 @@ def probability_of(
     return likelihood(labels.astype(str), table, [name[2:] for name in columns], outputs)
 
 
-def of_others(predictions: pd.DataFrame, labels: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """How likely the likeliest class besides ``labels`` is by the run's probabilities, row by row, shape [N]."""
-    columns = [name for name in predictions.columns if name.startswith("p:")]
-    table = predictions[columns].to_numpy(dtype=float).copy()
-    names = np.array([name[2:] for name in columns])
-    table[labels.to_numpy(dtype=str)[:, None] == names[None, :]] = 0.0
-    likeliest: np.ndarray[Any, np.dtype[np.float64]] = table.max(axis=1, initial=0.0)
-    return likeliest
-
-
 def error_rate(predictions: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
     """The share of wrong answers and its 95 % interval; three times None where there is no prediction."""
     if predictions.empty:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from cleaner.audit import log_audit
-from cleaner.review import judged, of_others, probability_of
+from cleaner.review import judged, probability_of
 from cleaner.today import read
 from pipeline.labels import Floats, in_words
 from pipeline.predict import Outputs
 from pipeline.records import Decision
 from pipeline.runs import Run
 from pipeline.workspace import Workspace
+
+Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 COLUMNS = [
     "id", "file", "label", "suggested", "score", "why", "split", "probability", "suggested_probability", "loss", "kind",
@@ -25,6 +28,8 @@ DISPUTED = 0.5
 DECIDED_BEFORE = 0.5
 # Added to probabilities before they are compared: below it, smaller is not surer.
 UNSURE = 0.001
+# Added to a probability and to what is usual for its class before one is divided by the other.
+FEW = 0.01
 # Robust standard deviations; so strange a picture has DISPUTED for its score.
 STRANGE = 4.0
 
@@ -42,18 +47,19 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
 
     Every image of ``run`` in ``splits`` that is still in use and was not decided on since the run; a test image only
     in an :func:`audit`. All are answered by what never saw them. ``score``: how likely the likeliest other class is
-    rather than the label, if it is one of the two; with several labels an image, 1 - the probability of the label. It
-    is at least DISPUTED for what verify finds suspect, and more the stranger a picture is beyond STRANGE. A picture
-    that was given two labels comes first (score 1) where it carries the less likely one, and has at least DISPUTED
-    where it carries the likelier. What a person decided on before the run comes back with DECIDED_BEFORE times its
-    score. More columns: split, probability (of the label), suggested_probability, loss, kind (label, two labels,
-    outlier, file: what speaks most against the image).
+    rather than the label, if it is one of the two (see :func:`suspicion`); with several labels an image, 1 - the
+    probability of the label. It is at least DISPUTED for what verify finds suspect, and more the stranger a picture is
+    beyond STRANGE. A picture that was given two labels comes first (score 1) where it carries the less likely one, and
+    has at least DISPUTED where it carries the likelier. What a person decided on before the run comes back with
+    DECIDED_BEFORE times its score. More columns: split, probability (of the label), suggested_probability, loss, kind
+    (label, two labels, outlier, file: what speaks most against the image).
     """
     everything = workspace.store.decisions()
     journal = [decision for decision in everything if decision.about_label]
     decided = {decision.image for decision in journal}
     answers = unseen(run, splits, renamed_since(run, everything))
-    rows = _scored(judged(workspace, run, answers).reset_index(drop=True), run.outputs)
+    judged_now = judged(workspace, run, answers).reset_index(drop=True)
+    rows = _scored(judged_now, run.outputs, usual_of(answers))
     rows = _with_strange_ones(rows, run)
     rows = _with_suspect_files(rows, workspace)
     rows = _with_conflicts(rows, _claims(workspace, rows, decided, _renamings(everything)), decided, run.outputs)
@@ -78,7 +84,7 @@ def begin_of(run: Run) -> datetime:
     return datetime.fromisoformat(run.created) - timedelta(seconds=float(run.record.get("seconds", 0.0)))
 
 
-def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
+def _scored(seen: pd.DataFrame, outputs: Outputs, usual: Floats) -> pd.DataFrame:
     own = probability_of(seen, seen["label"], outputs)
     best = seen["probability"].astype(float)
     return seen.assign(
@@ -86,7 +92,7 @@ def _scored(seen: pd.DataFrame, outputs: Outputs) -> pd.DataFrame:
         suggested=seen["predicted"],
         suggested_probability=best,
         probability=own,
-        score=doubt(seen, outputs),
+        score=doubt(seen, outputs, usual),
         why=pd.Series(map(_why, seen["label"], seen["predicted"], own, best), index=seen.index, dtype=object),
     )
 
@@ -133,17 +139,51 @@ def _in_names_of_today(table: pd.DataFrame, outputs: Outputs, renamed: Mapping[s
     return pd.concat([rest, likely], axis=1)
 
 
-def doubt(answers: pd.DataFrame, outputs: Outputs) -> Floats:
-    """[N], 0 to 1: how much the ``answers`` speak against the label of their row; see :func:`suspects`."""
-    own = probability_of(answers, answers["label"], outputs)
-    return 1.0 - own if outputs.kind == "sigmoid" else suspicion(own, of_others(answers, answers["label"]))
-
-
-def suspicion(own: Floats, other: Floats) -> Floats:
-    """[N], 0 to 1: how likely another class is rather than the label, by the probabilities of the label and of the
-    likeliest other class, [N] each.
+def doubt(answers: pd.DataFrame, outputs: Outputs, usual: Floats) -> Floats:
+    """[N], 0 to 1: how much the ``answers`` speak against the label of their row; see :func:`suspects`. ``usual``: what
+    :func:`usual_of` says of all that the run answered, whatever became of it since.
     """
-    return (other + UNSURE) / (own + other + 2 * UNSURE)
+    if outputs.kind == "sigmoid":
+        return 1.0 - probability_of(answers, answers["label"], outputs)
+    return suspicion(*_by_class(answers), usual)
+
+
+def usual_of(answers: pd.DataFrame) -> Floats:
+    """[C]: the mean probability of each class among the ``answers`` about images that carry it; 1 where none does."""
+    return usual_by_class(*_by_class(answers))
+
+
+def usual_by_class(likely: Floats, labelled: Flags) -> Floats:
+    """:func:`usual_of` probabilities [N, C] and where their row's label stands among them [N, C]."""
+    carried = labelled.sum(axis=0)
+    means: Floats = np.where(carried, (likely * labelled).sum(axis=0) / np.maximum(carried, 1), 1.0)
+    return means
+
+
+def _by_class(answers: pd.DataFrame) -> tuple[Floats, Flags]:
+    names = [name for name in answers.columns if name.startswith("p:")]
+    labelled = answers["label"].astype(str).to_numpy()[:, None] == np.array([name[2:] for name in names], dtype=str)
+    return answers[names].to_numpy(dtype=float), labelled
+
+
+def suspicion(likely: Floats, labelled: Flags, usual: Floats) -> Floats:
+    """[N], 0 to 1: how likely another class is rather than the label, by the probabilities [N, C] and where their row's
+    label stands among them [N, C] (nowhere: it is a class that was not asked about).
+
+    It is the mean of two odds: of the probabilities as they are, and of each beside what is ``usual`` [C] for its class
+    (as confident learning's thresholds are, Northcutt et al. 2021). With few images a class, the heads name
+    some classes too readily and others too rarely; with many, both odds rank alike.
+    """
+    beside = (likely + FEW) / (usual + FEW)
+    found: Floats = (_odds(likely, labelled) + _odds(beside, labelled)) / 2
+    return found
+
+
+def _odds(likely: Floats, labelled: Flags) -> Floats:
+    own = np.where(labelled, likely, 0.0).sum(axis=1)
+    other = np.where(labelled, 0.0, likely).max(axis=1, initial=0.0)
+    odds: Floats = (other + UNSURE) / (own + other + 2 * UNSURE)
+    return odds
 
 
 def _with_strange_ones(rows: pd.DataFrame, run: Run) -> pd.DataFrame:

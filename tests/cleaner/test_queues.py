@@ -85,6 +85,7 @@ def test_one_decision_does_not_rank_everything_anew_and_a_new_claim_does_when_as
 def test_what_was_found_wrong_is_told_from_what_was_kept(made) -> None:
     workspace, ids = made
     run = run_with(workspace, ids, SHOTS)
+    before = suspects(workspace, run).set_index("id")["score"]
     decisions.keep(workspace, ids["s1"])
     decisions.relabel(workspace, ids["s2"], "ant")
     decisions.remove(workspace, ids["s3"])
@@ -92,4 +93,4 @@ def test_what_was_found_wrong_is_told_from_what_was_kept(made) -> None:
     queue = Queues().open(workspace, run)
     scores, wrong = queue.doubts()
     assert dict(zip(scores.index, wrong, strict=True)) == {ids["s1"]: False, ids["s2"]: True, ids["s3"]: True}
-    assert scores[ids["s3"]] == pytest.approx(0.341 / 0.842) and len(queue.moments) == 3
+    assert scores[ids["s3"]] == before[ids["s3"]] > 0 and len(queue.moments) == 3
