@@ -1,4 +1,4 @@
-"""The Clean tab at many images and classes: how long its views, decisions and the next picture take.
+"""Clean and Review at many images and classes: how long their views, decisions and the next picture take.
 
     PYTHONPATH=. python benchmarks/clean.py [--images 10000] [--classes 200] [--browser] [--keys 60]
 
@@ -85,8 +85,9 @@ def made_up(root: Path, images: int, classes: int) -> Workspace:
     ids = [image.id for image in new]
     workspace.store.record_verdicts([Verdict(image, "ok", "ok", "", 320, 240, "JPEG") for image in ids])
     workspace.store.set_groups({image: image for image in ids})
-    workspace.store.set_splits(dict.fromkeys(ids, "train"))
-    columns: dict[str, Any] = {"id": ids, "split": "train", "label": [names[label] for label in labels]}
+    splits = ["valid" if number % 5 == 0 else "train" for number in range(images)]
+    workspace.store.set_splits(dict(zip(ids, splits, strict=True)))
+    columns: dict[str, Any] = {"id": ids, "split": splits, "label": [names[label] for label in labels]}
     columns |= {"predicted": [names[best] for best in likely.argmax(axis=1)], "probability": likely.max(axis=1)}
     columns |= {"loss": -np.log(np.maximum(own, 1e-12)), "out_of_fold": True}
     table = pd.concat([pd.DataFrame(columns), pd.DataFrame(likely, columns=[f"p:{name}" for name in names])], axis=1)
@@ -168,6 +169,15 @@ def measure_keys(workspace: Workspace, count: int) -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium(), headless=True, args=SWITCHES)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(address)
+        page.get_by_role("tab", name="Collect").wait_for()
+        for visit in ("first", "again"):
+            began = time.perf_counter()
+            page.get_by_role("tab", name="Review").click()
+            page.wait_for_selector("#review-matrix button", timeout=120_000)
+            page.wait_for_selector("#review-losses img", timeout=120_000)
+            _say(f"opening Review, to its matrix and top losses, {visit}", [time.perf_counter() - began])
+            page.reload()
+            page.get_by_role("tab", name="Collect").click()
         began = time.perf_counter()
         page.get_by_role("tab", name="Clean").click()
         page.wait_for_selector("#clean-queue .stage img.large", timeout=120_000)
