@@ -6,9 +6,9 @@
 PYTHON is the interpreter of an environment with cleanlab and scikit-learn. Everybody ranks the same pictures by the
 same features (tf_efficientnet_lite0, frozen, as they are). Noise is uniform (any other class) or confusable (the class
 that a head which did not see the picture finds likeliest besides the right one). Top losses are those of a head on the
-pictures that it was fitted to. cleanlab: cross_val_predict of a logistic regression in 5 folds, then its label quality
-scores. Prints the average precision, and of the first as many as there are wrong labels the share that is wrong; means
-over the seeds.
+pictures that it was fitted to; "odds alone" is ours without what is usual for each class. cleanlab: cross_val_predict
+of a logistic regression in 5 folds, then its label quality scores. Prints the average precision, and of the first as
+many as there are wrong labels the share that is wrong; means over the seeds.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def rankings(features: torch.Tensor, labels: torch.Tensor, groups: list[str]) ->
     labelled = labels.numpy()[:, None] == np.arange(count)
     ours = suspicion(answered, labelled, usual_by_class(answered, labelled))
     fitted = fit_head([features], labels, count)(features)
-    return {"ours": ours, "top losses": cross_entropy(fitted, labels, reduction="none").numpy()}
+    alone = suspicion(answered, labelled, np.ones(count))
+    return {"ours": ours, "odds alone": alone, "top losses": cross_entropy(fitted, labels, reduction="none").numpy()}
 
 
 def _cleanlab(python: str, features: torch.Tensor, labels: torch.Tensor) -> Scores:
