@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--browser", action="store_true", help="press keys in Chromium, too")
     parser.add_argument("--keys", type=int, default=60, help="how many keys are pressed")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # the app may still write
         workspace = made_up(Path(folder) / "made-up", args.images, args.classes)
         print(f"{args.images:,} images, {args.classes} classes")
         measure_views(workspace, args.keys)
@@ -174,7 +174,7 @@ def measure_keys(workspace: Workspace, count: int) -> None:
             began = time.perf_counter()
             page.get_by_role("tab", name="Review").click()
             page.wait_for_selector("#review-matrix button", timeout=120_000)
-            page.wait_for_selector("#review-losses img", timeout=120_000)
+            page.wait_for_selector("#review-top-losses img", timeout=120_000)
             _say(f"opening Review, to its matrix and top losses, {visit}", [time.perf_counter() - began])
             page.reload()
             page.get_by_role("tab", name="Collect").click()
