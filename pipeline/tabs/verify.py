@@ -173,6 +173,9 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     def view(name: str, looking: Looking) -> list[Any]:
         return _view(shared.open(name), looking)
 
+    def with_story(workspace: Workspace, seen: View) -> View:
+        return {**seen, "story": story(workspace, seen["id"])} if story and seen["id"] else seen
+
     @translate
     def look(event: gr.EventData) -> list[Any]:
         told = event._data
@@ -192,14 +195,12 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     def enlarge(event: gr.EventData) -> View:
         told = event._data
         workspace, image_id = shared.open(str(told["workspace"])), str(told["id"])
-        seen = large_view(workspace, str(told["kind"]), image_id)
-        return {**seen, "story": story(workspace, image_id)} if story and seen["id"] else seen
+        return with_story(workspace, large_view(workspace, str(told["kind"]), image_id))
 
     @translate
     def walk(values: Values, event: gr.EventData) -> View:
-        workspace, image_id = shared.open(values[shared.picker]), str(event._data["id"])
-        seen = any_view(workspace, image_id)
-        return {**seen, "story": story(workspace, image_id)} if story and seen["id"] else seen
+        workspace = shared.open(values[shared.picker])
+        return with_story(workspace, any_view(workspace, str(event._data["id"])))
 
     in_turn: dict[str, Any] = {**QUIET, "concurrency_id": "verify-cards", "concurrency_limit": 1}
     w.cards.look(look, None, [w.looking, w.cards], trigger_mode="multiple", **in_turn)
