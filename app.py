@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError, UsageError
 if TYPE_CHECKING:
     import gradio as gr
 
-    from pipeline.tabs.whose import Whose
+    from pipeline.tabs.page.whose import Whose
 
 DEFAULT = Path("workspaces") / "starter"
 
@@ -34,10 +34,16 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
     """
     import gradio as gr
 
-    from cleaner.tabs import clean, review
-    from cleaner.tabs.story import story_alone
-    from pipeline.tabs import collect, deploy, models, predict, train, verify
-    from pipeline.tabs.shared import draw_shared
+    from cleaner.tabs.clean import tab as clean
+    from cleaner.tabs.review import tab as review
+    from cleaner.tabs.review.story import story_alone
+    from pipeline.tabs import models
+    from pipeline.tabs.collect import tab as collect
+    from pipeline.tabs.deploy import tab as deploy
+    from pipeline.tabs.page.shared import draw_shared
+    from pipeline.tabs.predict import tab as predict
+    from pipeline.tabs.train import tab as train
+    from pipeline.tabs.verify import tab as verify
 
     steps = (
         ("Collect", collect.build, "Verify"),
@@ -65,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Open the browser's door and serve until Ctrl-C; returns the exit code (0, 1 it cannot, 2 wrong usage)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     options = _parser().parse_args(arguments)
-    from pipeline.tabs.serve import Door, received, serve
+    from pipeline.tabs.door.serve import Door, received, serve
 
     try:
         door = Door.of(options, os.environ)

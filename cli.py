@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from pipeline.arguments import parser
 from pipeline.errors import Cancelled, PipelineError, TooManyBroken, UsageError
-from pipeline.terminal import can_ask, confirmed, print_result, run_and_show
-from pipeline.workspace import Workspace
+from pipeline.terminal.arguments import parser
+from pipeline.terminal.show import can_ask, confirmed, print_result, run_and_show
+from pipeline.workspace.workspace import Workspace
 
 Command = Callable[[argparse.Namespace], Any]
 
@@ -29,7 +29,7 @@ Command = Callable[[argparse.Namespace], Any]
 
 
 def _import(args: argparse.Namespace) -> Any:
-    from pipeline.importing import ImportConfig, import_images
+    from pipeline.collect.importing import ImportConfig, import_images
 
     config = ImportConfig(
         args.source, args.label, args.split_from, tuple(args.allow_host), args.label_regex, args.label_separator
@@ -38,14 +38,14 @@ def _import(args: argparse.Namespace) -> Any:
 
 
 def _search(args: argparse.Namespace) -> Any:
-    from pipeline.search import SearchConfig, search
+    from pipeline.search.search import SearchConfig, search
 
     args.classes = tuple((name, query or name) for name, _, query in (text.partition("=") for text in args.classes))
     return run_and_show(search(Workspace.create(args.workspace), _config(SearchConfig, args)))
 
 
 def _download(args: argparse.Namespace) -> Any:
-    from pipeline.download import DownloadConfig, download
+    from pipeline.collect.download import DownloadConfig, download
 
     config = DownloadConfig(
         urls=args.urls, allow_hosts=tuple(args.allow_host), max_side=args.max_side, honour_noai=not args.ignore_noai
@@ -54,14 +54,14 @@ def _download(args: argparse.Namespace) -> Any:
 
 
 def _check(args: argparse.Namespace) -> Any:
-    from pipeline.verify import check_files
+    from pipeline.verify.verify import check_files
 
     found = run_and_show(check_files(args.paths))
     return {"files": [{"path": path, **dataclasses.asdict(checked)} for path, checked in found]}
 
 
 def _verify(args: argparse.Namespace) -> Any:
-    from pipeline.verify import VerifyConfig, verify
+    from pipeline.verify.verify import VerifyConfig, verify
 
     workspace = Workspace.open(args.workspace)
     config = VerifyConfig(
@@ -76,43 +76,43 @@ def _verify(args: argparse.Namespace) -> Any:
 
 
 def _images(args: argparse.Namespace) -> Any:
-    from pipeline.importing import image_rows
+    from pipeline.collect.importing import image_rows
 
     return {"images": image_rows(Workspace.open(args.workspace), args.status)}
 
 
 def _backbones(args: argparse.Namespace) -> Any:
-    from pipeline.backbones import list_backbones
+    from pipeline.model.backbones import list_backbones
 
     found = list_backbones(args.filter)
     return {"backbones": [{**dataclasses.asdict(backbone), "offline": backbone.offline} for backbone in found]}
 
 
 def _lr_find(args: argparse.Namespace) -> Any:
-    from pipeline.lr_finder import LrFindConfig, find_lr
+    from pipeline.train.lr_finder import LrFindConfig, find_lr
 
     return run_and_show(find_lr(Workspace.open(args.workspace), _config(LrFindConfig, args)))
 
 
 def _train(args: argparse.Namespace) -> Any:
-    from pipeline.runs import Run
-    from pipeline.train import TrainConfig, train
+    from pipeline.train.train import TrainConfig, train
+    from pipeline.workspace.runs import Run
 
     trained: Run = run_and_show(train(Workspace.open(args.workspace), _config(TrainConfig, args)))
     return {"run": trained.id, **{key: value for key, value in trained.record.items() if key != "id"}}
 
 
 def _review(args: argparse.Namespace) -> Any:
-    from cleaner.review import review
-    from pipeline.runs import load_run
+    from cleaner.review.review import review
+    from pipeline.workspace.runs import load_run
 
     workspace = Workspace.open(args.workspace)
     return review(workspace, load_run(workspace, args.run), args.split, args.count)
 
 
 def _suspects(args: argparse.Namespace) -> Any:
-    from cleaner.suspects import audit, suspects
-    from pipeline.runs import load_run
+    from cleaner.clean.suspects import audit, suspects
+    from pipeline.workspace.runs import load_run
 
     workspace = Workspace.open(args.workspace)
     queue = audit if args.audit_test else suspects
@@ -120,7 +120,7 @@ def _suspects(args: argparse.Namespace) -> Any:
 
 
 def _decide(args: argparse.Namespace) -> Any:
-    from cleaner import decisions
+    from cleaner.clean import decisions
 
     workspace = Workspace.open(args.workspace)
     if args.relabel is not None:
@@ -130,21 +130,21 @@ def _decide(args: argparse.Namespace) -> Any:
 
 
 def _undo(args: argparse.Namespace) -> Any:
-    from cleaner.decisions import undo
+    from cleaner.clean.decisions import undo
 
     return {"decisions": undo(Workspace.open(args.workspace), args.count)}
 
 
 def _decisions(args: argparse.Namespace) -> Any:
-    from cleaner.decisions import decisions
-    from cleaner.replay import export_decisions
+    from cleaner.clean.decisions import decisions
+    from cleaner.clean.replay import export_decisions
 
     workspace = Workspace.open(args.workspace)
     return export_decisions(workspace, args.out) if args.out else {"decisions": decisions(workspace)}
 
 
 def _replay(args: argparse.Namespace) -> Any:
-    from cleaner.replay import replay
+    from cleaner.clean.replay import replay
 
     return replay(Workspace.open(args.workspace), args.file)
 
@@ -156,70 +156,70 @@ def _rename(args: argparse.Namespace) -> Any:
 
 
 def _compare(args: argparse.Namespace) -> Any:
-    from cleaner.compare import compare
-    from pipeline.runs import load_run
+    from cleaner.compare.compare import compare
+    from pipeline.workspace.runs import load_run
 
     workspace = Workspace.open(args.workspace)
     return compare(workspace, load_run(workspace, args.run_a), load_run(workspace, args.run_b))
 
 
 def _ledger(args: argparse.Namespace) -> Any:
-    from cleaner.ledger import ledger
+    from cleaner.compare.ledger import ledger
 
     return ledger(Workspace.open(args.workspace))
 
 
 def _predict(args: argparse.Namespace) -> Any:
-    from pipeline.predict_many import predict_paths
+    from pipeline.ask.many import predict_paths
 
     return run_and_show(predict_paths(args.model, args.images, args.tta, args.out))
 
 
 def _serve(args: argparse.Namespace) -> Any:
-    from pipeline.serving import ServeConfig, serve
+    from pipeline.deploy.serve import ServeConfig, serve
 
     return serve(ServeConfig(args.model, args.host, args.port, args.auth, args.mcp))
 
 
 def _export(args: argparse.Namespace) -> Any:
-    from pipeline.export import ExportConfig, export
+    from pipeline.deploy.export import ExportConfig, export
 
     return run_and_show(export(Workspace.open(args.workspace), _config(ExportConfig, args)))
 
 
 def _test_space(args: argparse.Namespace) -> Any:
-    from pipeline.trial import TrialConfig, try_space
+    from pipeline.deploy.trial import TrialConfig, try_space
 
     return run_and_show(try_space(None, TrialConfig(args.folder, args.url, args.python, own_token=True)))
 
 
 def _deploy(args: argparse.Namespace) -> Any:
-    from pipeline.deploy import DeployConfig, deploy
+    from pipeline.deploy.hub import DeployConfig, deploy
 
     config = DeployConfig(args.space_dir, args.repo_id, args.private, args.wait)
     return run_and_show(deploy(config, os.environ.get("HF_TOKEN")))
 
 
 def _card(args: argparse.Namespace) -> Any:
-    from pipeline.data_card import write_card
+    from pipeline.collect.data_card import write_card
 
     return {"files": write_card(Workspace.open(args.workspace))}
 
 
 def _dataset(args: argparse.Namespace) -> Any:
-    from pipeline.dataset import DatasetConfig, export_dataset
+    from pipeline.dataset.export import DatasetConfig, export_dataset
 
     return run_and_show(export_dataset(Workspace.open(args.workspace), _config(DatasetConfig, args)))
 
 
 def _jobs(args: argparse.Namespace) -> Any:
-    from pipeline.jobs import list_jobs
+    from pipeline.jobs.job import list_jobs
 
     return {"jobs": list_jobs(Workspace.open(args.workspace))}
 
 
 def _cancel(args: argparse.Namespace) -> Any:
-    from pipeline.jobs import GRACE_SECONDS, cancel, wait_for
+    from pipeline.jobs.job import GRACE_SECONDS, cancel, wait_for
 
     workspace = Workspace.open(args.workspace)
     cancel(workspace, args.job)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch.nn.functional import normalize
 
-from pipeline import familiar
+from pipeline.model import familiar
 
 NEIGHBOURS = 10
 

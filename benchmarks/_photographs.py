@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks._damage import JPEG, NO_PICTURE, PNG, Maker, encoded
-from pipeline.starter_set import write_starter
+from pipeline.collect.starter_set import write_starter
 
 SIDES = (400, 3000)
 SHAPES = (1.0, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)

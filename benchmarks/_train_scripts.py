@@ -48,8 +48,8 @@ if __name__ == "__main__":
 OURS = """
 import torch
 from pipeline.stage import run
-from pipeline.train import TrainConfig, train
-from pipeline.workspace import Workspace
+from pipeline.train.train import TrainConfig, train
+from pipeline.workspace.workspace import Workspace
 workspace, seed = Workspace.open(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(int(sys.argv[3]))
 settings = json.loads(sys.argv[4])
@@ -70,12 +70,12 @@ timed(work)
 SHARES = """
 import torch
 import numpy as np
-from pipeline.data import batches
+from pipeline.train.data import batches
 from pipeline.predict import forward, normalise
 from pipeline.stage import run
-from pipeline.train import TrainConfig, prepare
-from pipeline.training import new_optimizer, random_views, train_mode
-from pipeline.workspace import Workspace
+from pipeline.train.train import TrainConfig, prepare
+from pipeline.train.state import new_optimizer, random_views, train_mode
+from pipeline.workspace.workspace import Workspace
 torch.set_num_threads(int(sys.argv[2]))
 def work():
     workspace = Workspace.open(sys.argv[1])

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from cleaner.decisions import remove
-from pipeline.importing import ImportConfig, import_images
+from cleaner.clean.decisions import remove
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import run
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.workspace import Workspace
 
 CIFAR = "cifar10:"
 SIDE = 32

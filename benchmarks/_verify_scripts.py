@@ -31,18 +31,18 @@ def _ours(imports: str, work: str, functions: str = "") -> str:
     return f"{functions}\nif __name__ == '__main__':\n" + indent(READ + imports + work, "    ")
 
 
-CHECK = "from pipeline.stage import run\nfrom pipeline.verify import check_files\n"
+CHECK = "from pipeline.stage import run\nfrom pipeline.verify.verify import check_files\n"
 LOOK = """
 from pathlib import Path
-from pipeline.images import examine, fingerprint
+from pipeline.images.decode import examine, fingerprint
 def look(path):
     checked, image = examine(Path(path).read_bytes())
     return fingerprint(image)
 """
 HASHING = """
 import numpy as np, pandas as pd
-from pipeline.duplicates import group_duplicates
-from pipeline.sandbox import map_in_workers
+from pipeline.verify.duplicates import group_duplicates
+from pipeline.images.sandbox import map_in_workers
 def hashed():
     files = sorted(map(str, folder.iterdir()))
     prints = dict(map_in_workers(look, files, lambda path, why: None, ahead=8))
@@ -95,10 +95,10 @@ VERDICTS = {
 PASSES = {
     "ours: verify": _ours(
         """
-from pipeline.importing import ImportConfig, import_images
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import run
-from pipeline.verify import verify
-from pipeline.workspace import Workspace
+from pipeline.verify.verify import verify
+from pipeline.workspace.workspace import Workspace
 """,
         """
 workspace = Workspace.create(scratch / "workspace")

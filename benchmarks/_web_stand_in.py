@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.starter_set import write_starter
+from pipeline.collect.starter_set import write_starter
 
 HOSTS = 16
 LATENCY_SECONDS = 0.03

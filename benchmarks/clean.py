@@ -25,15 +25,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cleaner.queues import Queues
-from cleaner.suspects import suspects
-from cleaner.tabs.queue import Filters, apply, queue_view
-from pipeline.database import now
-from pipeline.images import save_thumbnail
-from pipeline.records import NewImage, Verdict
-from pipeline.runs import MANIFEST, PREDICTIONS, load_run
-from pipeline.train_config import TrainConfig
-from pipeline.workspace import Workspace
+from cleaner.clean.queues import Queues
+from cleaner.clean.suspects import suspects
+from cleaner.tabs.clean.queue import Filters, apply, queue_view
+from pipeline.images.decode import save_thumbnail
+from pipeline.train.config import TrainConfig
+from pipeline.workspace.database import now
+from pipeline.workspace.records import NewImage, Verdict
+from pipeline.workspace.runs import MANIFEST, PREDICTIONS, load_run
+from pipeline.workspace.workspace import Workspace
 
 REAL = 400
 NEXT = """(key) => new Promise((done) => {
@@ -158,7 +158,7 @@ def measure_keys(workspace: Workspace, count: int) -> None:
     from playwright.sync_api import sync_playwright
 
     from app import create_app
-    from pipeline.tabs.serve import Door, launch_settings
+    from pipeline.tabs.door.serve import Door, launch_settings
     from tests.browser.conftest import SWITCHES
     from tests.browser.install import find_chromium
 

@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks._damage import ANY, JPEG, PNG, encoded
-from pipeline.images import examine
-from pipeline.starter_set import write_starter
+from pipeline.collect.starter_set import write_starter
+from pipeline.images.decode import examine
 
 SIDE = 1024
 ENCODINGS: Mapping[str, tuple[str, Mapping[str, object]]] = {

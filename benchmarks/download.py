@@ -62,9 +62,9 @@ if __name__ == "__main__":
 OURS = """
 if __name__ == "__main__":
     from pathlib import Path
-    from pipeline.download import DownloadConfig, download
+    from pipeline.collect.download import DownloadConfig, download
     from pipeline.stage import run
-    from pipeline.workspace import Workspace
+    from pipeline.workspace.workspace import Workspace
     workspace = Workspace.create(Path(sys.argv[2]) / "workspace")
     hosts = tuple(dict.fromkeys(line.split("/")[2] for line in Path(sys.argv[1]).read_text().split()))
     timed(lambda: run(download(workspace, DownloadConfig(urls=sys.argv[1] + ".csv", allow_hosts=hosts))))
@@ -72,8 +72,8 @@ if __name__ == "__main__":
 OURS_UNCHECKED = """
 import asyncio
 from pathlib import Path
-from pipeline.fetch import Client, FetchLimits
-from pipeline.responses import NotFetched
+from pipeline.web.fetch import Client, FetchLimits
+from pipeline.web.responses import NotFetched
 urls, folder = Path(sys.argv[1]).read_text().split(), Path(sys.argv[2])
 hosts = tuple({url.split("/")[2] for url in urls})
 async def some(left, fetch):

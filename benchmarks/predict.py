@@ -29,10 +29,10 @@ import numpy as np
 from benchmarks._contenders import contend
 from benchmarks._predict_scripts import EXPORT_LEARNER, FASTAI, ONNX, OPENVINO, OURS, TIMM, script
 from benchmarks._train_sets import prepared
-from pipeline.export import ExportConfig, export
+from pipeline.collect.starter_set import write_starter
+from pipeline.deploy.export import ExportConfig, export
 from pipeline.stage import run
-from pipeline.starter_set import write_starter
-from pipeline.train import TrainConfig, train
+from pipeline.train.train import TrainConfig, train
 
 REFERENCE = "ours in torch"
 

@@ -25,19 +25,19 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from cleaner.compare import compare
-from cleaner.decisions import relabel
-from cleaner.ledger import ledger
-from cleaner.paired import paired_interval, verdict
-from cleaner.suspects import suspects
-from pipeline.head import Head, fit_head
-from pipeline.importing import ImportConfig, import_images
+from cleaner.clean.decisions import relabel
+from cleaner.clean.suspects import suspects
+from cleaner.compare.compare import compare
+from cleaner.compare.ledger import ledger
+from cleaner.compare.paired import paired_interval, verdict
+from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.collect.starter_set import CLASSES, TRUTH, write_messy
+from pipeline.model.head import Head, fit_head
 from pipeline.stage import run
-from pipeline.starter_set import CLASSES, TRUTH, write_messy
-from pipeline.train import TrainConfig, prepare, train
-from pipeline.training import answers
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.train.state import answers
+from pipeline.train.train import TrainConfig, prepare, train
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.workspace import Workspace
 
 VALID = 0.2
 DULL = 5

@@ -22,10 +22,10 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from pipeline.records import NewImage
 from pipeline.stage import run
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.records import NewImage
+from pipeline.workspace.workspace import Workspace
 
 BATCH = 2_000
 

@@ -25,13 +25,13 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks._contenders import contend
 from benchmarks._train_sets import prepared
-from cleaner.suspects import suspicion, usual_by_class
-from pipeline.data import Dataset
-from pipeline.head import fit_head
-from pipeline.out_of_fold import out_of_fold
+from cleaner.clean.suspects import suspicion, usual_by_class
+from pipeline.model.head import fit_head
+from pipeline.model.out_of_fold import out_of_fold
 from pipeline.stage import run
-from pipeline.train import TrainConfig, prepare
-from pipeline.training import answers
+from pipeline.train.data import Dataset
+from pipeline.train.state import answers
+from pipeline.train.train import TrainConfig, prepare
 
 KINDS = ("uniform", "confusable")
 CLEANLAB = """

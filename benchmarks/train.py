@@ -27,9 +27,9 @@ from safetensors.torch import save_file
 from benchmarks._contenders import contend
 from benchmarks._train_scripts import FASTAI, OURS, SHARES
 from benchmarks._train_sets import prepared
-from pipeline import backbones
-from pipeline.evaluate import error_rate_interval
-from pipeline.workspace import Workspace
+from pipeline.model import backbones
+from pipeline.train.evaluate import error_rate_interval
+from pipeline.workspace.workspace import Workspace
 
 Measured = dict[str, Any]
 

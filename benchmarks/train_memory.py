@@ -25,10 +25,10 @@ import timm
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipeline.records import NewImage, Verdict
 from pipeline.stage import Progress, run
-from pipeline.train import TrainConfig, train
-from pipeline.workspace import Workspace
+from pipeline.train.train import TrainConfig, train
+from pipeline.workspace.records import NewImage, Verdict
+from pipeline.workspace.workspace import Workspace
 
 BACKBONE = "mobilenetv3_small_050"
 SIDE, BASES, CLASSES, BATCH = 512, 200, 10, 2_000

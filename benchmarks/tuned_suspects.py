@@ -23,12 +23,12 @@ import torch
 
 from benchmarks._train_sets import prepared
 from benchmarks.suspects import KINDS, average_precision, planted, rankings
-from pipeline.checkpoints import Checkpoints
-from pipeline.fine_tune import fine_tune, fit_the_head
 from pipeline.stage import run
-from pipeline.train import TrainConfig, prepare
-from pipeline.training import Training, answers
-from pipeline.workspace import Workspace
+from pipeline.train.checkpoints import Checkpoints
+from pipeline.train.fine_tune import fine_tune, fit_the_head
+from pipeline.train.state import Training, answers
+from pipeline.train.train import TrainConfig, prepare
+from pipeline.workspace.workspace import Workspace
 
 
 def main() -> None:

@@ -27,14 +27,14 @@ from PIL import Image
 
 from benchmarks._distances import METHODS, Known
 from benchmarks._train_sets import prepared
-from pipeline.data import load_dataset
-from pipeline.familiar import FALSE_ALARMS
-from pipeline.head import fit_head
+from pipeline.model.familiar import FALSE_ALARMS
+from pipeline.model.head import fit_head
 from pipeline.predict import Classifier, Unreadable, forward, normalise, open_image, pixels
-from pipeline.runs import Run
 from pipeline.stage import run
-from pipeline.train import TrainConfig, train
-from pipeline.workspace import Workspace
+from pipeline.train.data import load_dataset
+from pipeline.train.train import TrainConfig, train
+from pipeline.workspace.runs import Run
+from pipeline.workspace.workspace import Workspace
 
 NOISE = 40
 Asked = tuple[torch.Tensor, torch.Tensor]  # features [N, F], logits [N, C]

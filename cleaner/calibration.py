@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluate import error_rate_interval
 from pipeline.labels import Flags, Floats, as_flags
 from pipeline.predict import Outputs
+from pipeline.train.evaluate import error_rate_interval
 
 BINS = 10
 

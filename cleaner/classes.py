@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cleaner.decisions import decide_each
-from pipeline.entries import clean_label
+from cleaner.clean.decisions import decide_each
+from pipeline.collect.entries import clean_label
 from pipeline.errors import UsageError
 from pipeline.labels import named
-from pipeline.records import State, Wish
-from pipeline.workspace import Workspace
+from pipeline.workspace.records import State, Wish
+from pipeline.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)

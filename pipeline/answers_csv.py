@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pipeline.cells import defused, restored
-from pipeline.workspace import writing
+from pipeline.safe_text import defused, restored
+from pipeline.workspace.workspace import writing
 
 FIRST, LAST = ("file", "label", "probability"), ("unfamiliar", "distance", "remark")
 CLASS = "p:"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, cast
 
-from pipeline.images import EXTENSIONS, Checked, check, reduced
-from pipeline.sandbox import Limits, map_in_workers
-from pipeline.workspace import Workspace
+from pipeline.images.decode import EXTENSIONS, Checked, check, reduced
+from pipeline.images.sandbox import Limits, map_in_workers
+from pipeline.workspace.workspace import Workspace
 
 CHECK_LIMITS = Limits(seconds=10.0)
 BATCH_FILES = 16

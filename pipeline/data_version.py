@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from pipeline.predict import SEVERAL
-from pipeline.records import Decision
-from pipeline.workspace import Workspace
+from pipeline.workspace.records import Decision
+from pipeline.workspace.workspace import Workspace
 
 
 def learnt_from(workspace: Workspace, rows: pd.DataFrame, seconds: float) -> dict[str, Any]:

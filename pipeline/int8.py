@@ -13,8 +13,8 @@ import onnx
 from onnx import ModelProto
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from pipeline.onnx_model import DISTANCE, PROBABILITIES
-from pipeline.onnx_resize import PIXELS
+from pipeline.deploy.onnx_model import DISTANCE, PROBABILITIES
+from pipeline.deploy.onnx_resize import PIXELS
 
 CALIBRATED_ON = 128
 QUANTISED = ("Conv", "Gemm", "MatMul")

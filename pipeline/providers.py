@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.candidates import Page, Query, candidate
-from pipeline.duckduckgo import DuckDuckGo
-from pipeline.openverse import Openverse
-from pipeline.wikimedia import Wikimedia
+from pipeline.search.candidates import Page, Query, candidate
+from pipeline.search.duckduckgo import DuckDuckGo
+from pipeline.search.openverse import Openverse
+from pipeline.search.wikimedia import Wikimedia
 
 Ask: TypeAlias = Callable[[Query], Page]
 

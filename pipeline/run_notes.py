@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.workspace import writing
+from pipeline.workspace.workspace import writing
 
 FILE = "about.json"
 LONGEST_NAME, LONGEST_NOTE = 80, 2000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pipeline.train_config import TrainConfig
+from pipeline.train.config import TrainConfig
 
 # The one-cycle of fastai's fine_tune: up from a fifth during the first 30 %, then down to next to nothing.
 RISING, START, END = 0.3, 1 / 5, 1 / 5e4

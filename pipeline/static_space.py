@@ -12,8 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from pipeline.deploy.web_runtime import SHA256, WASM
 from pipeline.predict import NONE, ONNX, SEVERAL, OnnxClassifier, file_sha256, onnx_session
-from pipeline.web_runtime import SHA256, WASM
 
 TEMPLATES = Path(__file__).parents[1] / "spaces" / "static"
 PAGE = "index.html"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from pipeline.records import State
-from pipeline.workspace import Workspace
+from pipeline.workspace.records import State
+from pipeline.workspace.workspace import Workspace
 
 USABLE = ("ok", "suspect")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.ends import CODED, JPEG_SCAN, jpeg_parts
+from pipeline.images.containers import CODED, JPEG_SCAN, jpeg_parts
 
 SHORT, MIDDLE, LONG = 64, 512, 1024
 HUFFMAN_TABLES, BASELINE, PROGRESSIVE = 0xC4, (0xC0, 0xC1), 0xC2

@@ -19,7 +19,7 @@ from tests.hub_stand_in import HubStandIn
 from tests.site import Site, running
 
 if TYPE_CHECKING:
-    from pipeline.workspace import Workspace
+    from pipeline.workspace.workspace import Workspace
 
 PRIVATE = Path(tempfile.mkdtemp(prefix="winnow-tests-"))
 PHOTOGRAPHS_PER_CLASS = 8
@@ -49,7 +49,7 @@ settings.load_profile("winnow")
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """A new, empty workspace."""
-    from pipeline.workspace import Workspace
+    from pipeline.workspace.workspace import Workspace
 
     return Workspace.create(tmp_path / "workspace")
 
@@ -57,7 +57,7 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture(scope="session")
 def starter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole starter set as class folders. Shared by all tests: read only."""
-    from pipeline.starter_set import write_starter
+    from pipeline.collect.starter_set import write_starter
 
     return write_starter(tmp_path_factory.mktemp("starter") / "starter")
 
@@ -76,9 +76,9 @@ def photographs(starter_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with those photographs in it, for all tests of a module."""
-    from pipeline.importing import ImportConfig, import_images
+    from pipeline.collect.importing import ImportConfig, import_images
     from pipeline.stage import run
-    from pipeline.workspace import Workspace
+    from pipeline.workspace.workspace import Workspace
 
     workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
     run(import_images(workspace, ImportConfig(str(photographs))))

@@ -15,10 +15,10 @@ import gradio as gr
 import httpx
 
 import app
-from pipeline.limits import Limits
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.tabs.visitors import Visitors, clear_demo
-from pipeline.workspace import Workspace
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.tabs.door.visitors import Visitors, clear_demo
+from pipeline.workspace.limits import Limits
+from pipeline.workspace.workspace import Workspace
 from tests.apps_for_tests import free_port
 
 API = "gradio_api/"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.importing import ImportConfig, import_images
-from pipeline.runs import Run, load_run
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import run
-from pipeline.train import TrainConfig, train
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.train.train import TrainConfig, train
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.runs import Run, load_run
+from pipeline.workspace.workspace import Workspace
 
 CLASSES = ("apple", "melon", "pear")
 PER_CLASS = 20

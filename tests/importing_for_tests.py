@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.importing import ImportConfig, Imported, import_images
+from pipeline.collect.importing import ImportConfig, Imported, import_images
 from pipeline.stage import run
-from pipeline.workspace import Workspace
+from pipeline.workspace.workspace import Workspace
 
 
 def picture(number: int = 0, encoding: str = "PNG") -> bytes:

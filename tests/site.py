@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.fetch import Client, FetchLimits
-from pipeline.responses import CODES, NotFetched
+from pipeline.web.fetch import Client, FetchLimits
+from pipeline.web.responses import CODES, NotFetched
 
 Answer = Callable[[socket.socket, int], None] | bytes
 

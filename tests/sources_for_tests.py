@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.entries import Entry, Found, Labelling, Note, Refused
-from pipeline.sources import entries
+from pipeline.collect.entries import Entry, Found, Labelling, Note, Refused
+from pipeline.collect.sources import entries
 
 
 def lay(root: Path, *names: str) -> Path:

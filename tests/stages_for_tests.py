@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import NotEnoughData
+from pipeline.jobs.turns import one_at_a_time
 from pipeline.stage import Progress, Stage
-from pipeline.turns import one_at_a_time
-from pipeline.workspace import Workspace
+from pipeline.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,17 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
-from pipeline import jobs
+from pipeline.deploy.serve import password
 from pipeline.errors import PipelineError, UsageError, WorkspaceError
-from pipeline.serving import password
-from pipeline.tabs.serve import Door, first_start, launch_settings, serve
-from pipeline.tabs.whose import OnePerson
-from pipeline.workspace import Workspace
+from pipeline.jobs import job as jobs
+from pipeline.tabs.door.serve import Door, first_start, launch_settings, serve
+from pipeline.tabs.page.whose import OnePerson
+from pipeline.workspace.workspace import Workspace
 from tests.apps_for_tests import free_port
 from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
+from tests.paths import ROOT
 from tests.stages_for_tests import CountConfig, count
 
-ROOT = Path(__file__).resolve().parent.parent
 TABS = ["Collect", "Verify", "Train", "Review", "Clean", "Predict", "Deploy", "Models"]
 
 

@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 import cli
+from tests.paths import ROOT
 from tests.site import Site, reply
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Terminal:

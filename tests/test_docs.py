@@ -13,9 +13,9 @@ import gradio
 import pytest
 import yaml
 
-from pipeline.arguments import parser
+from pipeline.terminal.arguments import parser
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cleaner.compare import compare
-from cleaner.decisions import relabel, remove, undo
-from cleaner.suspects import suspects
-from pipeline.export import ExportConfig, export
-from pipeline.importing import ImportConfig, import_images
+from cleaner.clean.decisions import relabel, remove, undo
+from cleaner.clean.suspects import suspects
+from cleaner.compare.compare import compare
+from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.collect.starter_set import BROKEN
+from pipeline.deploy.export import ExportConfig, export
 from pipeline.predict import Classifier
 from pipeline.stage import run
-from pipeline.starter_set import BROKEN
-from pipeline.train import TrainConfig, train
-from pipeline.verify import verify
-from pipeline.workspace import Workspace
+from pipeline.train.train import TrainConfig, train
+from pipeline.verify.verify import verify
+from pipeline.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 SETTINGS = TrainConfig(epochs=0, image_size=160)

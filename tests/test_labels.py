@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import entries
+from pipeline.collect import entries
 from pipeline.labels import answered, answers_of, as_flags, classes_of, known, likelihood
-from pipeline.losses import loss_and_error, losses_of, shares_of, targets_of
+from pipeline.model.losses import loss_and_error, losses_of, shares_of, targets_of
 from pipeline.predict import NONE, SEVERAL, Outputs
 from pipeline.thresholds import GRID, USUAL, choose
 

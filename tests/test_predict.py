@@ -18,9 +18,7 @@ import torch
 from PIL import Image, ImageOps
 
 from pipeline import predict
-from pipeline.augment import PRESETS, views_to_ask
-from pipeline.data import load_dataset
-from pipeline.importing import ImportConfig, import_images
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.predict import (
     MAX_PIXELS,
     VIEWS,
@@ -31,11 +29,14 @@ from pipeline.predict import (
     open_image,
     pixels,
 )
-from pipeline.runs import Run
 from pipeline.stage import run
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.train.augment import PRESETS, views_to_ask
+from pipeline.train.data import load_dataset
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.runs import Run
+from pipeline.workspace.workspace import Workspace
 from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
+from tests.paths import DATA
 
 ORIENTATION = 0x0112
 WHITE = (255, 255, 255)
@@ -154,7 +155,7 @@ def test_what_cannot_be_used_says_why(data: bytes, verdict: str, reason: str) ->
 
 def heic() -> bytes:
     """A grey and green HEIC picture of 64 x 40, as an encoder made it."""
-    return (Path(__file__).parent / "data" / "grey_and_green.heic").read_bytes()
+    return (DATA / "grey_and_green.heic").read_bytes()
 
 
 def test_a_heic_picture_without_a_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.paths import ROOT
+
 TOOLS = ("make", "sh", "id", "touch", "rm", "mkdir", "cp", "sleep", "cat")
 GOOD = """#!/bin/sh
 case "$*" in

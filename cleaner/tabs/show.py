@@ -5,9 +5,9 @@ from __future__ import annotations
 import gradio as gr
 
 from pipeline.errors import RunError
-from pipeline.runs import Run, list_runs, load_run
-from pipeline.tabs.choose_run import run_choices
-from pipeline.workspace import Workspace
+from pipeline.tabs.page.choose_run import run_choices
+from pipeline.workspace.runs import Run, list_runs, load_run
+from pipeline.workspace.workspace import Workspace
 
 LATEST, PREVIOUS = "latest", "previous"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.errors import UsageError
-from pipeline.tabs.job_panel import running
-from pipeline.workspace import Workspace
+from pipeline.tabs.page.job_panel import running
+from pipeline.workspace.workspace import Workspace
 
 STAGES = ("import_images", "search", "download")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.tabs.show import count, error_rate, percent
+from pipeline.tabs.page.show import count, error_rate, percent
 
 RATES = {"suggestion": "the middle of the valley", "steepest": "where the loss falls fastest"}
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from pipeline.backbones import DEFAULT, Backbone, list_backbones
-from pipeline.tabs.shared import Shared, translate
-from pipeline.tabs.show import count, empty, guide, table
+from pipeline.model.backbones import DEFAULT, Backbone, list_backbones
+from pipeline.tabs.page.shared import Shared, translate
+from pipeline.tabs.page.show import count, empty, guide, table
 
 SHOWN = 200
 PLACES = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.runs import Run
-from pipeline.tabs.frame import Frame
-from pipeline.tabs.show import count, escape, percent, table
+from pipeline.tabs.page.plot import Frame
+from pipeline.tabs.page.show import count, escape, percent, table
+from pipeline.workspace.runs import Run
 
 FRAME = Frame(240, 130, left=30, right=6, top=8, bottom=18)
 DRAWN = 12

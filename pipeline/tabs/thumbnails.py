@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.images import save_thumbnail
+from pipeline.images.decode import save_thumbnail
+from pipeline.images.sandbox import Limits, map_in_workers
 from pipeline.predict import Unreadable, open_image
-from pipeline.sandbox import Limits, map_in_workers
-from pipeline.workspace import Workspace
+from pipeline.workspace.workspace import Workspace
 
 LIMITS = Limits(seconds=5.0)
 

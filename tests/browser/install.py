@@ -16,12 +16,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
 MISSING = "There is no Chromium here. 'make test' installs one, or set CHROME to the path of a Chromium or Chrome."
 
 
 def find_chromium() -> Path | None:
     """The browser to drive, or None. CHROME goes first, and is None where it points to nothing."""
-    from pipeline.web_trial import find_browser
+    from pipeline.deploy.web_trial import find_browser
 
     return find_browser() or (None if os.environ.get("CHROME") else _playwrights_own())
 
@@ -40,8 +42,8 @@ def main() -> int:
 
 
 def _fetch_web_runtime() -> None:
+    from pipeline.deploy.web_runtime import is_here, web_runtime
     from pipeline.errors import ExportError
-    from pipeline.web_runtime import is_here, web_runtime
 
     if not is_here() and shutil.which("npm") is None and _can_apt():
         print("Installing Debian's npm (apt-get, about 150 MB) ...", flush=True)

@@ -20,17 +20,17 @@ os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1")
 from playwright.sync_api import Page, expect, sync_playwright
 
 import app
-from pipeline.importing import ImportConfig, import_images
-from pipeline.runs import list_runs
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import Progress, run
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.train import TrainConfig, train
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.train.train import TrainConfig, train
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.runs import list_runs
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE, SWITCHES
 from tests.browser.install import MISSING, find_chromium
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 WAIT = 60_000
 
 
@@ -56,7 +56,7 @@ def clean(page: Page) -> None:
 
 def predict(page: Page) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        from pipeline.starter_set import write_starter
+        from pipeline.collect.starter_set import write_starter
 
         picture = sorted((write_starter(Path(folder) / "set") / "melon").iterdir())[0]
         page.locator("#predict-image input[type=file]").set_input_files(picture)

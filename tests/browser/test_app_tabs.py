@@ -12,14 +12,14 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 import app
-from pipeline import jobs
-from pipeline.importing import ImportConfig, import_images
-from pipeline.runs import load_run
+from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.jobs import job as jobs
 from pipeline.stage import run
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.tabs.space_view import space_folder
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.tabs.deploy.space import space_folder
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.runs import load_run
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.fixtures_run import tiny_run, trained
 from tests.stages_for_tests import CountConfig, count

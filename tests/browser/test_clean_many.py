@@ -10,10 +10,10 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from cleaner.decisions import decisions, keep, relabel
-from cleaner.tabs import clean
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.tabs.shared import draw_shared
+from cleaner.clean.decisions import decisions, keep, relabel
+from cleaner.tabs.clean import tab as clean
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.tabs.page.shared import draw_shared
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.test_cleaner_tabs import (
     CLASSES,

@@ -12,11 +12,12 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
-from cleaner.decisions import decisions, relabel, remove
-from cleaner.tabs import clean, review
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.tabs.shared import draw_shared
-from pipeline.workspace import Workspace
+from cleaner.clean.decisions import decisions, relabel, remove
+from cleaner.tabs.clean import tab as clean
+from cleaner.tabs.review import tab as review
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.tabs.page.shared import draw_shared
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 

@@ -17,21 +17,22 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
-from pipeline import jobs
-from pipeline.download import DownloadConfig, download, waiting
-from pipeline.entries import clean_label
-from pipeline.importing import ImportConfig, import_images
+from pipeline.collect.download import DownloadConfig, download, waiting
+from pipeline.collect.entries import clean_label
+from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.jobs import job as jobs
+from pipeline.search.wanted import BLUR
 from pipeline.stage import run
-from pipeline.ticks import BLUR
-from pipeline.workspace import Workspace
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import PHONE
 from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, reload, serve, told
+from tests.paths import SHARED
 
 __all__ = ["serve"]  # a fixture
 
 pytestmark = pytest.mark.browser
 
-NAUGHTY = Path(__file__).parents[3] / "shared" / "corpus" / "dev" / "strings" / "naughty_names.json"
+NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"
 SITE = "https://pictures.example"
 BROKEN = f"{SITE}/broken.jpg"
 

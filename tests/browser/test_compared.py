@@ -10,13 +10,13 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
-from cleaner.audit import log_audit
-from cleaner.decisions import relabel
-from cleaner.tabs import clean
-from pipeline.runs import describe
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.tabs.shared import draw_shared
-from pipeline.workspace import Workspace
+from cleaner.clean.audit import log_audit
+from cleaner.clean.decisions import relabel
+from cleaner.tabs.clean import tab as clean
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.tabs.page.shared import draw_shared
+from pipeline.workspace.runs import describe
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 

@@ -11,13 +11,14 @@ import httpx
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from pipeline.runs import load_run
-from pipeline.tabs.space_view import space_folder
-from pipeline.workspace import Workspace
+from pipeline.tabs.deploy.space import space_folder
+from pipeline.workspace.runs import load_run
+from pipeline.workspace.workspace import Workspace
 from tests.apps_for_tests import Server
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.fixtures_run import tiny_run, trained
 from tests.hub_stand_in import HubStandIn
+from tests.paths import ROOT
 from tests.trials_for_tests import as_tested
 
 __all__ = ["tiny_run", "trained"]  # fixtures
@@ -25,7 +26,6 @@ __all__ = ["tiny_run", "trained"]  # fixtures
 pytestmark = pytest.mark.browser
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
 CANARY = "hf_CanaryThatMustBeNowhere0123456789"
-ROOT = Path(__file__).resolve().parents[2]
 SOON = 30_000
 
 

@@ -11,15 +11,15 @@ import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
-from cleaner.decisions import decisions
-from pipeline.jobs import Job, cancel, list_jobs
+from cleaner.clean.decisions import decisions
+from pipeline.jobs.job import Job, cancel, list_jobs
 from pipeline.predict import Classifier
-from pipeline.runs import list_runs
-from pipeline.workspace import Workspace
+from pipeline.workspace.runs import list_runs
+from pipeline.workspace.workspace import Workspace
 from tests.apps_for_tests import Server, until
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
-ROOT = Path(__file__).resolve().parent.parent.parent
 MINUTES = 60.0
 PATIENCE = 60_000  # milliseconds for the page to follow
 

@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from pipeline.fetch import Client
 from pipeline.predict import read_info
-from pipeline.runs import load_run, write_info
-from pipeline.tabs import predict
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.tabs.shared import draw_shared
-from pipeline.workspace import Workspace
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.tabs.page.shared import draw_shared
+from pipeline.tabs.predict import tab as predict
+from pipeline.web.fetch import Client
+from pipeline.workspace.runs import load_run, write_info
+from pipeline.workspace.workspace import Workspace
 from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, serve, tab, told
 from tests.fixtures_run import tiny_run, trained
 from tests.site import Site, reply

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from cleaner.decisions import relabel, undo
-from cleaner.tabs import review
-from pipeline.runs import FEATURE_IDS, FEATURES, PREDICTIONS, load_run
-from pipeline.store import NewImage
-from pipeline.tabs.serve import Door, launch_settings
-from pipeline.tabs.shared import draw_shared
-from pipeline.workspace import Workspace
+from cleaner.clean.decisions import relabel, undo
+from cleaner.tabs.review import tab as review
+from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.tabs.page.shared import draw_shared
+from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, load_run
+from pipeline.workspace.store import NewImage
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.fixtures_run import CLASSES, tiny_run, trained  # noqa: F401 - fixtures
 

@@ -16,17 +16,18 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from pipeline.deploy.export import ExportConfig, Exported, export
+from pipeline.deploy.web_runtime import web_runtime
+from pipeline.deploy.web_trial import ask_page, served, try_page
 from pipeline.errors import DeployError, ExportError
-from pipeline.export import ExportConfig, Exported, export
 from pipeline.predict import NONE, ONNX, OnnxClassifier, checksum
-from pipeline.runs import Run
 from pipeline.stage import run
 from pipeline.static_space import GOLDEN, PAGE, write_golden, write_page
-from pipeline.web_runtime import web_runtime
-from pipeline.web_trial import ask_page, served, try_page
-from pipeline.workspace import Workspace
+from pipeline.workspace.runs import Run
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LATER = 60_000
@@ -150,7 +151,7 @@ def test_without_a_browser_or_a_page_it_says_so(copy: Path, tmp_path: Path) -> N
 
 
 def test_the_page_of_the_documentation_answers_too(copy: Path, page: Page, space: Site) -> None:
-    documentation = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    documentation = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
     shown = documentation.partition("```html\n")[2].partition("```")[0]
     (copy / "own.html").write_text(f"<link rel=icon href=data:,>{shown}", encoding="utf-8")
     data = (copy / "examples" / "01.jpg").read_bytes()

@@ -9,13 +9,13 @@ import shutil
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from pipeline.runs import MANIFEST, Run, discarded, list_runs
-from pipeline.tabs.train_rates import rates_view
-from pipeline.workspace import Workspace
+from pipeline.tabs.train.rates import rates_view
+from pipeline.workspace.runs import MANIFEST, Run, discarded, list_runs
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.test_app_tabs import LATER, SOON, Serve, fits, opened, serve, tab
 from tests.fixtures_run import tiny_run, trained
-from tests.tabs.test_train_rates import CURVE, ended
+from tests.tabs.train.test_rates import CURVE, ended
 
 __all__ = ["serve", "tiny_run", "trained"]
 pytestmark = pytest.mark.browser

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.apps_for_tests import Server
 from tests.browser.conftest import DESKTOP, PHONE
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
-ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 90_000
 MINUTES = 300_000
 VISITORS = {"mine-a": ("apple", "melon"), "mine-b": ("pear", "orange")}

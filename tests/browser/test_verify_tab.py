@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from pipeline.importing import ImportConfig, import_images
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import run
-from pipeline.verify import VerifyConfig, verify
-from pipeline.workspace import Workspace
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.test_app_tabs import LATER, SOON, Serve, opened, serve, tab
 

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from pipeline.database import now
-from pipeline.evaluate import error_rate
-from pipeline.images import save_thumbnail
-from pipeline.runs import MANIFEST, PREDICTIONS, Run
-from pipeline.store import NewImage, Verdict
-from pipeline.train import TrainConfig
-from pipeline.workspace import Workspace, writing
+from pipeline.images.decode import save_thumbnail
+from pipeline.train.evaluate import error_rate
+from pipeline.train.train import TrainConfig
+from pipeline.workspace.database import now
+from pipeline.workspace.runs import MANIFEST, PREDICTIONS, Run
+from pipeline.workspace.store import NewImage, Verdict
+from pipeline.workspace.workspace import Workspace, writing
 
 CLASSES = ("ant", "bee", "cat")
 

@@ -1,0 +1,146 @@
+"""Decide about an image, apply it at once, take it back: every step journalled, no file ever deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.collect.entries import SEVERAL, clean_labels
+from pipeline.errors import StoreError, UsageError
+from pipeline.workspace.records import Decision, Refusal, State, Wish
+from pipeline.workspace.workspace import Workspace
+
+
+def keep(workspace: Workspace, image_id: str, expected: State | None = None) -> Decision:
+    """Note that a person looked at the image and finds its label right; it changes nothing else.
+
+    ``expected`` is the state the person saw: StaleDecision is raised, and nothing changes, where it is another by now.
+    Raises StoreError for an unknown image, or one that is not in use.
+    """
+    return decide(workspace, wish("keep", image_id, expected=expected))
+
+
+def relabel(workspace: Workspace, image_id: str, label: str, expected: State | None = None) -> Decision:
+    """Give the image ``label`` in place of the one it has; a name that no image had so far makes a new class. Several
+    labels are joined by ``|``.
+
+    Errors as in :func:`keep`, and SourceError where ``label`` cannot be a class name.
+    """
+    return decide(workspace, wish("relabel", image_id, label, expected))
+
+
+def remove(workspace: Workspace, image_id: str, expected: State | None = None) -> Decision:
+    """Take the image out of use and move its file to the trash. Errors as in :func:`keep`."""
+    return decide(workspace, wish("remove", image_id, expected=expected))
+
+
+def wish(action: str, image_id: str, label: str = "", expected: State | None = None, known: int | None = None) -> Wish:
+    """What a person wants for one image: keep, remove, or relabel to ``label``. ``expected`` and ``known`` say what
+    they knew (see :class:`Wish`). Raises StoreError for another action, SourceError for what cannot be a class name.
+    """
+    if action == "relabel":
+        names = tuple(clean_labels(label, SEVERAL).split(SEVERAL))
+        return Wish(image_id, action, lambda state: State(names, _in_use(state).status, state.reason), expected, known)
+    if action not in ("keep", "remove"):
+        raise StoreError(f"There is no decision called {action!r}.")
+    return Wish(image_id, action, _in_use if action == "keep" else _removed, expected, known)
+
+
+def decide(workspace: Workspace, wanted: Wish) -> Decision:
+    """Make one decision. Raises StaleDecision where the image is not as it was seen, StoreError where it cannot be."""
+    decision = workspace.store.decide(wanted.image, wanted.action, wanted.change, wanted.expected, wanted.known)
+    _move_files(workspace, [decision])
+    return decision
+
+
+def decide_each(workspace: Workspace, wishes: Iterable[Wish]) -> tuple[list[Decision], list[Refusal]]:
+    """Make many decisions at once, which one undo takes back. What cannot be done is told, and the others are done."""
+    done, refused = workspace.store.decide_each(wishes)
+    _move_files(workspace, done)
+    return done, refused
+
+
+def restore(workspace: Workspace, image_id: str, expected: State | None = None) -> Decision:
+    """Bring an image that was removed or set aside back into use, with its file and its label.
+
+    What was not found usable comes back as 'new', so that verify looks at it again. Errors as in :func:`keep`.
+    """
+    status = "ok" if workspace.store.image(image_id)["verdict"] in ("ok", "suspect") else "new"
+    decision = workspace.store.decide(image_id, "restore", lambda state: _restored(state, status), expected)
+    _move_files(workspace, [decision])
+    return decision
+
+
+def undo(workspace: Workspace, count: int = 1) -> list[Decision]:
+    """Take back the last ``count`` decisions that are not undone yet; returns them, newest first (fewer at the end)."""
+    if count < 1:
+        raise UsageError("The number of decisions to undo must be 1 or more.")
+    return _taken_back(workspace, workspace.store.undo(count))
+
+
+def undo_step(workspace: Workspace, about: str | None = None) -> list[Decision]:
+    """Take back the last decision that is not undone yet, and all that was decided in one go with it; returns them,
+    newest first. ``about``: an image that it has to be about, else StaleDecision is raised.
+    """
+    return _taken_back(workspace, workspace.store.undo_step(about))
+
+
+def undo_after(workspace: Workspace, decision_id: int, mark: str) -> list[Decision]:
+    """Go back to the point after that decision (0: to the start); returns what was taken back, newest first.
+
+    Raises StaleDecision where the journal changed since its ``mark``.
+    """
+    return _taken_back(workspace, workspace.store.undo_after(decision_id, mark))
+
+
+def undo_these(workspace: Workspace, first: int, last: int) -> list[Decision]:
+    """Take back the decisions numbered ``first`` to ``last`` alone. Raises StoreError where an image was decided on
+    since.
+    """
+    return _taken_back(workspace, workspace.store.undo_these(first, last))
+
+
+def decisions(workspace: Workspace) -> list[Decision]:
+    """The whole journal, oldest first, undone decisions included."""
+    return workspace.store.decisions()
+
+
+def _in_use(state: State) -> State:
+    if state.status in ("removed", "set_aside"):
+        raise StoreError(f"This image is {state.status.replace('_', ' ')}. Restore it first.")
+    return state
+
+
+def _removed(state: State) -> State:
+    if state.status == "removed":
+        raise StoreError("This image is removed already.")
+    return State(state.labels, "removed", state.reason)
+
+
+def _restored(state: State, status: str) -> State:
+    if state.status not in ("removed", "set_aside"):
+        raise StoreError("This image is in use; there is nothing to restore.")
+    return State(state.labels, status, state.reason)
+
+
+def _taken_back(workspace: Workspace, undone: list[Decision]) -> list[Decision]:
+    _move_files(workspace, undone)
+    return undone
+
+
+def _move_files(workspace: Workspace, changed: Iterable[Decision]) -> None:
+    """Put the files where the store, already committed, says they belong.
+
+    Readers ask Workspace.image_file, which finds a file in both places: being killed before this loses nothing.
+    """
+    moved = {d.image for d in changed if (d.before.status == "removed") != (d.after.status == "removed")}
+    if not moved:
+        return
+    for image in workspace.store.image_rows(moved).to_dict("records"):
+        move = workspace.to_trash if image["status"] == "removed" else workspace.from_trash
+        try:
+            move(str(image["file"]))
+        except OSError as error:
+            raise StoreError(
+                f"This is saved, but the image's file could not be moved: {error.strerror or error}. "
+                "Nothing is lost; it is found where it lies."
+            ) from error

@@ -1,0 +1,1 @@
+"""Did it help? Two runs on the same images, and the story of all of them."""

@@ -1,0 +1,1 @@
+"""What a run gets wrong, and what is known about one image."""

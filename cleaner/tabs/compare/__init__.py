@@ -1,0 +1,1 @@
+"""The comparison of two runs, in the Clean tab."""

@@ -1,0 +1,235 @@
+"""Did it help? Train again, then two runs on the same images: the lower half of the Clean tab."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from cleaner.compare.compare import Comparison, Pairs, comparison, pairs
+from cleaner.compare.ledger import ledger
+from cleaner.tabs.compare.ledger import ledger_file, ledger_view
+from cleaner.tabs.review.story import large_view, wire_viewer
+from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
+from pipeline.errors import PipelineError, RunError
+from pipeline.jobs.job import Job
+from pipeline.labels import in_words
+from pipeline.tabs.page.component import component
+from pipeline.tabs.page.shared import Shared, Values, translate
+from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, percent
+from pipeline.tabs.page.viewer import thumbnail, viewer
+from pipeline.tabs.train.fields import recalled, shown, title_of
+from pipeline.tabs.train.start import train_job
+from pipeline.train.config import TrainConfig
+from pipeline.workspace.runs import Run, list_runs, load_run
+from pipeline.workspace.workspace import Workspace
+
+View: TypeAlias = dict[str, Any]
+PAGE = 12
+KINDS = ("fixed", "broken")
+TITLES = {"fixed": "wrong before and right after", "broken": "right before and wrong after"}
+
+
+# --- comparing -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows: the workspace, its newest run, and the runs it compares (ids; empty where there is none)."""
+
+    workspace: str = ""
+    newest: str = ""
+    before: str = ""
+    after: str = ""
+
+
+def everything(workspace: Workspace, before: str | None, after: str | None) -> list[Any]:
+    """Run ``after`` against run ``before``: what is shown now, the words and numbers as HTML, the images fixed and the
+    images broken; or why they cannot be compared.
+    """
+    runs = list_runs(workspace)
+    newest = runs[0].id if runs else ""
+    try:
+        chosen = find_run(workspace, before), find_run(workspace, after)
+        found = pairs(workspace, *chosen)
+    except PipelineError as error:
+        return [Shown(workspace.name, newest), empty("Nothing to compare yet", str(error)), None, None]
+    now = Shown(workspace.name, newest, *(run.id for run in chosen))
+    return [now, comparison_html(found), *(pictures_view(workspace, found, kind) for kind in KINDS)]
+
+
+def comparison_html(found: Pairs) -> str:
+    """The verdict, the numbers, and what to know before one believes them, as HTML."""
+    said = comparison(found)
+    title = {"better": "Better", "worse": "Worse"}.get(said.verdict, "Cannot be told apart")
+    notes = "".join(f'<p class="w-hint">{escape(note)}</p>' for note in said.notes)
+    return f'<p class="w-verdict"><strong>{title}</strong></p>{_numbers(said)}<p>{escape(said.summary)}</p>{notes}'
+
+
+def _numbers(said: Comparison) -> str:
+    return facts(
+        [
+            ("error rate before", percent(said.a.error_rate)),
+            ("error rate after", percent(said.b.error_rate)),
+            ("points, 95% interval", f"{100 * said.low:+.1f} to {100 * said.high:+.1f}"),
+            ("fixed / broken", f"{said.fixed} / {said.broken}"),
+        ]
+    )
+
+
+def _pairs(workspace: Workspace, now: Shown) -> Pairs:
+    return pairs(workspace, *(load_run(workspace, run) for run in (now.before, now.after)))
+
+
+# --- the images ----------------------------------------------------------------------------------------------------
+
+
+def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) -> View:
+    """A page of the images that were ``fixed`` or ``broken``, those that the run after is surest of first, with the
+    answers before and after.
+    """
+    images = (found.fixed if kind == "fixed" else found.broken).sort_values("probability", ascending=False)
+    pages = -(-len(images) // PAGE)
+    number = min(max(page, 0), max(pages - 1, 0))
+    rows = [
+        {
+            "id": row["id"],
+            "thumbnail": thumbnail(workspace, row["id"]),
+            "actual": in_words(str(row["label"])),
+            "before": in_words(str(row["predicted_before"])),
+            "predicted": in_words(str(row["predicted"])),
+            "probability": float(row["probability"]),
+            "loss": float(row["loss"]),
+        }
+        for row in images.iloc[number * PAGE : (number + 1) * PAGE].to_dict("records")
+    ]
+    title = f"{kind.capitalize()}: {count(len(images), 'image') if len(images) else 'no image'} {TITLES[kind]}"
+    where = {"kind": kind, "first": "", "second": "", "page": number, "pages": pages, "still": True}
+    return {**where, "title": title, "orders": [], "rows": rows, "empty": ""}
+
+
+def large_change(workspace: Workspace, found: Pairs, image_id: str) -> View:
+    """What the viewer shows of a compared image: it in large, what each run said, the likeliest classes of the later.
+
+    Of an image that is not compared (one walks on to those that look alike), what Review shows.
+    """
+    view = large_view(workspace, found.after.run, found.split, image_id)
+    rows = found.table[found.table["id"] == image_id]
+    if not view["id"] or rows.empty:
+        return view
+    row = rows.iloc[0]
+    before, after = (in_words(str(row[column])) for column in ("predicted_before", "predicted"))
+    title = f"actual {in_words(str(row['label']))}, before {before}, after {after}"
+    sure = [("before", float(row["probability_before"])), ("after", float(row["probability"]))]
+    return {**view, "title": title, "facts": [(f"sure {when}", percent(share)) for when, share in sure]}
+
+
+# --- training again ------------------------------------------------------------------------------------------------
+
+
+def settings_html(workspace: Workspace) -> str:
+    """Which settings a training is given that is started here, as HTML; empty where nothing was trained yet."""
+    try:
+        run = find_run(workspace, LATEST)
+    except RunError:
+        return ""
+    here = recalled(run)
+    defaults = asdict(TrainConfig())
+    given = {name: value for name, value in here.values.items() if name != "note" and value != defaults[name]}
+    if "weights" in given:  # a file on the host is called by its run
+        given["weights"] = f"run {Path(str(given['weights'])).parent.name}"
+    said = ", ".join(f"{title_of(name)} {shown(value)}" for name, value in given.items())
+    words = f"It takes the settings of run {run.name}: {said}, all others at their defaults."
+    if not said:
+        words = f"It takes the settings of run {run.name}: all at their defaults."
+    if here.left_out:
+        words += f" This version of Winnow does not know or take: {', '.join(map(title_of, here.left_out))}."
+    return f'<p class="w-hint">{escape(words)}</p>'
+
+
+# --- the widgets ---------------------------------------------------------------------------------------------------
+
+
+class _Widgets:
+    """Everything in this part of the tab, drawn in the order of reading."""
+
+    def __init__(self) -> None:
+        heading("Did it help?")
+        guide("Train again with the settings of the latest run, then compare the two on the same images.")
+        self.train = gr.Button("Train again", variant="primary", elem_id="clean-train", size="lg")
+        self.settings = gr.HTML(elem_id="clean-settings")
+        with gr.Row(elem_classes="w-fields"):
+            self.before = run_list("clean-before", "Before", PREVIOUS)
+            self.after = run_list("clean-after", "After")
+        self.button = gr.Button("Compare", elem_id="clean-compare", size="lg")
+        self.compared = gr.HTML(elem_id="clean-compared")
+        with gr.Row(elem_classes="w-split"):
+            with gr.Column(min_width=320):
+                self.fixed = component(Path(__file__).parents[1] / "review" / "pictures", "clean-fixed")
+            with gr.Column(min_width=320):
+                self.broken = component(Path(__file__).parents[1] / "review" / "pictures", "clean-broken")
+        self.viewer = viewer("clean-viewer")
+        self.shown = gr.State(Shown())
+        heading("Every run so far")
+        self.ledger = component(Path(__file__).with_name("ledger"), "clean-ledger")
+        self.file = gr.DownloadButton("Download as CSV", visible=False, size="sm", elem_id="clean-ledger-file")
+
+
+def build(tab: gr.Tab, shared: Shared) -> None:
+    """Draw this part of ``tab``, then wire it."""
+    _wire(tab, shared, _Widgets())
+
+
+def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+    def fill(name: str, before: str, after: str, seen: Shown) -> list[Any]:
+        workspace = shared.open(name)
+        if news(workspace, seen):
+            before, after = PREVIOUS, LATEST
+        pair = [refreshed(workspace, before, PREVIOUS), refreshed(workspace, after)]
+        found = ledger(workspace)
+        file = ledger_file(workspace, found, Path(w.file.GRADIO_CACHE))
+        button = gr.DownloadButton(value=str(file) if file else None, visible=file is not None)
+        runs = [settings_html(workspace), ledger_view(found), button]
+        return [*pair, *runs, *everything(workspace, before, after)]
+
+    @translate
+    def compared(values: Values) -> list[Any]:
+        return everything(shared.open(values[shared.picker]), values[w.before], values[w.after])
+
+    @translate
+    def turn(values: Values, event: gr.EventData) -> View:
+        workspace = shared.open(values[w.shown].workspace)
+        page = event._data["page"]
+        kind = "fixed" if event._data["kind"] == "fixed" else "broken"
+        return pictures_view(workspace, _pairs(workspace, values[w.shown]), kind, page if isinstance(page, int) else 0)
+
+    def change(values: Values, image_id: str) -> View:
+        workspace = shared.open(values[w.shown].workspace)
+        return large_change(workspace, _pairs(workspace, values[w.shown]), image_id)
+
+    def where(values: Values) -> tuple[Workspace, Run, str]:
+        workspace = shared.open(values[w.shown].workspace)
+        found = _pairs(workspace, values[w.shown])
+        return workspace, found.after.run, found.split
+
+    def train_again(values: Values) -> Job:
+        workspace = shared.open(values[shared.picker])
+        return train_job(workspace, recalled(find_run(workspace, LATEST)).values)
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    shows = [w.shown, w.compared, w.fixed, w.broken]
+    runs = [w.before, w.after, w.settings, w.ledger, w.file]
+    shared.watch(tab, fill, [*runs, *shows], [w.before, w.after, w.shown])
+    w.button.click(compared, {shared.picker, w.before, w.after}, shows, **quiet)
+    for grid in (w.fixed, w.broken):
+        grid.turn(turn, {w.shown}, grid, **quiet)
+    wire_viewer(w.viewer, [w.fixed, w.broken], {w.shown}, where, change)
+    shared.job.launch(w.train.click, train_again, {shared.picker})
+
+
+def news(workspace: Workspace, seen: Shown) -> bool:
+    """Whether a run was made since the page saw this workspace last: then the two newest are what it shows."""
+    runs = list_runs(workspace)
+    return bool(runs) and seen.workspace == workspace.name and seen.newest not in ("", runs[0].id)

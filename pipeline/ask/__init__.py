@@ -1,0 +1,1 @@
+"""A run is asked: about one picture or many, what is alike, and where it looked."""

@@ -1,0 +1,192 @@
+"""A model over many files and folders: a row each, in order, with bounded memory; what is no picture is a row too."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.answers_csv import Row, Sink, writing_answers
+from pipeline.collect.entries import PICTURE_SUFFIXES
+from pipeline.errors import RunError, SourceError
+from pipeline.images.in_workers import Batch, Wanted, seen
+from pipeline.predict import ONNX, WEIGHTS, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
+from pipeline.stage import Progress, Stage
+from pipeline.workspace.runs import load_run
+from pipeline.workspace.workspace import Workspace
+
+AT_ONCE = 16
+# The small pictures of so many answered lists are kept.
+LISTS_KEPT = 8
+TABLE, SMALL = "answers.csv", "answers"
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Which ``files`` and folders the ``run`` (its id; empty: the newest) is asked about; ``tta``: as several
+    views.
+    """
+
+    files: tuple[str, ...]
+    run: str = ""
+    tta: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How many pictures were ``asked`` about, how many could not be used, and how many are unfamiliar; how often each
+    ``labels`` was the answer; ``file``: the table, where one was written.
+    """
+
+    asked: int
+    failed: int
+    unfamiliar: int
+    labels: dict[str, int] = field(default_factory=dict)
+    file: str = ""
+
+
+def predict_many(workspace: Workspace, config: PredictConfig) -> Stage[Answered]:
+    """Ask a run of the workspace; the table and small pictures of all files become a list of the workspace."""
+    run = load_run(workspace, config.run or None)
+    yield Progress(0, 0, "Loading the model")
+    classifier = loaded(run.folder)
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}"
+    files, small = found(config.files), workspace.thumbnails / SMALL / name
+    forget_small(workspace, LISTS_KEPT - 1)
+    table = workspace.answers / name / TABLE
+    return (yield from ask(classifier, files, config.tta, table=table, small=small))
+
+
+def predict_paths(model: str | Path, paths: Sequence[str], tta: bool, out: str | None) -> Stage[dict[str, Any]]:
+    """Ask a model folder, without a workspace: {predictions: [...]}, or with ``out`` the table and its counts."""
+    classifier, rows = _exported(Path(model)), list[Row]()
+    files = [(str(file) if _is_folder(path) else path, file) for path in paths for _, file in found([path])]
+    done = yield from ask(classifier, files, tta, table=Path(out) if out else None, sink=None if out else rows.append)
+    return asdict(done) if out else {"predictions": rows}
+
+
+def _exported(folder: Path) -> AnyClassifier:
+    """The model in a folder, or its model.onnx where it holds no weights (a static Space)."""
+    if not (folder / ONNX).is_file() or (folder / WEIGHTS).is_file():
+        return loaded(folder)
+    try:
+        return OnnxClassifier.load(folder)
+    except (ValueError, OSError) as error:
+        raise RunError(f"This model cannot be used: {error}") from error
+
+
+def loaded(folder: Path) -> Classifier:
+    """The model in a folder. Raises RunError where it cannot be used."""
+    try:
+        return Classifier.load(folder)
+    except (ValueError, OSError) as error:
+        raise RunError(f"This model cannot be used: {error}") from error
+
+
+def found(sources: Iterable[str]) -> list[tuple[str, Path]]:
+    """(name, file) of files as they are, and of the pictures in folders, named by their path below it, in order.
+
+    Hidden files and links are left out. Raises SourceError for a folder without pictures.
+    """
+    every: list[tuple[str, Path]] = []
+    for text in sources:
+        source = Path(text)
+        if not _is_folder(text):
+            every.append((source.name, source))
+            continue
+        inside = sorted(_inside(source))
+        if not inside:
+            raise SourceError(f"There are no pictures in the folder {source}.")
+        every += [(file.relative_to(source).as_posix(), file) for file in inside]
+    return every
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return bool(path) and Path(path).is_dir()
+    except (OSError, ValueError):  # a name too long, or with a NUL in it: a row will say so
+        return False
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            file = Path(place, name)
+            if file.suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".") and not file.is_symlink():
+                yield file
+
+
+def ask(
+    classifier: AnyClassifier,
+    files: Sequence[tuple[str, Path | str]],
+    tta: bool = False,
+    table: Path | None = None,
+    small: Path | None = None,
+    sink: Sink | None = None,
+) -> Stage[Answered]:
+    """Ask about ``files`` (name, path); rows go to ``table`` (a CSV file), small pictures of them into the folder
+    ``small`` (by their number), and to ``sink``, each where given.
+    """
+    counts: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    writer = writing_answers(table, classifier.classes) if table else nullcontext(None)
+    with writer as write:
+        for done, row in enumerate(rows(classifier, files, tta, small), 1):
+            for take in (write, sink):
+                if take is not None:
+                    take(row)
+            counts["failed"] += row["label"] is None
+            counts["unfamiliar"] += bool(row["unfamiliar"])
+            if row["label"] is not None:
+                labels[row["label"]] += 1
+            yield Progress(done, len(files), "Asking the model")
+    return Answered(len(files), counts["failed"], counts["unfamiliar"], dict(labels.most_common()), str(table or ""))
+
+
+def rows(
+    classifier: AnyClassifier, files: Sequence[tuple[str, Path | str]], tta: bool = False, small: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """One {path, label, probability, probabilities, unfamiliar, distance, views, reason} per file, in order; for what
+    cannot be used only the path and a reason, the rest is None. Files are opened in worker processes.
+    """
+    if isinstance(classifier, OnnxClassifier):
+        yield from ({**row, "path": name} for name, file in files for row in describe(classifier, [str(file)], tta))
+        return
+    wanted = (
+        Wanted(number, str(file), small=small / f"{number}.jpg" if small else None)
+        for number, (_, file) in enumerate(files)
+    )
+    ready: dict[int, dict[str, Any]] = {}
+    waiting: list[tuple[int, Batch]] = []
+    following = 0
+    for one, found_ in seen(wanted, classifier.preprocessing, workers=min(len(files), os.cpu_count() or 1)):
+        if found_.pixels is None:
+            nothing = dict.fromkeys(part.name for part in fields(Prediction))
+            ready[one.number] = {"path": files[one.number][0], **nothing, "reason": found_.reason}
+        else:
+            waiting.append((one.number, found_.pixels))
+        if len(waiting) == AT_ONCE or (waiting and len(ready) + len(waiting) + following == len(files)):
+            said = classifier.answers(np.stack([pixels for _, pixels in waiting]), tta)
+            for (number, _), answer in zip(waiting, said, strict=True):
+                ready[number] = {"path": files[number][0], **asdict(answer), "reason": ""}
+            waiting.clear()
+        while following in ready:
+            yield ready.pop(following)
+            following += 1
+
+
+def forget_small(workspace: Workspace, kept: int) -> None:
+    """Remove the small pictures of all but the newest lists; the tables stay."""
+    folders = sorted((workspace.thumbnails / SMALL).glob("*"), reverse=True)
+    for folder in folders[kept:]:
+        shutil.rmtree(folder, ignore_errors=True)

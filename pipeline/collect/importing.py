@@ -1,0 +1,283 @@
+"""Folder, zip or tar, CSV or URL list, ready-made and starter sets -> image files and rows of the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.collect.data_card import card_afterwards
+from pipeline.collect.download import DownloadConfig, download
+from pipeline.collect.entries import (
+    MAX_IMAGE_BYTES,
+    PICTURE_SUFFIXES,
+    SEVERAL,
+    Entry,
+    Labelling,
+    Link,
+    Note,
+    Refused,
+    clean_label,
+)
+from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
+from pipeline.collect.sources import TABLE_SUFFIXES, entries
+from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
+from pipeline.errors import SourceError, WorkspaceError
+from pipeline.stage import Progress, Stage
+from pipeline.workspace.limits import check_images
+from pipeline.workspace.records import NewImage
+from pipeline.workspace.workspace import Workspace
+
+BATCH = 64
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+PACKED = "It is an archive. Archives in archives or folders are left packed: import it by itself."
+TABLE = "It is a table. Import it by itself, or call it labels.csv and leave it beside the pictures."
+NO_PICTURE = "It is not a picture, by its name and by its content."
+MAGIC = (
+    (re.compile(rb"\xff\xd8\xff"), "jpg"), (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
+    (re.compile(rb"GIF8[79]a"), "gif"),
+    (re.compile(rb"RIFF....WEBP", re.S), "webp"), (re.compile(rb"BM....\0\0\0\0", re.S), "bmp"),
+    (re.compile(rb"II\*\0|MM\0\*"), "tif"), (re.compile(rb"....ftypavi[fs]", re.S), "avif"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """``source``: a folder, an archive, a CSV file, a ready-made set, ``starter`` or ``starter-messy``.
+
+    ``label`` is given to all of it; ``label_regex`` finds it in the files' names; ``label_separator`` splits the cells
+    of a table that hold several. ``split_from`` is ``folders``, ``column`` or None (taken where it is plain to see).
+    ``local`` is False for a table that a visitor sent: it may name URLs, but no files of this machine.
+    """
+
+    source: str
+    label: str | None = None
+    split_from: str | None = None
+    allow_hosts: tuple[str, ...] = ()
+    label_regex: str | None = None
+    label_separator: str | None = None
+    local: bool = True
+
+    def __post_init__(self) -> None:
+        self.labelling()
+
+    def labelling(self, known: Labelling | None = None) -> Labelling:
+        """Where labels and splits come from; ``known`` is what is known of a ready-made set. Raises UsageError."""
+        known = known or Labelling()
+        return replace(
+            known,
+            label=self.label,
+            split_from=self.split_from,
+            pattern=self.label_regex or known.pattern,
+            separator=self.label_separator,
+        )
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many files were new, how many known already, which failed and why, and the classes of the workspace now.
+
+    ``notes`` are what the person should know about the source, of which nothing is lost.
+    """
+
+    added: int
+    duplicates: int
+    failed: tuple[Refused, ...] = ()
+    classes: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the pictures lie, what is put on record about where they come from, and how they are labelled."""
+
+    path: Path
+    provider: str
+    how: Labelling
+    page_url: str | None = None
+    licence: str | None = None
+
+
+def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyMade | None = None) -> Stage[Imported]:
+    """Copy the pictures of a source into the workspace. The source is never changed.
+
+    What was copied before a cancel or a crash stays; importing again adds only what is missing, and gives labels to
+    images that had none. In the end, also at a cancel, the data card is written anew. ``ready_made`` says where the
+    archives of ready-made sets come from.
+    """
+    if config.label is not None:
+        clean_label(config.label)
+    workspace.sweep()
+    yield Progress(0, 0, f"Looking through {config.source}")
+    if config.source in STARTERS:
+        with _starter(workspace, config) as source:
+            return (yield from _import(workspace, config, source))
+    source = yield from _source(workspace, config, ready_made or ReadyMade())
+    return (yield from _import(workspace, config, source))
+
+
+def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stage[Imported]:
+    found = list(entries(source.path, source.how, config.local))
+    files = [entry for entry in found if isinstance(entry, Entry)]
+    links = [link for link in found if isinstance(link, Link)]
+    failed = [refused for refused in found if isinstance(refused, Refused)]
+    notes = tuple(note.text for note in found if isinstance(note, Note))
+    if not files and not links and not failed:
+        raise SourceError(" ".join((f"There are no pictures in {config.source}.", *notes)))
+    check_images(workspace, len(files) + len(links))
+    _check_room(workspace, files, source)
+    with card_afterwards(workspace):
+        added, duplicates = yield from _copy_all(workspace, files, source, failed)
+        if links:
+            fetched, known = yield from _download(workspace, links, config.allow_hosts, failed)
+            added, duplicates = added + fetched, duplicates + known
+    return Imported(added, duplicates, tuple(failed), class_counts(workspace), notes)
+
+
+def class_counts(workspace: Workspace) -> dict[str, int]:
+    """How many images each class has, removed ones left out; in alphabetical order. One of several counts in each."""
+    images = workspace.store.images()
+    cells = images[images["status"] != "removed"]["label"].dropna()
+    counts = Counter(label for cell in cells for label in str(cell).split(SEVERAL))
+    return dict(sorted(counts.items()))
+
+
+def image_rows(workspace: Workspace, status: str | None = None) -> list[dict[str, Any]]:
+    """The store's rows as plain values: id, file, label, original_label, split, group, status, verdict, reason, width,
+    height, format, bytes, added_at, ``quality`` (its scores, where measured), and ``source`` with provider, name, page
+    and licence.
+    """
+    rows = []
+    for row in workspace.store.images(status).to_dict("records"):
+        source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
+        scores = json.loads(row["quality"]) if row["quality"] else None
+        rows.append({**{str(key): value for key, value in row.items()}, "quality": scores, "source": source})
+    return rows
+
+
+@contextmanager
+def _starter(workspace: Workspace, config: ImportConfig) -> Iterator[_Source]:
+    with tempfile.TemporaryDirectory(prefix="winnow-starter-") as folder:
+        written = (write_starter if config.source == "starter" else write_messy)(Path(folder))
+        truth = written / "truth.csv"
+        if truth.exists():
+            shutil.move(truth, workspace.root / "starter-messy-truth.csv")
+        yield _Source(written, config.source, config.labelling(), licence=STARTER_LICENCE)
+
+
+def _source(workspace: Workspace, config: ImportConfig, ready_made: ReadyMade) -> Stage[_Source]:
+    try:
+        path = Path(config.source).expanduser().resolve()
+        exists = os.path.exists(path)  # noqa: PTH110 - Path.exists raises for a name that is too long
+    except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
+        raise SourceError(f"{config.source!r} cannot be a file or folder: {error}.") from error
+    if exists:
+        _refuse_own_folder(workspace, path)
+        return _Source(path, "file", config.labelling())
+    name = ready_made_name(config.source)
+    if name is None:
+        raise SourceError(
+            f"There is nothing at {path}. Give a folder, a .zip or .tar archive, a .csv file, 'starter', or a "
+            f"ready-made set: {', '.join(READY_MADE)}."
+        )
+    archive = yield from fetch_ready_made(name, workspace.cache / "archives", ready_made)
+    return _Source(archive, name, config.labelling(READY_MADE[name]), ready_made.archive(name)[0])
+
+
+def _refuse_own_folder(workspace: Workspace, path: Path) -> None:
+    if (
+        path == path.parent
+        or path == workspace.root
+        or path in workspace.root.parents
+        or workspace.root in path.parents
+    ):
+        raise WorkspaceError(
+            f"{path} contains the workspace itself (or is all of a disk). Choose the folder of your pictures."
+        )
+
+
+def _check_room(workspace: Workspace, files: list[Entry], source: _Source) -> None:
+    """Raises SourceError where the disk has no room for the pictures; an archive may take half of what is free."""
+    needed = sum(entry.size for entry in files if entry.size <= MAX_IMAGE_BYTES)
+    free = shutil.disk_usage(workspace.root).free
+    if needed > (free if source.path.is_dir() else free // 2):
+        raise SourceError(
+            f"The pictures of {source.path.name} need {needed / (1 << 20):,.0f} MiB, and the disk of the workspace has "
+            f"{free / (1 << 20):,.0f} MiB free. Free some space, or keep the workspace on another disk."
+        )
+
+
+def _copy_all(
+    workspace: Workspace, files: list[Entry], source: _Source, failed: list[Refused]
+) -> Stage[tuple[int, int]]:
+    added = taken = 0
+    batch: list[NewImage] = []
+    try:
+        for done, entry in enumerate(files, 1):
+            copied = _copy(workspace, entry, source)
+            if isinstance(copied, Refused):
+                failed.append(copied)
+            else:
+                batch.append(copied)
+                taken += 1
+            if len(batch) >= BATCH:
+                added += workspace.store.add_images(batch)
+                batch = []
+            yield Progress(done, len(files), "Copying pictures")
+    finally:
+        added += workspace.store.add_images(batch)
+    return added, taken - added
+
+
+def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Refused:
+    """The entry's bytes as ``images/<first two>/<sha256>.<ext>``, whole or not at all."""
+    if entry.size > MAX_IMAGE_BYTES:
+        return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
+    try:
+        with entry.open() as file:
+            data = file.read(MAX_IMAGE_BYTES + 1)
+    except Exception as error:  # noqa: BLE001 - archives raise zlib, lzma, zipfile and tarfile errors, and OSError
+        return Refused(entry.name, f"It cannot be read: {error}.")
+    suffix = Path(entry.name).suffix.lower()
+    extension = next((name for magic, name in MAGIC if magic.match(data)), None)
+    if len(data) > MAX_IMAGE_BYTES:
+        return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
+    if extension is None and suffix not in PICTURE_SUFFIXES:
+        packed = suffix in ARCHIVES or data.startswith(b"PK\3\4")
+        kind = PACKED if packed else TABLE if suffix in TABLE_SUFFIXES else NO_PICTURE
+        return Refused(entry.name, kind)
+    image_id, name = workspace.keep(data, extension or suffix[1:])
+    return NewImage(
+        image_id,
+        name,
+        len(data),
+        entry.label,
+        source.provider,
+        entry.name,
+        source.page_url,
+        source.licence,
+        split=entry.split,
+    )
+
+
+def _download(
+    workspace: Workspace, links: list[Link], allow_hosts: tuple[str, ...], failed: list[Refused]
+) -> Stage[tuple[int, int]]:
+    workspace.store.add_candidates({"url": link.url, "label": link.label, "provider": "urls"} for link in links)
+    pairs = tuple((link.url, link.label) for link in links)
+    fetched = yield from download(workspace, DownloadConfig(only=pairs, allow_hosts=allow_hosts))
+    failed += [
+        Refused(result.url, result.reason) for result in fetched.results if result.status in ("failed", "skipped")
+    ]
+    by_url = {link.url: link.split for link in links if link.split}
+    splits = {str(r.sha256): by_url[r.url] for r in fetched.results if r.sha256 and r.url in by_url}
+    workspace.store.set_given_splits(splits)
+    return fetched.downloaded, sum(result.status == "duplicate" for result in fetched.results)

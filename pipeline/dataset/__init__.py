@@ -1,0 +1,1 @@
+"""The pictures leave as a data set."""

@@ -1,0 +1,1 @@
+"""A run leaves: as a model folder, a Space, a page or a server."""

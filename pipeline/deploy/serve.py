@@ -1,0 +1,80 @@
+"""The prediction app of one model alone: the very app that a Space runs, read by its path and given another folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import predict
+from pipeline.errors import ExportError, PipelineError, UsageError
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "spaces" / "gradio" / "app.py"
+MCP_MISSING = (
+    "--mcp needs the package mcp, which is not installed: python -m pip install 'gradio[mcp]'. It comes with an older "
+    "pydantic, with which everything else works, too."
+)
+Served = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """``model``: a model folder (an export, a Space folder or a run). ``auth``: ``USER:PASSWORD`` or None. ``mcp``:
+    also as a tool for language models.
+    """
+
+    model: str
+    host: str = "127.0.0.1"
+    port: int = 7860
+    auth: str | None = None
+    mcp: bool = False
+
+
+def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:
+    """Serve a model until Ctrl-C; returns the model's folder. ``app``: what serves a folder (default: a Space's app).
+
+    Raises UsageError for what makes no sense, ExportError where the model cannot be used, and PipelineError where the
+    port cannot be.
+    """
+    auth = password(config.auth)
+    if config.mcp and importlib.util.find_spec("mcp") is None:
+        raise PipelineError(MCP_MISSING)
+    folder = Path(config.model).expanduser().resolve()
+    if not folder.is_dir():
+        raise ExportError(f"There is no model in {folder}. Give the folder of an export, a Space or a run.")
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    settings = {"server_name": config.host, "server_port": config.port, "auth": auth, "mcp_server": config.mcp}
+    try:
+        (app or space_app())(folder, **settings)
+    except ValueError as error:
+        raise ExportError(f"The model in {folder} cannot be used: {error}") from error
+    except OSError as error:
+        where = f"{config.host}, port {config.port}"
+        raise PipelineError(f"It cannot be served at {where}: {error}. Choose another with --port.") from error
+    return {"model": str(folder)}
+
+
+def password(text: str | None) -> tuple[str, str] | None:
+    """(user, password) from ``USER:PASSWORD``; None for nothing. Raises UsageError."""
+    if not text:
+        return None
+    user, colon, secret = text.partition(":")
+    if not (user and colon and secret):
+        raise UsageError("--auth is USER:PASSWORD, with both parts there.")
+    return user, secret
+
+
+def space_app(template: Path = TEMPLATE) -> Served:
+    """What serves a model folder in a Space: the template's ``serve``. It asks the same ``predict`` as this program."""
+    spec = importlib.util.spec_from_file_location("winnow_space_app", template)
+    if spec is None or spec.loader is None:
+        raise PipelineError(f"{template} is missing. Get the whole of Winnow anew.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault("predict", predict)  # in a Space it lies beside the app
+    spec.loader.exec_module(module)
+    served: Served = module.serve
+    return served

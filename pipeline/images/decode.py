@@ -1,0 +1,218 @@
+"""THE decode: bytes -> one canonical RGB image, or a reason why not; fingerprints and thumbnails from the same pass.
+
+What "canonical" means is written once, in ``pipeline.predict.open_image``, because that file travels alone to the
+Space; this module adds what only the workspace needs: a verdict, fingerprints, thumbnails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline.images.damage import JPEG_COLOURS, broken, grey_end, note, sound_jpeg, strict_jpeg
+from pipeline.images.formats import closer_look
+from pipeline.predict import Unreadable, exif_orientation, open_header, open_image, to_rgb
+from pipeline.workspace.workspace import Workspace, writing
+
+VERDICTS = ("ok", "suspect", "empty", "not_an_image", "truncated", "corrupt", "too_large", "unsupported")
+EXTENSIONS = {
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "PNG": "png",
+    "GIF": "gif",
+    "WEBP": "webp",
+    "BMP": "bmp",
+    "TIFF": "tif",
+    "AVIF": "avif",
+    "HEIF": "heic",
+}
+THUMBNAIL_SIDE = 256
+LARGE_SIDE = 1024
+TINY_SIDE = 32
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What can be said of a file's bytes. ``verdict`` is one of VERDICTS; ``reason`` says why in a sentence.
+
+    ``width`` and ``height`` are those of the upright picture, in pixels.
+    """
+
+    verdict: str
+    reason: str = ""
+    format: str | None = None
+    mode: str | None = None
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    exif_orientation: int | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the picture can be shown and trained on."""
+        return self.verdict in ("ok", "suspect")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What tells pictures apart: ``pixels`` SHA-256 of the RGB pixels, ``phash`` 8 bytes, ``tiny`` 32 x 32 RGB."""
+
+    pixels: str
+    phash: bytes
+    tiny: bytes
+
+
+def check(data: bytes) -> Checked:
+    """The verdict on a file's bytes, by a full decode: that of :func:`examine`. Never raises for bad bytes."""
+    return _check_jpeg(data) or examine(data)[0]
+
+
+def _check_jpeg(data: bytes) -> Checked | None:
+    """The verdict on a JPEG file that needs no closer look; None on any other. It need not make the pixels."""
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        header = open_header(data)
+    except Unreadable:
+        return None
+    if header.format != "JPEG" or header.mode not in ("RGB", "L") or not sound_jpeg(data):
+        return None
+    facts = _facts(header) | {"exif_orientation": exif_orientation(header)}
+    if facts["exif_orientation"] >= 5:
+        facts |= {"width": header.height, "height": header.width}
+    return Checked("ok", note(data, "JPEG", 1), **facts)
+
+
+def examine(data: bytes) -> tuple[Checked, Image.Image | None]:
+    """The verdict and, where usable, the canonical RGB image, from one decode. Never raises for bad bytes.
+
+    A picture that is ``ok`` may have a reason too: a note, of what a person should know.
+    """
+    try:
+        header = open_header(data)
+    except Unreadable as trouble:
+        return Checked(*closer_look(data, trouble)), None
+    facts = _facts(header)
+    late = header.format == "PNG"  # its EXIF block may lie behind the pixels, and Pillow decodes to get there
+    orientation = 0 if late else exif_orientation(header)
+    try:
+        image, objection = _decoded(data, header, orientation)
+    except Unreadable as trouble:
+        return Checked(trouble.verdict, str(trouble), **facts, exif_orientation=orientation or 1), None
+    facts |= {"exif_orientation": orientation or exif_orientation(header), "width": image.width, "height": image.height}
+    objection = objection or grey_end(image, facts["exif_orientation"])
+    if objection:
+        return Checked("suspect", objection, **facts), image
+    return Checked("ok", note(data, str(header.format), facts["frames"]), **facts), image
+
+
+def _facts(header: Image.Image) -> dict[str, Any]:
+    return {
+        "format": header.format,
+        "mode": header.mode,
+        "width": header.width,
+        "height": header.height,
+        "frames": _frames(header),
+    }
+
+
+def _frames(header: Image.Image) -> int:
+    try:
+        return int(getattr(header, "n_frames", 1))
+    except Exception:  # noqa: BLE001 - counting reads later frames, which may be broken; only the first is used
+        return 1
+
+
+def _decoded(data: bytes, header: Image.Image, orientation: int) -> tuple[Image.Image, str]:
+    """(the canonical image, what speaks against it). The pixels are those of ``open_image``, whoever makes them."""
+    objection = ""
+    if header.format in ("JPEG", "MPO") and header.mode in JPEG_COLOURS:
+        stored, objection = strict_jpeg(data, header.mode)
+        if stored is not None:
+            upright = stored.mode == "RGB" and orientation == 1
+            return stored if upright else to_rgb(stored, orientation), objection
+    # Counting has moved an animation on; a header alone is decoded as it is.
+    image = open_image(data if getattr(header, "is_animated", False) else header)
+    return image, objection or broken(data, str(header.format))
+
+
+def fingerprint(image: Image.Image) -> Fingerprint:
+    """The fingerprint of a canonical RGB image."""
+    size = f"{image.width}x{image.height}:".encode()
+    small = image.resize((TINY_SIDE, TINY_SIDE), Image.Resampling.BOX)
+    grey = np.asarray(small.convert("L"), dtype=np.float64)
+    return Fingerprint(hashlib.sha256(size + image.tobytes()).hexdigest(), _phash(grey), small.tobytes())
+
+
+def _phash(grey: np.ndarray[Any, np.dtype[np.float64]]) -> bytes:
+    """64 bits: which of the 8 x 8 lowest DCT-II coefficients of a 32 x 32 grey image exceed their median (pHash)."""
+    basis = _dct_basis()
+    low = (basis @ grey @ basis.T).ravel()
+    return np.packbits(low > np.median(low[1:])).tobytes()
+
+
+@cache
+def _dct_basis() -> np.ndarray[Any, np.dtype[np.float64]]:
+    k, n = np.arange(8)[:, None], np.arange(TINY_SIDE)[None, :]
+    basis: np.ndarray[Any, np.dtype[np.float64]] = np.cos(np.pi * (2 * n + 1) * k / (2 * TINY_SIDE))
+    return basis
+
+
+def reduced(data: bytes, side: int) -> tuple[bytes, str]:
+    """A smaller file of a usable picture, at most ``side`` pixels wide and high, upright and without metadata; and its
+    format: PNG stays PNG, everything else becomes JPEG.
+    """
+    kind = "PNG" if open_header(data).format == "PNG" else "JPEG"
+    image = open_image(data)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    target = io.BytesIO()
+    image.save(target, kind, **({"quality": 92} if kind == "JPEG" else {"optimize": True}))
+    return target.getvalue(), kind
+
+
+def smaller(image: Image.Image, side: int = THUMBNAIL_SIDE) -> Image.Image:
+    """``image``, or where it is larger a copy that is at most ``side`` pixels wide and high."""
+    size = _fitted(image.size, side)
+    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def squished(image: Image.Image, side: int = THUMBNAIL_SIDE) -> Image.Image:
+    """The whole picture as a square of ``side`` pixels: averaged over whole pixels to no less than twice that, then
+    bicubic.
+    """
+    return image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def unsquished(square: Image.Image, image: Image.Image) -> Image.Image:
+    """``image`` as it is in its :func:`squished` copy, in its own shape again and no larger; a small one as it is."""
+    size = _fitted(image.size, square.width)
+    return image if size == image.size else square.resize(size, Image.Resampling.BICUBIC)
+
+
+def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size in the same shape that is at most ``side`` pixels wide and high; no larger than before."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def save_thumbnail(image: Image.Image, target: Path, side: int = THUMBNAIL_SIDE) -> Path:
+    """A JPEG of ``image`` no larger than ``side`` pixels, without metadata, written whole or not at all."""
+    small = smaller(image, side)
+    with writing(target, durable=False) as part:
+        small.save(part, "JPEG", quality=85)
+    return target
+
+
+def large_picture(workspace: Workspace, image_id: str, file: str) -> Path:
+    """A re-encoded picture of at most 1,024 px for looking at, made when first asked for."""
+    target = workspace.thumbnails / "large" / image_id[:2] / f"{image_id}.jpg"
+    if not target.exists():
+        save_thumbnail(open_image(workspace.image_file(file)), target, LARGE_SIDE)
+    return target

@@ -1,0 +1,1 @@
+"""Networks as functions of tensors; this room knows no workspace."""

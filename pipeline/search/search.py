@@ -1,0 +1,304 @@
+"""A phrase -> candidates (URL + provenance), from several providers merged by URL; nothing is fetched yet."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
+from typing import TypeAlias
+
+from pipeline.collect.entries import clean_label
+from pipeline.errors import BlockedAddress, UsageError
+from pipeline.providers import Provider, providers
+from pipeline.search.cache import SearchCache
+from pipeline.search.candidates import Candidate, Page, Query, SearchFailed, link, nothing_found, together, words
+from pipeline.search.wanted import remember_safesearch
+from pipeline.stage import Progress, Stage
+from pipeline.web.addresses import parse
+from pipeline.workspace.workspace import Workspace
+
+__all__ = ["Candidate", "Found", "Problem", "SearchConfig", "SearchFailed", "merged", "providers", "search"]
+
+MAXIMUM = 1_000
+MAXIMUM_LISTED = 100_000
+MAX_PHRASE_CHARACTERS = 300
+SIZES = ("", "small", "medium", "large")
+KINDS_OF_PICTURE = ("", "photo", "drawing")
+SILENCING = ("no_network", "blocked", "rate_limited")
+LONGEST_SLEEP = 0.5
+# What a second provider may add to a URL; a licence goes with its URL and its creator.
+CLAIMS = ("page_url", "title", "width", "height", "thumbnail", "licence", "licence_url", "creator")
+
+Clock: TypeAlias = Callable[[], float]
+Sleep: TypeAlias = Callable[[float], None]
+Turn: TypeAlias = Generator[Progress, None, None]
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """``classes``: (label, what to search for) pairs; ``maximum`` candidates each, 1 to 1,000, over all providers.
+
+    Each class is also searched with each of ``extras`` behind its phrase ("grizzly bear sun"). ``size`` is small,
+    medium or large, ``kind`` photo or drawing, "" for any; ``open_licence``: only what may be used commercially and
+    changed. Answers not older than ``keep_hours`` are used again. The provider ``urls`` takes the phrase for a list
+    of URLs, all of which become candidates.
+    """
+
+    classes: tuple[tuple[str, str], ...]
+    maximum: int = 100
+    providers: tuple[str, ...] = ("duckduckgo", "openverse", "wikimedia")
+    extras: tuple[str, ...] = ()
+    size: str = ""
+    kind: str = ""
+    open_licence: bool = False
+    safesearch: bool = True
+    keep_hours: float = 24.0
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise UsageError("Say what to search for: at least one class, like 'grizzly bear'.")
+        if any(not words(query) for _, query in self.classes):
+            raise UsageError("A class has nothing to search for. Write it as 'class = what to search for'.")
+        if not 1 <= self.maximum <= MAXIMUM:
+            raise UsageError(f"Search for 1 to {MAXIMUM:,} pictures a class.")
+        if self.size not in SIZES or self.kind not in KINDS_OF_PICTURE:
+            raise UsageError("A size is small, medium or large, a kind is photo or drawing; leave it out for any.")
+        if not self.keep_hours >= 0:
+            raise UsageError("The hours for which answers are kept cannot be negative.")
+        self._check_providers()
+
+    def _check_providers(self) -> None:
+        known = providers()
+        unknown = [name for name in self.providers if name not in known]
+        if unknown or not self.providers:
+            raise UsageError(f"There is no provider '{''.join(unknown[:1])}'. There is: {', '.join(sorted(known))}.")
+        if "urls" not in self.providers:
+            if any(len(phrase) > MAX_PHRASE_CHARACTERS for _, query in self.classes for phrase in self.phrases(query)):
+                raise UsageError(f"Search for something shorter: {MAX_PHRASE_CHARACTERS} characters at most.")
+            return
+        if set(self.providers) != {"urls"} or self.extras:
+            raise UsageError("A list of URLs cannot be mixed with a search. Do one after the other.")
+        for wrong in (text for _, query in self.classes for text in query.split() if link(text) is None):
+            raise UsageError(f"'{wrong[:60]}' is no URL of a picture: they begin with http:// or https://.")
+
+    def phrases(self, query: str) -> tuple[str, ...]:
+        """Everything a class is searched for: its phrase, then the phrase with each of the extra words."""
+        if "urls" in self.providers:
+            return (query,)
+        extras = dict.fromkeys(words(extra) or "" for extra in ("", *self.extras))
+        return tuple(f"{words(query)} {extra}".strip() for extra in extras)
+
+    def asked(self, phrase: str) -> Query:
+        """The first question for ``phrase``."""
+        return Query(phrase, 1, self.size, self.kind, self.open_licence, self.safesearch)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A phrase of which a provider brought nothing, or not all. ``kind`` is one of candidates.KINDS; ``reason`` says
+    what to do next.
+    """
+
+    label: str
+    query: str
+    kind: str
+    reason: str
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The candidates, no URL twice; how many of them the workspace did not know; who brought nothing, and why."""
+
+    candidates: tuple[Candidate, ...]
+    added: int
+    problems: tuple[Problem, ...] = ()
+
+
+def search(
+    workspace: Workspace,
+    config: SearchConfig,
+    known: Mapping[str, Provider] | None = None,
+    clock: Clock = time.monotonic,
+    sleep: Sleep = time.sleep,
+) -> Stage[Found]:
+    """Put candidates for every class on record. Raises SearchFailed (a NetworkError) if there are none at all.
+
+    ``known`` are the providers by name, those of ``providers()`` if None. One that fails does not stop the others;
+    one that cannot be reached or refuses is not asked again. ``clock`` and ``sleep`` pace the questions.
+    """
+    classes = _phrases_by_class(config)
+    remember_safesearch(workspace, config.safesearch)
+    cache = SearchCache(workspace.cache / "search", config.keep_hours)
+    cache.forget_old()
+    total = sum(map(len, classes.values())) * len(set(config.providers))
+    asking = _Asking(config, known or providers(), cache, _Pace(clock, sleep), total)
+    found: dict[str, Candidate] = {}
+    added = 0
+    for label, phrases in classes.items():
+        new = yield from asking.about(label, phrases, found)
+        added += workspace.store.add_candidates(asdict(one) for one in new.values())
+        found |= new
+    if not found and asking.failures:
+        raise together(asking.failures)
+    yield Progress(asking.total, asking.total, "Searched", {"found": len(found)})
+    return Found(tuple(found.values()), added, tuple(asking.problems))
+
+
+def _phrases_by_class(config: SearchConfig) -> dict[str, list[str]]:
+    """A class may have several rows: all of their phrases are its own."""
+    found: dict[str, dict[str, None]] = {}
+    for name, query in config.classes:
+        found.setdefault(clean_label(name), {}).update(dict.fromkeys(config.phrases(query)))
+    return {label: list(phrases) for label, phrases in found.items()}
+
+
+class _Pace:
+    """Keeps the seconds between two questions to one provider, in naps short enough to be interrupted."""
+
+    def __init__(self, clock: Clock, sleep: Sleep) -> None:
+        self.clock = clock
+        self.sleep = sleep
+        self.asked_at: dict[str, float] = {}
+
+    def before(self, provider: Provider) -> Iterator[None]:
+        """Yields after every nap, until ``provider`` may be asked."""
+        while (left := self._due(provider) - self.clock()) > 0:
+            self.sleep(min(left, LONGEST_SLEEP))
+            yield
+
+    def _due(self, provider: Provider) -> float:
+        last = self.asked_at.get(provider.name)
+        return float("-inf") if last is None else last + provider.seconds_between
+
+    def note(self, provider: Provider) -> None:
+        """``provider`` was asked just now."""
+        self.asked_at[provider.name] = self.clock()
+
+
+@dataclass
+class _Source:
+    """One phrase for one provider, asked page by page while there is ``more``."""
+
+    provider: Provider
+    query: Query
+    found: dict[str, Candidate] = field(default_factory=dict)
+    more: bool = True
+
+
+class _Asking:
+    """One search: who was asked what, who has fallen silent, what went wrong."""
+
+    def __init__(
+        self, config: SearchConfig, known: Mapping[str, Provider], cache: SearchCache, pace: _Pace, total: int
+    ) -> None:
+        self.config, self.cache, self.pace, self.total = config, cache, pace, total
+        self.providers = [known[name] for name in dict.fromkeys(config.providers)]
+        self.maximum = MAXIMUM_LISTED if "urls" in config.providers else config.maximum
+        self.silent: dict[str, SearchFailed] = {}
+        self.failures: list[SearchFailed] = []
+        self.problems: list[Problem] = []
+        self.done = 0
+
+    def about(self, label: str, phrases: Sequence[str], taken: Collection[str]) -> Stage[dict[str, Candidate]]:
+        """Candidates of one class: every source is asked for a page, then again in turn until there are enough."""
+        sources = [_Source(provider, self.config.asked(phrase)) for phrase in phrases for provider in self.providers]
+        new: dict[str, Candidate] = {}
+        while open_ones := [source for source in sources if source.more]:
+            for source in open_ones:
+                if source.query.page > 1 and len(new) >= self.maximum:
+                    return new
+                yield from self._turn(label, source, len(taken) + len(new))
+                lists = [[replace(one, label=label) for one in each.found.values()] for each in sources]
+                new = merged(lists, self.maximum, taken)
+        return new
+
+    def _turn(self, label: str, source: _Source, found: int) -> Turn:
+        """Ask ``source`` for its next page."""
+        provider, query = source.provider, source.query
+        try:
+            page = yield from self._page(provider, query, found)
+            if query.page == 1 and not page.candidates:
+                raise nothing_found(provider.who, query.phrase)
+        except SearchFailed as failure:
+            self._failed(label, source, failure)
+            page = Page()
+        before = len(source.found)
+        for one in page.candidates:
+            source.found.setdefault(address(one.url), one)
+        self.done += query.page == 1
+        source.more = page.more and len(source.found) > before
+        source.query = replace(query, page=query.page + 1)
+
+    def _page(self, provider: Provider, query: Query, found: int) -> Generator[Progress, None, Page]:
+        """The page as it was kept, or as the provider gives it now."""
+        what = f": {query.phrase}" if provider.name != "urls" else ""
+        kept = self.cache.get(provider.name, query) if provider.kept else None
+        if kept:
+            page, hours = kept
+            ago = "within the last hour" if hours < 1 else f"{math.ceil(hours)} hours ago"
+            yield self._progress(f"{provider.who} answered this {ago}{what}", found)
+            return page
+        if provider.name in self.silent:
+            raise self.silent[provider.name]
+        yield self._progress(f"Asking {provider.who}{what}", found)
+        for _ in self.pace.before(provider):
+            yield self._progress(f"Asking {provider.who}{what}", found)
+        try:
+            page = provider.ask(query)
+        finally:
+            self.pace.note(provider)
+        if provider.kept:
+            self.cache.keep(provider.name, query, page)
+        return page
+
+    def _progress(self, note: str, found: int) -> Progress:
+        return Progress(self.done, self.total, note, {"found": found})
+
+    def _failed(self, label: str, source: _Source, failure: SearchFailed) -> None:
+        if failure.kind in SILENCING:
+            self.silent[source.provider.name] = failure
+        self.failures.append(failure)
+        self.problems.append(Problem(label, source.query.phrase, failure.kind, str(failure), source.provider.name))
+
+
+# --- one list of several -------------------------------------------------------------------------------------------
+
+
+def merged(lists: Sequence[Sequence[Candidate]], maximum: int, taken: Collection[str] = ()) -> dict[str, Candidate]:
+    """Up to ``maximum`` candidates by ``address``, the lists taken in turn, without those in ``taken``.
+
+    Of a URL that several lists have the first one counts, and the others fill in what it does not say.
+    """
+    found: dict[str, Candidate] = {}
+    for one in (one for row in zip_longest(*lists) for one in row if one is not None):
+        key = address(one.url)
+        if key in found:
+            found[key] = _filled(found[key], one)
+        elif key not in taken and len(found) < maximum:
+            found[key] = one
+    return found
+
+
+def address(url: str) -> str:
+    """The URL as it is compared: host in lower case, no fragment, no default port."""
+    try:
+        return parse(url).url
+    except BlockedAddress:  # nobody will fetch it; a download says why
+        return url
+
+
+def _filled(first: Candidate, second: Candidate) -> Candidate:
+    """``first`` with what only ``second`` says; a licence with a text to read counts more than one without."""
+    better = bool(second.licence_url and not first.licence_url)
+    rights = ("licence", "licence_url", "creator")
+    return replace(
+        first,
+        **{
+            key: getattr(second, key)
+            for key in CLAIMS
+            if getattr(second, key) and (not getattr(first, key) or (better and key in rights))
+        },
+    )

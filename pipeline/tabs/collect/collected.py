@@ -1,0 +1,140 @@
+"""What was collected: counts, a few pictures of each class or the newest, how downloads ended, and the data card."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.collect.data_card import ATTRIBUTIONS, CARD, write_card
+from pipeline.collect.importing import class_counts
+from pipeline.collect.outcomes import Outcome
+from pipeline.errors import WorkspaceError
+from pipeline.tabs.page.show import bars, count, empty, escape, facts, picture
+from pipeline.tabs.thumbnails import a_few_of_each, thumbnails
+from pipeline.workspace.workspace import Workspace, writing
+
+SAMPLE = 21
+SHOWN_CLASSES = 200
+LONGEST_URL = 200
+
+
+def overview(workspace: Workspace) -> str:
+    """How many pictures of which classes the workspace has, as HTML."""
+    images = workspace.store.images()
+    kept = images[images["status"] != "removed"]
+    if kept.empty:
+        return empty(
+            "No pictures yet", "Choose one of the ways below. The starter set is the quickest, and needs no network."
+        )
+    counts = class_counts(workspace)
+    new = int((kept["status"] == "new").sum())
+    numbers = [("pictures", f"{len(kept):,}"), ("classes", f"{len(counts):,}")]
+    numbers += [("not checked yet", f"{new:,}")] if new else []
+    unlabelled = int(kept["label"].isna().sum())
+    numbers += [("without a class", f"{unlabelled:,}")] if unlabelled else []
+    shown = dict(list(counts.items())[:SHOWN_CLASSES])
+    more = f'<p class="w-hint">and {count(len(counts) - len(shown), "more class", "more classes")}</p>'
+    return facts(numbers) + bars(shown) + (more if len(counts) > len(shown) else "") + _advice(counts)
+
+
+def _advice(counts: Mapping[str, int]) -> str:
+    if len(counts) == 1:
+        return '<p class="w-hint">There is one class only. A classifier needs at least two to tell apart.</p>'
+    few = [name for name, number in counts.items() if number < 10]
+    if few:
+        return f'<p class="w-hint">Very few pictures of: {escape(", ".join(few[:5]))}. Aim for 30 or more of each.</p>'
+    return ""
+
+
+def sample(workspace: Workspace) -> str:
+    """A few pictures of each class, as HTML."""
+    images = workspace.store.images()
+    usable = images[images["status"].isin(["new", "ok"])]
+    return _tiles(workspace, a_few_of_each(usable, SAMPLE))
+
+
+def newest(workspace: Workspace) -> str:
+    """The pictures that arrived last, the newest first, as HTML."""
+    images = workspace.store.images()
+    usable = images[images["status"].isin(["new", "ok"])].tail(SAMPLE).iloc[::-1]
+    tiles = _tiles(workspace, usable)
+    return f"<p class='w-hint w-arriving'>Just arrived</p>{tiles}" if tiles else ""
+
+
+def _tiles(workspace: Workspace, images: pd.DataFrame) -> str:
+    tiles = "".join(
+        f"<figure>{picture(path, label)}<figcaption>{escape(label)}</figcaption></figure>"
+        for path, label in thumbnails(workspace, images)
+    )
+    return f'<div class="w-tiles">{tiles}</div>' if tiles else ""
+
+
+def outcomes_view(found: Sequence[Outcome]) -> str:
+    """How candidates ended, as HTML: a line a reason with its number, that opens to the sites and a few examples."""
+    return "".join(_outcome(outcome) for outcome in found)
+
+
+def papers(workspace: Workspace, cache: Path, anew: bool = True) -> Path | None:
+    """The data card and the attributions as a zip file below ``cache``; None where they were not written yet.
+
+    ``anew``: they are written again first where the store has changed since.
+    """
+    files = [workspace.root / name for name in (CARD, ATTRIBUTIONS)]
+    if anew and _changed(workspace.database) > min(map(_changed, files)):
+        with suppress(WorkspaceError):  # the disk refuses: those there are have to do
+            write_card(workspace)
+    if not all(file.is_file() for file in files):
+        return None
+    folder = cache / hashlib.sha256(str(workspace.root).encode()).hexdigest()[:16]
+    target = folder / f"{workspace.name}-data-card.zip"
+    if not target.exists() or target.stat().st_mtime < max(file.stat().st_mtime for file in files):
+        with writing(target, durable=False) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.name)
+    return target
+
+
+def _changed(file: Path) -> float:
+    return max((one.stat().st_mtime for one in (file, Path(f"{file}-wal")) if one.is_file()), default=0.0)
+
+
+def _outcome(outcome: Outcome) -> str:
+    again = f" <small>{outcome.again:,} tried again</small>" if outcome.again else ""
+    kind = outcome.status if outcome.status in ("stored", "failed") else "other"
+    return (
+        f'<details class="w-outcome w-{kind}" data-key="{escape(outcome.status)} {escape(outcome.code)}"><summary>'
+        f"<b>{outcome.number:,}</b> <span>{escape(outcome.title)}{again}{_worst_site(outcome)}</span></summary>"
+        f"<p>{escape(outcome.meaning)}</p>{_numbers('Sites', outcome.hosts, outcome.more_hosts)}"
+        f"{_numbers('Reasons', outcome.reasons) if outcome.status == 'failed' else ''}{_examples(outcome)}</details>"
+    )
+
+
+def _worst_site(outcome: Outcome) -> str:
+    """Which site did it most, for endings that are somebody's doing."""
+    if outcome.status not in ("failed", "skipped") or not outcome.hosts:
+        return ""
+    (name, number), *others = outcome.hosts
+    more = f", and {count(len(others) + outcome.more_hosts, 'other site')}" if others else ""
+    return f" <small>{escape(name)} ({number:,}){more}</small>"
+
+
+def _numbers(title: str, counted: Sequence[tuple[str, int]], more: int = 0) -> str:
+    named = [f"{escape(name.rstrip('.'))} ({number:,})" for name, number in counted if name]
+    others = [f"and {count(more, 'other')}"] if more else []
+    return f"<p><i>{title}</i> {' · '.join([*named, *others])}</p>" if named else ""
+
+
+def _examples(outcome: Outcome) -> str:
+    rows = "".join(
+        f"<li><code>{escape(_shortened(url))}</code> {escape(reason)}</li>" for url, reason in outcome.examples
+    )
+    return f"<p><i>Examples</i></p><ul>{rows}</ul>"
+
+
+def _shortened(url: str) -> str:
+    return url if len(url) <= LONGEST_URL else f"{url[: LONGEST_URL - 1]}…"

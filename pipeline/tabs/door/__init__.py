@@ -1,0 +1,1 @@
+"""Who comes in: serving the app, to one person or to the visitors of a public demo."""

@@ -1,0 +1,195 @@
+"""How the app is served: to whom, at which address, with which limits and looks."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.deploy.serve import password
+from pipeline.errors import PipelineError, UsageError
+from pipeline.jobs.job import list_jobs
+from pipeline.stage import run
+from pipeline.tabs.door.demo import public_demo
+from pipeline.tabs.door.guard import Guard
+from pipeline.tabs.door.visitors import Visitors
+from pipeline.tabs.page.looks import theme
+from pipeline.tabs.page.whose import OnePerson, Whose
+from pipeline.workspace.workspace import Workspace, workspaces_in
+
+STYLE = Path(__file__).parent / "style.css"
+LOCAL_UPLOAD, PUBLIC_UPLOAD = "4gb", "200mb"
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where the app can be reached: ``host`` and ``port``, a public link (``share``), a proxy's ``root_path``; ``auth``
+    is (user, password) or None. Raises UsageError where strangers could walk in.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    auth: tuple[str, str] | None = None
+    share: bool = False
+    root_path: str | None = None
+    demo: bool = False
+
+    def __post_init__(self) -> None:
+        open_to_others = self.share or not self.loopback
+        if open_to_others and not self.auth and not self.demo:
+            what = "--share" if self.share else f"--host {self.host}"
+            raise UsageError(
+                f"{what} lets other people in, and they could use your files and your machine. Add a password: "
+                "--auth USER:PASSWORD (or the same in the environment variable WINNOW_AUTH); or give each of them a "
+                "small workspace of their own that is cleared away again: --public-demo."
+            )
+
+    @classmethod
+    def of(cls, options: Namespace, environment: Mapping[str, str]) -> Door:
+        """The door that the command line and the environment describe; a Space is a public demo, or has a password.
+
+        Raises UsageError.
+        """
+        auth = password(options.auth or environment.get("WINNOW_AUTH"))
+        demo = options.public_demo or bool(environment.get("SPACE_ID") and not auth)
+        if demo and options.workspace is not None:
+            raise UsageError(
+                "In a public demo everybody gets a workspace of their own, with the starter set in it. Leave "
+                "--workspace out; to show your own one to people you trust, use --auth USER:PASSWORD."
+            )
+        return cls(options.host, options.port, auth, options.share, options.root_path, demo)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether ``host`` is this machine alone."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def local(self) -> bool:
+        """Whether only people of this machine can reach the app."""
+        return self.loopback and not (self.share or self.root_path or self.demo)
+
+
+def first_start(root: Path) -> Workspace:
+    """The workspace at ``root``; one that has to be made gets the starter set, so that there is something to see."""
+    if Workspace(root).database.exists():
+        return Workspace.open(root)
+    workspace = Workspace.create(root)
+    _say(f"Making the workspace {workspace.root} with the starter set …")
+    imported = run(import_images(workspace, ImportConfig("starter")))
+    _say(f"{imported.added} pictures of {len(imported.classes)} classes are in it.")
+    return workspace
+
+
+@contextmanager
+def received(door: Door, workspace: Path, environment: MutableMapping[str, str]) -> Iterator[Whose]:
+    """Whose workspaces the app shows while the context lasts: those beside ``workspace``, or each visitor's own."""
+    if door.demo:
+        with public_demo(environment) as visitors:
+            yield visitors
+    else:
+        yield OnePerson(first_start(workspace).root)
+
+
+def launch_settings(door: Door, whose: Whose | None = None) -> dict[str, Any]:
+    """What ``demo.launch`` is told besides the address: limits, looks, and nothing sent to anybody."""
+    hosts = ["127.0.0.1", "localhost", "::1", "[::1]", door.host]
+    guard = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)] if door.local else []
+    guard += [Middleware(Guard, visitors=whose)] if isinstance(whose, Visitors) else []
+    limits = whose.limits if whose else None
+    public = f"{limits.upload_megabytes}mb" if limits else PUBLIC_UPLOAD
+    return {
+        "share": door.share,
+        "auth": door.auth,
+        "root_path": door.root_path,
+        "app_kwargs": {"middleware": guard},
+        "max_file_size": LOCAL_UPLOAD if door.local else public,
+        "ssr_mode": False,
+        "show_error": True,
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": [],
+        "mcp_server": False,
+        "pwa": False,
+        "strict_cors": True,
+        "state_session_capacity": 1000,
+        "theme": theme(),
+        "css_paths": [STYLE],
+        "quiet": True,
+    }
+
+
+def serve(demo: gr.Blocks, door: Door, whose: Whose) -> int:
+    """Serve ``demo`` until Ctrl-C; returns the exit code. Jobs go on: they are processes of their own.
+
+    Raises PipelineError where the port cannot be used, or the public link that was asked for cannot be made.
+    """
+    demo.queue(default_concurrency_limit=8, max_size=64)
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):  # why there is no public link, Gradio only prints
+            _, local_url, public_url = demo.launch(
+                server_name=door.host, server_port=door.port, prevent_thread_lock=True, **launch_settings(door, whose)
+            )
+    except OSError as error:
+        raise PipelineError(
+            f"Port {door.port} on {door.host} cannot be used; something else has it, or it is not allowed. "
+            f"Choose another: python app.py --port {door.port + 1}"
+        ) from error
+    if door.share and not public_url:
+        demo.close(verbose=False)
+        raise PipelineError(no_link(said.getvalue(), door.port))
+    _say(f"Winnow is at {public_url or local_url}   (Ctrl-C stops it)")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        demo.close(verbose=False)
+        _say("\nStopped." + ("" if door.demo else _still_running(whose.first().parent)))
+        return 0
+
+
+def no_link(said: str, port: int) -> str:
+    """Why there is no public link, by what Gradio ``said``, and what to do instead."""
+    lines = (line.partition("Could not create share link.")[2].strip() for line in said.splitlines())
+    why = next(filter(None, lines), "It did not say why.")
+    return (
+        f"Gradio could not make a public link, so nothing is served. {why} The link needs the internet and a small "
+        "program that Gradio fetches once. Instead: let people in by your own machine's address (--host 0.0.0.0 with "
+        "--auth USER:PASSWORD, best behind a proxy that speaks https); run the repository as a Hugging Face Space; or "
+        f"through a machine of yours that others can reach: ssh -R 8080:localhost:{port} that-machine"
+    )
+
+
+def _still_running(folder: Path) -> str:
+    active = [
+        f"{job.stage} in {workspace.name}"
+        for workspace in workspaces_in(folder)
+        for job in list_jobs(workspace)
+        if job.active
+    ]
+    if not active:
+        return ""
+    return f" Still at work: {', '.join(active)}. It goes on by itself; open the app again to see or cancel it."
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

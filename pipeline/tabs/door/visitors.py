@@ -1,0 +1,189 @@
+"""The visitors of a public demo: a key in a cookie says who asks, and the server alone knows which folder is theirs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import shutil
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gradio.context import LocalContext
+
+from pipeline.errors import LimitReached, WorkspaceError
+from pipeline.jobs.job import end_all
+from pipeline.workspace.limits import Limits
+from pipeline.workspace.workspace import Workspace, workspaces_in
+
+SCOPE = "winnow.visitor"
+MOST_SESSIONS = 20_000
+NO_COOKIE = (
+    "This public demo knows you by a cookie, and your browser sent none. Allow cookies for this site, or open the demo "
+    "in a tab of its own, then reload the page."
+)
+NOT_YOURS = "This page belongs to another visitor. Reload it."
+FULL = "As many people as this public demo can take are here already. Try again in some minutes."
+
+
+class Visitors:
+    """Everybody who is here now. Each has a folder of their own below ``root``, with a copy of the workspace
+    ``template`` as the first workspace; it is made when they first do something.
+    """
+
+    def __init__(
+        self, root: Path, limits: Limits, template: Workspace, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._homes, self._limits, self._template, self._clock = root / "visitors", limits, template, clock
+        self._secret = secrets.token_bytes(32)
+        self._lock = threading.Lock()
+        self._seen: dict[str, float] = {}
+        self._pages: dict[str, set[str]] = {}
+        self._left: dict[str, float] = {}
+        self._sessions: OrderedDict[str, str | None] = OrderedDict()
+        self.root = root
+        self.cookie = f"winnow_{secrets.token_hex(4)}"
+        self._homes.mkdir(parents=True, exist_ok=True)
+
+    # --- who asks ---
+
+    def new_key(self) -> str:
+        """A key for somebody new; nobody can guess one, or make one that is taken for ours."""
+        word = secrets.token_urlsafe(32)
+        return f"{word}.{self._seal(word)}"
+
+    def who(self, key: str | None) -> str | None:
+        """The visitor with this key, a name that says nothing about the key; None for a key we have not given out."""
+        word, _, seal = (key or "").partition(".")
+        if not word or not hmac.compare_digest(seal.encode(), self._seal(word).encode()):
+            return None
+        return hashlib.sha256(word.encode()).hexdigest()[:32]
+
+    def _seal(self, word: str) -> str:
+        return hmac.new(self._secret, word.encode(), hashlib.sha256).hexdigest()
+
+    def owns(self, visitor: str | None, session: str) -> bool:
+        """Whether a page (Gradio's session) is the visitor's: it is whose asked first with it."""
+        with self._lock:
+            owner = self._sessions.setdefault(session, visitor)
+            self._sessions.move_to_end(session)
+            while len(self._sessions) > MOST_SESSIONS:
+                self._sessions.popitem(last=False)
+            return owner == visitor
+
+    def _asking(self) -> tuple[str, str | None]:
+        """Who calls the function that runs now, and from which page. Raises WorkspaceError where that is not known."""
+        request: Any = LocalContext.request.get(None)
+        raw = getattr(request, "request", None) or request
+        visitor: str | None = raw.scope.get(SCOPE) if raw is not None else None
+        session: str | None = getattr(request, "session_hash", None)
+        if visitor is None:
+            raise WorkspaceError(NO_COOKIE)
+        if session and not self.owns(visitor, session):
+            raise WorkspaceError(NOT_YOURS)
+        return visitor, session
+
+    # --- what is theirs ---
+
+    @property
+    def limits(self) -> Limits | None:
+        """What each of them may do at most."""
+        return self._limits
+
+    def home(self, visitor: str) -> Path:
+        """The folder of a visitor, whether it is there or not."""
+        return self._homes / visitor
+
+    def first(self) -> Path:
+        """The default workspace of whoever asks now; made if missing. Raises WorkspaceError, LimitReached."""
+        visitor, session = self._asking()
+        with self._lock:
+            if not self.home(visitor).exists():
+                self._move_in(self.home(visitor))
+            self._seen[visitor] = self._clock()
+            self._left.pop(visitor, None)
+            if session:
+                self._pages.setdefault(visitor, set()).add(session)
+        return self.home(visitor) / self._template.name
+
+    def _move_in(self, home: Path) -> None:
+        if sum(1 for other in self._homes.iterdir() if other.suffix != ".part") >= self._limits.visitors:
+            raise LimitReached(FULL)
+        part = home.with_name(f"{uuid.uuid4().hex}.part")
+        part.mkdir()
+        self._limits.write(part)
+        shutil.copytree(self._template.root, part / self._template.name, copy_function=_linked)
+        part.rename(home)
+
+    def uploads(self) -> Path:
+        """Where the uploads of whoever asks now are kept."""
+        folder = self.first().parent / "uploads"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def serve(self, workspace: Workspace) -> None:
+        """Nothing to do: the guard at the door serves thumbnails, to their owner alone."""
+
+    # --- leaving ---
+
+    def page_closed(self) -> None:
+        """The page that calls was closed, or is being loaded anew."""
+        try:
+            visitor, session = self._asking()
+        except WorkspaceError:  # nobody we know
+            return
+        with self._lock:
+            pages = self._pages.get(visitor, set())
+            pages.discard(session or "")
+            if not pages:
+                self._left[visitor] = self._clock()
+
+    def start_over(self) -> None:
+        """Clear away everything of whoever asks now; the next thing they do finds all as at first."""
+        self._clear(self._asking()[0])
+
+    def sweep(self) -> list[str]:
+        """Clear away what is of visitors who left, or did nothing for too long; returns who that was."""
+        now, limits = self._clock(), self._limits
+        with self._lock:
+            idle = [who for who, seen in self._seen.items() if now - seen > 60 * limits.idle_minutes]
+            gone = [who for who, left in self._left.items() if now - left > 60 * limits.away_minutes]
+        cleared = list(dict.fromkeys([*idle, *gone]))
+        for visitor in cleared:
+            self._clear(visitor)
+        return cleared
+
+    def _clear(self, visitor: str) -> None:
+        with self._lock:
+            for book in (self._seen, self._left, self._pages):
+                book.pop(visitor, None)
+            doomed = self._homes / f"{uuid.uuid4().hex}.part"
+            try:
+                for workspace in workspaces_in(self.home(visitor)):
+                    end_all(workspace)
+                self.home(visitor).rename(doomed)
+            except FileNotFoundError:
+                return
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def clear_demo(root: Path) -> None:
+    """End every job of a demo's visitors and clear the demo's folder away."""
+    for home in root.glob("visitors/*"):
+        for workspace in workspaces_in(home):
+            end_all(workspace)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _linked(source: str, target: str) -> str:
+    """The same file under another name where it is never written to again (pictures are not), else a copy."""
+    if Path(source).suffix in (".jpg", ".png"):
+        os.link(source, target)
+        return target
+    return shutil.copy2(source, target)

@@ -1,0 +1,1 @@
+"""What every tab stands on: the page, its workspace and job panel, and how things are shown."""

@@ -1,0 +1,1 @@
+"""The command line: its arguments, and how results are shown."""

@@ -1,0 +1,161 @@
+"""Random views of a batch, on the device: crop, flip, turn and light in one resampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from pipeline.images.pixel_cache import ROOM
+from pipeline.predict import Preprocessing, normalise
+
+# Pictures so much larger than the views that are cut from them are made smaller first.
+FAR_LARGER = 1.5
+EVERYTHING = slice(None)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far random views may go.
+
+    ``min_scale``: smallest share of the area a crop keeps (0 to 1]; ``degrees``: turn to either side; ``flip``,
+    ``flip_vertical``, ``quarter_turns``: whether these may happen; ``light``: largest change of brightness and contrast
+    (0 to 1); ``stretch``: largest change of the aspect ratio (at least 1).
+    """
+
+    min_scale: float = 0.5
+    degrees: float = 10.0
+    flip: bool = True
+    flip_vertical: bool = False
+    quarter_turns: bool = False
+    light: float = 0.2
+    stretch: float = 4 / 3
+
+
+PRESETS: Mapping[str, Augmentation | None] = {
+    "photo": Augmentation(),
+    "top-down": Augmentation(flip_vertical=True, quarter_turns=True, degrees=15.0),
+    "text": Augmentation(min_scale=0.8, degrees=5.0, flip=False, stretch=1.1),
+    "none": None,
+}
+
+
+# What --flip stands for: whether pictures are mirrored, turned upside down, and turned by quarters.
+FLIPS: Mapping[str, tuple[bool, bool, bool]] = {
+    "none": (False, False, False),
+    "sideways": (True, False, False),
+    "every-way": (True, True, True),
+}
+
+
+def preset(
+    name: str, min_scale: float = 0.0, max_rotate: float = -1.0, max_lighting: float = -1.0, flip: str = "auto"
+) -> Augmentation | None:
+    """The preset of that name, with a smallest crop, ``degrees``, ``light`` and flips of its own where ``min_scale`` is
+    not 0, the next two are not negative, and ``flip`` is one of FLIPS. None: no random views.
+    """
+    found = PRESETS[name]
+    if found is None:
+        return None
+    found = replace(found, min_scale=min_scale or found.min_scale)
+    found = replace(found, degrees=found.degrees if max_rotate < 0 else max_rotate)
+    found = replace(found, light=found.light if max_lighting < 0 else max_lighting)
+    if flip in FLIPS:
+        sideways, upside_down, quarters = FLIPS[flip]
+        found = replace(found, flip=sideways, flip_vertical=upside_down, quarter_turns=quarters)
+    return found
+
+
+def views_to_ask(found: Augmentation | None, size: tuple[int, int]) -> tuple[str, ...]:
+    """Which other views of a picture mean the same (test-time augmentation): what training does to pictures.
+
+    ``size`` is (height, width) of the network's input; only a square can be turned by a quarter.
+    """
+    if found is None or not found.flip:
+        return ("enlarged",)
+    if not found.flip_vertical:
+        return ("mirrored",)
+    turned = ("turned right", "turned left", "turned right, mirrored", "turned left, mirrored")
+    return ("mirrored", "upside down", "turned by half", *(turned if size[0] == size[1] else ()))
+
+
+def augment(
+    batch: torch.Tensor,
+    aspect: torch.Tensor,
+    augmentation: Augmentation,
+    preprocessing: Preprocessing,
+    generator: torch.Generator,
+    part: slice = EVERYTHING,
+) -> torch.Tensor:
+    """Normalised float [N, 3, H, W] of random views of squished uint8 pictures [N, S, S, 3].
+
+    ``part``: which of the pictures that ``aspect`` tells of are in ``batch``; chance is drawn for all of them.
+    ``aspect`` [N] is width / height of the pictures before they were squished. ``generator`` lives on the CPU, so that
+    the same seed gives the same views on every device. The crop is that of RandomResizedCrop (Szegedy et al. 2014).
+    """
+    theta = _affine(aspect.cpu(), augmentation, preprocessing, generator)[part].to(batch.device)
+    change = (torch.rand(2, len(aspect), 1, 1, 1, generator=generator) * 2 - 1)[:, part].to(batch.device)
+    height, width = preprocessing.size
+    images = _near_size(batch.permute(0, 3, 1, 2), max(height, width)).float()
+    grid = torch.nn.functional.affine_grid(theta, [len(batch), 3, height, width], align_corners=False)
+    views = torch.nn.functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    lit = _light(views, augmentation.light * change).clamp_(0.0, 255.0)
+    return normalise(lit.permute(0, 2, 3, 1), preprocessing).contiguous(memory_format=torch.channels_last)
+
+
+def _near_size(images: torch.Tensor, side: int) -> torch.Tensor:
+    """uint8 [N, 3, S, S], antialiased to about ``side`` where it is much larger: bilinear samples would skip pixels."""
+    if images.shape[-1] <= FAR_LARGER * side:
+        return images
+    wanted = round(ROOM * side)
+    return torch.nn.functional.interpolate(images, (wanted, wanted), mode="bilinear", antialias=True)
+
+
+def shrunk(views: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Normalised float [N, 3, H, W] at a smaller size, antialiased."""
+    small = torch.nn.functional.interpolate(views, size, mode="bilinear", antialias=True)
+    return small.contiguous(memory_format=torch.channels_last)
+
+
+def _affine(
+    aspect: torch.Tensor, augmentation: Augmentation, preprocessing: Preprocessing, generator: torch.Generator
+) -> torch.Tensor:
+    """[N, 2, 3]: where in the squished picture (from -1 to 1) each output pixel is taken from."""
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return torch.rand(len(aspect), generator=generator) * (high - low) + low
+
+    def coin(possible: bool) -> torch.Tensor:
+        heads = torch.rand(len(aspect), generator=generator) < 0.5
+        return torch.where(heads & possible, -1.0, 1.0)
+
+    area = uniform(augmentation.min_scale, 1.0)
+    ratio = torch.exp(uniform(-1.0, 1.0) * math.log(augmentation.stretch))
+    ratio = ratio * preprocessing.size[1] / preprocessing.size[0] / aspect
+    area = torch.minimum(area, torch.minimum(ratio, 1 / ratio))  # a crop of that shape has to fit in
+    across, down = torch.sqrt(area * ratio), torch.sqrt(area / ratio)
+    x, y = uniform(-1.0, 1.0) * (1 - across), uniform(-1.0, 1.0) * (1 - down)
+    angle = torch.deg2rad(uniform(-augmentation.degrees, augmentation.degrees))
+    if augmentation.quarter_turns:
+        angle = angle + torch.randint(4, (len(aspect),), generator=generator) * (math.pi / 2)
+    flips = coin(augmentation.flip), coin(augmentation.flip_vertical)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    rows = [
+        across * cosine * flips[0],
+        -across * sine * flips[1],
+        x,
+        down * sine * flips[0],
+        down * cosine * flips[1],
+        y,
+    ]
+    return torch.stack(rows, dim=1).view(-1, 2, 3)
+
+
+def _light(views: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    """Brightness and contrast times 1 + ``change`` [2, N, 1, 1, 1]."""
+    middle = views.mean(dim=(1, 2, 3), keepdim=True)
+    return (views - middle) * (1 + change[0]) + middle * (1 + change[1])

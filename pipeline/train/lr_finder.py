@@ -1,0 +1,149 @@
+"""The learning-rate range test: the rate goes up step by step; the best one lies where the loss falls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.errors import TrainingError, UsageError
+from pipeline.jobs.turns import one_at_a_time
+from pipeline.stage import Progress, Stage
+from pipeline.train.config import TrainConfig
+from pipeline.train.data import batches
+from pipeline.train.state import Training, new_optimizer, step, train_mode
+from pipeline.train.train import prepare, training_lock
+from pipeline.workspace.workspace import Workspace
+
+SMOOTHING = 0.9
+DIVERGED = 4.0
+FEWEST_STEPS = 20
+LEFT_OUT_FIRST = 10  # one tenth of the curve: the average has not settled yet
+LEFT_OUT_LAST = 5  # and the last points: the loss has left the valley
+FEWEST_FALLING = 3
+NOWHERE = (
+    "The loss fell at no rate, so none can be suggested. Start lower (--low 1e-8), take more steps, or train with the "
+    "default rate."
+)
+
+
+@dataclass(frozen=True)
+class LrFindConfig(TrainConfig):
+    """What is going to be trained (as in TrainConfig), and the test: ``steps`` batches, their rates from ``low`` to
+    ``high`` in equal ratios. The rates are those of the head, as ``base_lr`` is.
+    """
+
+    steps: int = 60
+    low: float = 1e-6
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < FEWEST_STEPS:
+            raise UsageError(f"--steps is {FEWEST_STEPS} or more.")
+        if not 0 < self.low < self.high:
+            raise UsageError("--low is above 0 and below --high.")
+
+
+@dataclass(frozen=True)
+class LrFound:
+    """Rates for ``base_lr``: ``suggestion`` in the middle of the valley, and ``steepest`` where the loss falls fastest;
+    and the (rate, smoothed loss) of each step.
+    """
+
+    suggestion: float
+    curve: tuple[tuple[float, float], ...]
+    steepest: float
+
+
+def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[LrFound]:
+    """Train a throw-away model at rising rates and suggest the rate in the middle of the valley of its loss.
+
+    The range test of Smith (2017, "Cyclical learning rates"). It begins with a fresh head: after a fitted one the loss
+    has nowhere to fall. Raises TrainingError where no rate makes it fall. Nothing is written.
+    """
+    finding = _find_lr(workspace, config or LrFindConfig())
+    return (yield from one_at_a_time(training_lock(), finding, workspace.owner))
+
+
+def _find_lr(workspace: Workspace, config: LrFindConfig) -> Stage[LrFound]:
+    training = yield from prepare(workspace, config)
+    curve: list[tuple[float, float]] = []
+    for rate, loss in _rising(training, config):
+        curve.append((rate, loss))
+        note = f"Rate {rate:.1e}: loss {loss:.3f}"
+        yield Progress(len(curve), config.steps, note, {"phase": "lr", "lr": rate, "loss": loss})
+    return LrFound(valley(curve), tuple(curve), steepest(curve))
+
+
+def _rising(training: Training, config: LrFindConfig) -> Iterator[tuple[float, float]]:
+    """(rate, smoothed loss) step by step, until the loss is DIVERGED times its lowest."""
+    optimizer = new_optimizer(training.model, training.config)
+    views = torch.Generator().manual_seed(config.seed)
+    train_mode(training.model)
+    average, lowest = 0.0, float("inf")
+    positions = _endless(training, config)
+    for number, rate in enumerate(np.geomspace(config.low, config.high, config.steps).tolist(), 1):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("lr_scale", 1.0)
+        try:
+            loss = step(training, next(positions), optimizer, views)
+        except TrainingError:  # not a number any more: it has diverged
+            return
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        smooth = average / (1 - SMOOTHING**number)
+        lowest = min(lowest, smooth)
+        yield rate, smooth
+        if smooth > DIVERGED * lowest:
+            return
+
+
+def _endless(training: Training, config: LrFindConfig) -> Iterator[np.ndarray[Any, Any]]:
+    shuffle = np.random.default_rng(config.seed)
+    while True:
+        yield from batches(shuffle.permutation(training.dataset.positions("train")), config.batch_size)
+
+
+def valley(curve: Sequence[tuple[float, float]]) -> float:
+    """The rate in the middle of the longest falling part of a (rate, loss) curve, noise skipped over.
+
+    As in fastai's "valley": the part ends where the longest strictly decreasing subsequence ends, and is as long as it.
+    The first tenth and the last LEFT_OUT_LAST points do not count. Raises TrainingError where nothing falls.
+    """
+    rated = _rated(curve)
+    lengths = _decreasing_lengths([loss for _, loss in rated])
+    longest = max(lengths, default=0)
+    if longest < FEWEST_FALLING:
+        raise TrainingError(NOWHERE)
+    return rated[lengths.index(longest) - longest // 2][0]
+
+
+def steepest(curve: Sequence[tuple[float, float]]) -> float:
+    """The rate from which a (rate, loss) curve falls fastest, per factor of the rate; as fastai's "steep".
+
+    The points that count are those of :func:`valley`. Raises TrainingError where nothing falls.
+    """
+    rated = _rated(curve)
+    slopes = [((then[1] - now[1]) / math.log(then[0] / now[0]), now[0]) for now, then in pairwise(rated)]
+    slope, rate = min(slopes, default=(0.0, 0.0))
+    if slope >= 0:
+        raise TrainingError(NOWHERE)
+    return rate
+
+
+def _rated(curve: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    return curve[len(curve) // LEFT_OUT_FIRST : max(len(curve) - LEFT_OUT_LAST, 0)]
+
+
+def _decreasing_lengths(values: Sequence[float]) -> list[int]:
+    """How long the longest strictly decreasing subsequence is that ends at each position."""
+    lengths: list[int] = []
+    for value in values:
+        before = [length for length, earlier in zip(lengths, values, strict=False) if earlier > value]
+        lengths.append(1 + max(before, default=0))
+    return lengths

@@ -1,0 +1,336 @@
+"""One training at work: the model, its data, and a step of the optimiser on a batch."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from timm.data import Mixup
+from timm.models import group_parameters
+from timm.optim import create_optimizer_v2
+
+from pipeline.errors import TrainingError
+from pipeline.model.frozen_body import WORTH_COMPILING, Body, NotCompiled, compiled, plain, weights_of_body
+from pipeline.model.losses import losses_of, shares_of
+from pipeline.predict import normalise
+from pipeline.stage import Progress, Stage
+from pipeline.train.augment import EVERYTHING, augment, shrunk
+from pipeline.train.config import TrainConfig
+from pipeline.train.data import Dataset
+from pipeline.train.distributed import Ranks
+from pipeline.train.evaluate import Filled, outputs
+
+# How often the pieces of a batch are halved when memory runs out.
+HALVINGS = 5
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the train split: views of ``size`` (height, width) in pixels; the top ``share`` of layers learn."""
+
+    size: tuple[int, int]
+    share: float = 1.0
+
+
+@dataclass
+class Training:
+    """What the steps of one training hand to each other. ``targets``: what the dataset's rows show, class numbers [N]
+    or, with sigmoid outputs, 0 and 1 [N, C].
+
+    ``best``: the lowest validation loss and the weights that had it. ``out_of_fold``: (positions, probabilities) of
+    the train and the valid split. ``spent``: seconds before it was broken off. ``piece``: so many pictures of a batch
+    at once, 0 for all; it is halved when memory runs out. ``plan``: the epochs after the head was fitted; ``ranks``:
+    the processes that train together, and ``network`` the model as they do. ``scaler``: keeps the gradients of half
+    floats in range.
+    ``notes``: what happened on the way, for the person and the run; ``decision``: whether fine-tuning paid.
+    """
+
+    config: TrainConfig
+    dataset: Dataset
+    model: Any
+    device: str
+    targets: torch.Tensor
+    started: float = field(default_factory=time.monotonic)
+    spent: float = 0.0
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best: tuple[float, dict[str, torch.Tensor]] = (float("inf"), {})
+    out_of_fold: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = field(default_factory=list)
+    piece: int = 0
+    halvings: int = 0
+    plan: list[Epoch] = field(default_factory=list)
+    ranks: Ranks = field(default_factory=Ranks)
+    network: Any = None
+    scaler: Any = field(default_factory=lambda: torch.amp.GradScaler("cpu", enabled=False))
+    notes: list[str] = field(default_factory=list)
+    decision: str = ""
+    _compiled: tuple[Any, Body] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return self.spent + time.monotonic() - self.started
+
+    @property
+    def precision(self) -> torch.dtype:
+        """What a CUDA device computes in where that does no harm; with float16, ``scaler`` keeps gradients in range."""
+        return torch.float16 if self.scaler.is_enabled() else torch.bfloat16
+
+    @cached_property
+    def class_weights(self) -> torch.Tensor:
+        """[C]: what a picture of each class counts for. With ``balance`` the classes of the train split count alike."""
+        counts = shares_of(self.targets[self.dataset.positions("train")], len(self.dataset.classes)).sum(dim=0)
+        if self.config.balance == "none":
+            return torch.ones_like(counts)
+        return counts.sum() / (len(counts) * counts.clamp_min(1))
+
+    def picture_weights(self, targets: torch.Tensor) -> torch.Tensor:
+        """[N]: what each picture counts for, the mean over its classes; 1 where it has none."""
+        shares = shares_of(targets, len(self.dataset.classes))
+        named = shares.sum(dim=1)
+        weighted = shares @ self.class_weights.to(shares.device) / named.clamp_min(1e-9)
+        return torch.where(named > 0, weighted, torch.ones_like(weighted))
+
+    def mixes(self, count: int) -> bool:
+        """Whether so many pictures of a batch are mixed with one another."""
+        return count > 1 and bool(self.config.mixup or self.config.cutmix)
+
+    def load(self, positions: np.ndarray[Any, Any]) -> torch.Tensor:
+        """uint8 [N, S, S, 3]: on the device, the pixels that :func:`step` needs of a batch in this process."""
+        part = EVERYTHING if self.mixes(len(positions)) else self.ranks.part(len(positions))
+        return self.pixels(np.sort(positions)[part])  # sorted: the mapped file is read forwards
+
+    def pixels(self, order: np.ndarray[Any, Any]) -> torch.Tensor:
+        """uint8 [N, S, S, 3]: on the device, what the views of these pictures are made of."""
+        source = self.dataset.squished if self.config.random_views else self.dataset.exact
+        found = torch.from_numpy(source[order])
+        return found.pin_memory().to(self.device, non_blocking=True) if self.device == "cuda" else found.to(self.device)
+
+    def body(self, pictures: int) -> Body:
+        """What turns pictures into features, with the weights as they are now; so many are to be asked about."""
+        if self.device != "cpu" or pictures < WORTH_COMPILING:
+            return plain(self.model)
+        known = weights_of_body(self.model)
+        if self._compiled is None or self._compiled[0] != known:
+            self._compiled = known, self._compile()
+        return self._compiled[1]
+
+    def _compile(self) -> Body:
+        noise = torch.randn(2, 3, *self.dataset.preprocessing.size, generator=torch.Generator().manual_seed(0))
+        try:
+            return compiled(self.model, noise)
+        except NotCompiled as error:
+            words = f"Pictures go through the network in torch, which is slower than OpenVINO: {error}."
+            if words not in self.notes:
+                self.notes.append(words)
+            return plain(self.model)
+
+
+def train_mode(model: Any) -> None:
+    """Training mode, but for batch norm: its statistics stay those of the pretrained body, which the head was fitted
+    to. (With batch statistics the head of the starter set goes from 1 % to 64 % wrong before the first step.)
+    """
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def new_optimizer(model: Any, config: TrainConfig) -> Any:
+    """The optimiser over all parameters; the rate of each parameter group is to be ``lr`` times its ``lr_scale``."""
+    return create_optimizer_v2(
+        model, config.optimizer, lr=config.base_lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay,
+        fused=True,
+    )  # fmt: skip
+
+
+def set_rates(optimizer: Any, rate: float, momentum: float | None = None) -> None:
+    """``rate`` for the head, its share for each layer group below; and the momentum (Adam's first beta)."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)
+        if momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif momentum is not None and "momentum" in group:
+            group["momentum"] = momentum
+
+
+def open_layers(model: Any, share: float) -> None:
+    """Let only the top ``share`` (0 to 1] of the layers learn, by timm's layer groups; the head is one of them."""
+    layers = group_parameters(model, model.group_matcher(coarse=False), reverse=True)
+    highest = max(layers.values())
+    lowest = min(highest, round((1 - share) * (highest + 1)))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(layers.get(name, highest) >= lowest)
+
+
+# --- one step ------------------------------------------------------------------------------------------------------
+
+
+def step(
+    training: Training,
+    positions: np.ndarray[Any, Any],
+    optimizer: Any,
+    views: torch.Generator,
+    size: tuple[int, int] | None = None,
+    pixels: torch.Tensor | None = None,
+) -> float:
+    """One optimiser step on a batch; returns its loss. Raises TrainingError when the loss is not a number.
+
+    ``size``: (height, width) of the views in pixels (None: that of the network's input); ``pixels``: what
+    :meth:`Training.load` gave for these positions (None: they are loaded now). Where memory runs out, the
+    batch goes through in smaller pieces whose gradients add up to the same step; after HALVINGS of that, or with one
+    picture a piece, it is a TrainingError.
+    """
+    pixels = training.load(positions) if pixels is None else pixels
+    batch = _batch(training, np.sort(positions), views, size, pixels)
+    while True:
+        try:
+            loss = _accumulate(training, *batch, optimizer)
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            optimizer.zero_grad(set_to_none=True)
+            _halve(training, len(batch[0]), error)
+    training.scaler.unscale_(optimizer)
+    if training.config.clip:
+        torch.nn.utils.clip_grad_norm_(training.model.parameters(), training.config.clip)
+    training.scaler.step(optimizer)
+    training.scaler.update()
+    return loss
+
+
+def _batch(
+    training: Training,
+    order: np.ndarray[Any, Any],
+    views: torch.Generator,
+    size: tuple[int, int] | None,
+    pixels: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """This process's part of a batch: views [N, 3, H, W]; targets, class numbers [N], or shares [N, C] where pictures
+    are mixed or have several classes; and how much each picture's loss counts [N], 1 in all over the whole batch.
+    """
+    targets = training.targets[order].to(training.device)
+    part = training.ranks.part(len(order))
+    if not training.mixes(len(order)):
+        inputs = random_views(training, order, views, size, part, pixels)
+    else:
+        inputs, targets = _mixed(training, random_views(training, order, views, size, pixels=pixels), targets)
+        part = training.ranks.part(len(targets))
+        inputs = inputs[part]
+    counts = torch.ones(len(targets), device=training.device)
+    if training.config.balance == "weights":  # drawn more often, rare classes count enough already
+        counts = training.picture_weights(targets)
+    shares = counts / counts.sum() / training.ranks.copies(len(targets))
+    return inputs, targets[part], shares[part]
+
+
+def _mixed(training: Training, inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each picture of a batch mixed with another one by timm (Zhang et al. 2018, Yun et al. 2019), which draws from
+    NumPy's global generator; an odd last one is left out. Targets become shares [N, C].
+    """
+    config, even = training.config, len(inputs) - len(inputs) % 2
+    mixup = Mixup(config.mixup, config.cutmix, label_smoothing=0.0, num_classes=even)
+    mixed, shares = mixup(inputs[:even], torch.arange(even, device=inputs.device))  # of each picture of the batch
+    return mixed, shares @ shares_of(targets[:even], len(training.dataset.classes))
+
+
+def random_views(
+    training: Training,
+    order: np.ndarray[Any, Any],
+    views: torch.Generator,
+    size: tuple[int, int] | None = None,
+    part: slice = EVERYTHING,
+    pixels: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """[N, 3, H, W]: what the network sees in training of the pictures at ``order``, or of that ``part`` of them, whose
+    ``pixels`` may be loaded already.
+    """
+    dataset = training.dataset
+    pixels = training.pixels(order[part]) if pixels is None else pixels
+    preprocessing = replace(dataset.preprocessing, size=size or dataset.preprocessing.size)
+    augmentation = training.config.random_views
+    if augmentation is None:
+        exact = normalise(pixels, preprocessing)
+        return exact if size in (None, dataset.preprocessing.size) else shrunk(exact, preprocessing.size)
+    return augment(pixels, torch.from_numpy(dataset.aspect[order]), augmentation, preprocessing, views, part)
+
+
+def _accumulate(
+    training: Training, inputs: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor, optimizer: Any
+) -> float:
+    """The gradients of the loss over the whole batch, piece by piece; returns that loss."""
+    config, device, ranks = training.config, training.device, training.ranks
+    network = training.network or ranks.network(training.model)
+    optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    size = training.piece or len(targets)
+    for start in range(0, len(targets), size):
+        some = slice(start, start + size)
+        with torch.autocast(device, dtype=training.precision, enabled=device == "cuda"):
+            losses = losses_of(network(inputs[some]), targets[some], training.dataset.outputs, config.label_smoothing)
+        loss = (losses * shares[some]).sum()
+        averaged = loss * ranks.world  # as the gradients are divided by the number of processes
+        training.scaler.scale(averaged).backward()
+        total += float(loss.detach())
+    total = ranks.summed(total)
+    if not math.isfinite(total):
+        raise TrainingError(f"The loss is no longer a number. Train again with a lower rate than {config.base_lr:g}.")
+    return total
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the device's or the host's memory ran out."""
+    words = str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in words
+
+
+def _halve(training: Training, batch: int, error: BaseException) -> None:
+    """Smaller pieces from now on. Raises TrainingError where they cannot be smaller, or did not help before."""
+    piece = training.piece or batch
+    if piece == 1 or training.ranks.world > 1 or training.halvings == HALVINGS:
+        raise TrainingError(
+            f"Memory ran out with {piece} pictures at once ({str(error)[:120]}). Choose a smaller image size or "
+            "backbone, or close what else uses the memory."
+        ) from error
+    training.piece, training.halvings = piece // 2, training.halvings + 1
+    training.notes.append(
+        f"Memory ran out with {piece} pictures at once: from now on {training.piece} at once, and their gradients "
+        f"added up to batches of {training.config.batch_size} as before."
+    )
+    if training.device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def answers(
+    training: Training, positions: np.ndarray[Any, Any], note: str, phase: str, mirrored: bool = False
+) -> Stage[tuple[torch.Tensor, torch.Tensor]]:
+    """(features [N, F], logits [N, C]) of the pictures at ``positions`` as the deployed model sees them, on the CPU."""
+    began, mine = time.monotonic(), positions[training.ranks.part(len(positions))]
+    features, logits = Filled(len(mine)), Filled(len(mine))
+    body = training.body(len(mine))
+    for some_features, some_logits in outputs(
+        training.model, training.dataset, mine, training.device, mirrored, body=body
+    ):
+        features.add(some_features)
+        logits.add(some_logits)
+        yield progress(logits.done, len(mine), note, phase, began)
+    gathered = [training.ranks.gathered(part.rows, len(positions)) for part in (features, logits)]
+    return gathered[0], gathered[1]
+
+
+def progress(done: int, total: int, note: str, phase: str, began: float, before: int = 0, **numbers: float) -> Progress:
+    """``done`` of ``total`` images in ``phase``, with pace and time left; ``began`` on the monotonic clock, when
+    ``before`` of them were done.
+    """
+    pace = (done - before) / max(time.monotonic() - began, 1e-9)
+    numbers |= {"images_per_second": round(pace, 1), "eta": round(max(0, total - done) / max(pace, 1e-9), 1)}
+    numbers["memory_mb"] = psutil.Process().memory_info().rss >> 20
+    if torch.cuda.is_available():
+        numbers["gpu_memory_mb"] = torch.cuda.max_memory_allocated() >> 20
+    return Progress(done, total, note, {"phase": phase, **numbers})

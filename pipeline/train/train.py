@@ -1,0 +1,134 @@
+"""Fine-tune a backbone on the workspace's pictures, head first, then all layers; the result is a run."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.errors import UsageError
+from pipeline.jobs.turns import one_at_a_time
+from pipeline.model import backbones
+from pipeline.model.losses import targets_of
+from pipeline.predict import Preprocessing
+from pipeline.stage import Stage, run
+from pipeline.train.checkpoints import Checkpoints
+from pipeline.train.config import TrainConfig
+from pipeline.train.data import load_dataset
+from pipeline.train.distributed import Ranks, joined
+from pipeline.train.fine_tune import fine_tune, fit_the_head, restore, state_of
+from pipeline.train.state import Training
+from pipeline.train.write_run import write_run
+from pipeline.verify.split import assign_splits
+from pipeline.verify.verify import verify
+from pipeline.workspace.runs import Run
+from pipeline.workspace.workspace import Workspace
+
+__all__ = ["TrainConfig", "train"]
+
+
+def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]:
+    """Fine-tune on the workspace's pictures and return the run. One training at a time runs on a machine; under
+    torchrun, its processes train one run together.
+    """
+    config, ranks = config or TrainConfig(), Ranks.of_this_process()
+    with joined(ranks, choose_device(config.device)):
+        trained = _train(workspace, config, ranks)
+        if ranks.first:
+            trained = one_at_a_time(training_lock(), trained, workspace.owner)
+        return (yield from trained)
+
+
+def training_lock() -> Path:
+    """The file that a training of this person on this machine holds."""
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has a number and no name
+        who = str(os.getuid())
+    return Path(tempfile.gettempdir()) / f"winnow-training-{who}.lock"
+
+
+def _train(workspace: Workspace, config: TrainConfig, ranks: Ranks) -> Stage[Run]:
+    if not ranks.first:
+        ranks.wait()  # until the pictures are decoded
+    training = yield from prepare(workspace, config)
+    training.ranks = ranks
+    if ranks.first:
+        ranks.wait()
+    checkpoints = Checkpoints.of(workspace, config, training.dataset)
+    try:
+        yield from _fine_tune(training, checkpoints)
+    except (GeneratorExit, KeyboardInterrupt):
+        if training.best[1] and ranks.world == 1:
+            _keep_the_best(workspace, training)
+        raise
+    training.model.load_state_dict(training.best[1])
+    finished = yield from write_run(workspace, training)
+    if ranks.first:
+        checkpoints.remove()
+    return finished
+
+
+def _fine_tune(training: Training, checkpoints: Checkpoints) -> Stage[None]:
+    if training.ranks.first:
+        checkpoints.make_room()
+    state = checkpoints.load()
+    training.ranks.wait()  # until all have read it
+    if state:
+        restore(training, state)
+    else:
+        yield from fit_the_head(training)
+        if training.ranks.first:
+            checkpoints.save({"epoch": 0, **state_of(training), "loop": None})
+    yield from fine_tune(training, checkpoints, state)
+
+
+def _keep_the_best(workspace: Workspace, training: Training) -> None:
+    """Somebody stopped it: the best model so far becomes a run, as quickly as may be. The checkpoint stays."""
+    training.notes.append(f"Stopped after epoch {training.epochs[-1]['epoch']} of {training.config.epochs}.")
+    training.model.load_state_dict(training.best[1])
+    run(write_run(workspace, training, complete=False))
+
+
+def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
+    """The pictures decoded, the pretrained backbone with a fresh head on the device. New images are verified first."""
+    if len(workspace.store.images("new")):
+        yield from verify(workspace)
+    assign_splits(workspace)
+    device = choose_device(config.device)
+    torch.manual_seed(config.seed)
+    # The backbone first: it says at once what is wrong with the name or the network.
+    arguments = backbones.sized(config.backbone, config.image_size, config.image_width)
+    dropping = {name: rate for name in ("drop_rate", "drop_path_rate") if (rate := getattr(config, name))}
+    body = backbones.create(config.backbone, 2, {**arguments, **dropping}, config.weights)
+    preprocessing = preprocessing_for(body.pretrained_cfg, config)
+    dataset = yield from load_dataset(workspace, preprocessing, config.presize, config.head)
+    body.reset_classifier(len(dataset.classes))
+    model = body.to(device).to(memory_format=torch.channels_last)
+    targets = targets_of([str(label) for label in dataset.rows["label"]], dataset.classes, dataset.outputs)
+    notes = [dataset.note] if dataset.note else []
+    half = device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+    scaler = torch.amp.GradScaler(device, enabled=half)
+    return Training(config, dataset, model, device, targets, scaler=scaler, notes=notes)
+
+
+def choose_device(wanted: str) -> str:
+    """``auto`` becomes the best device there is; a device that is not there is a UsageError."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there[wanted]:
+        raise UsageError(f"There is no {wanted} device on this machine; use --device cpu.")
+    return wanted
+
+
+def preprocessing_for(cfg: Mapping[str, Any], config: TrainConfig) -> Preprocessing:
+    """The preprocessing of a timm model (``cfg``: its pretrained_cfg), at the configured size and way of resizing."""
+    height, width = backbones.input_size(cfg["input_size"], config.image_size, config.image_width)
+    mean, std = tuple(cfg["mean"]), tuple(cfg["std"])
+    return Preprocessing((height, width), config.resize, mean, std, padding=config.padding)

@@ -1,0 +1,1 @@
+"""Every picture is looked at once: broken ones set aside, duplicates grouped, splits given."""

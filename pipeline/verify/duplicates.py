@@ -1,0 +1,309 @@
+"""Which pictures are the same: equal pixels, or a close perceptual hash confirmed by a second look.
+
+And which of them to keep.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.miniatures import HALF_PIXELS, PIXELS, Bytes, Floats, dots, halved, squared, standard, unit
+
+# Tuned on the starter set, solar cells (which all look alike), textile and Fashion-MNIST, with copies of their own
+# pictures: recompressed, at half size, brighter, darker, cropped. tests/verify/test_duplicates.py measures the
+# starter set.
+HASH_BITS = 10
+CORRELATION = 0.97
+# A copy that was cropped agrees once the other picture is cropped too, by one of these shares of its sides. Both are
+# looked at in half the size, smoothed: what is fine there is blurred by fitting one to the other, and tells nothing.
+# Before that, they agree by UNZOOMED at least; then by CROPPED, and what they differ by has gone down to a third:
+# strangers that look alike (bags, shirts, solar cells) do not come closer by cropping one of them.
+CROPS = (0.02, 0.035, 0.05, 0.065)
+CROPPED_BITS = 12
+CROPPED = 0.985
+UNZOOMED = 0.9
+THIRD = 3.0
+DIFFERENCE = 64.0
+COMMON_SHARE = 0.9
+COMMON_FROM = 50
+COMMON_SAMPLE = 4096
+CHUNK = 1024
+# Hashes are compared all with all: 64 x 4,096 pairs at a time stay in a core's own cache, about 1 ns a pair.
+ROWS, COLUMNS = 64, 4096
+# Distances of unit vectors survive a projection on 96 random directions to within a third (Johnson and Lindenstrauss):
+# that a squared one comes out 1.6 times as long has a chance of one in ten thousand (chi-squared, 96 degrees). What
+# agrees as it is agrees in half the size by HALF_AS_WELL (photographs and clothes: 0.977 at least, solar cells 0.929).
+DIRECTIONS = 96
+LONGER = 1.6
+HALF_AS_WELL = 0.92
+APART = LONGER * 2 * (1 - UNZOOMED)
+APART_AS_THEY_ARE = LONGER * 2 * (1 - HALF_AS_WELL)
+APART_CROPPED = LONGER * 2 * (1 - CROPPED)
+# Pairs make up more than one in so many of a block: a matrix product is quicker than pair by pair.
+SPARSE = 16
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Positions = np.ndarray[Any, np.dtype[np.int64]]
+Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+Miniatures = Callable[[Sequence[str]], Bytes]
+
+
+def group_duplicates(fingerprints: pd.DataFrame, miniatures: Miniatures, known: Mapping[str, str]) -> dict[str, str]:
+    """id -> duplicate group of every image of ``fingerprints`` (columns id, pixels, phash).
+
+    ``miniatures`` gives the 32 x 32 RGB pixels of some ids, uint8 [N, 3072]; it is asked for a sample and for the
+    pictures whose hashes are close. A group is named by one of its images and keeps that name: ``known`` holds the
+    groups given before. Groups that turn out to be one take the name that comes first.
+    """
+    rows = fingerprints.sort_values("id")
+    ids = [str(image) for image in rows["id"]]
+    places = {image: place for place, image in enumerate([*ids, *(set(known.values()) - set(ids))])}
+    groups = _Groups(len(places))
+    _join_equal(groups, rows["pixels"])
+    named = [(place, places[known[image]]) for image, place in places.items() if image in known]
+    groups.join(*np.array(named, dtype=np.int64).reshape(-1, 2).T)
+    if len(ids) > 1:
+        _join_near(groups, rows, _SecondLook(ids, rows["phash"], miniatures))
+    names: dict[int, str] = {}
+    for image in sorted(ids, key=lambda member: (member not in known, member)):
+        names.setdefault(int(groups.root[places[image]]), image)
+    return {image: names[int(groups.root[places[image]])] for image in ids}
+
+
+def best_copy(rows: pd.DataFrame) -> str:
+    """The id of the copy to keep of a duplicate group (some rows of ``store.images()``).
+
+    The one with the most pixels; of these one that the strict decoder has no objection to; the largest file, as it is
+    the least compressed; the first that was added.
+    """
+    columns = ("width", "height", "verdict", "bytes", "added_at", "id")
+
+    def order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        width, height, verdict, size, added_at, image = row
+        return -int(width) * int(height), verdict != "ok", -int(size), str(added_at), str(image)
+
+    return str(min(zip(*(rows[column] for column in columns), strict=True), key=order)[-1])
+
+
+class _Groups:
+    """Connected components over the places 0 to ``count`` - 1; ``root`` [count] is the lowest place of each one's."""
+
+    def __init__(self, count: int) -> None:
+        self.root: Positions = np.arange(count)
+
+    def join(self, i: Positions, j: Positions) -> None:
+        """Make one group of what ``i`` [N] and ``j`` [N] lie in, pair by pair (hooking and pointer jumping)."""
+        while (apart := self.apart(i, j)).any():
+            a, b = self.root[i[apart]], self.root[j[apart]]
+            np.minimum.at(self.root, np.maximum(a, b), np.minimum(a, b))
+            while (self.root != (above := self.root[self.root])).any():
+                self.root = above
+
+    def apart(self, i: Positions, j: Positions) -> Mask:
+        """Which pairs (broadcast against each other) lie in two groups."""
+        apart: Mask = self.root[i] != self.root[j]
+        return apart
+
+
+def _join_equal(groups: _Groups, pixels: pd.Series[str]) -> None:
+    content, _ = pd.factorize(pixels)
+    _, first = np.unique(content, return_index=True)
+    groups.join(np.arange(len(content)), first[content])
+
+
+def _join_near(groups: _Groups, rows: pd.DataFrame, look: _SecondLook) -> None:
+    """Join the pictures whose hashes are close and whose miniatures agree."""
+    different = np.flatnonzero(~rows["pixels"].duplicated().to_numpy())
+    waiting, count = [], 0
+    for start, across, close in near_blocks(look.hashes[different]):
+        i, j = different[start : start + ROWS], different[across : across + COLUMNS]
+        pairs = look.that_may_agree(i, j, close & groups.apart(i[:, None], j[None, :]))
+        waiting.append(pairs)
+        count += pairs.shape[1]
+        if count >= CHUNK:
+            _join_alike(groups, np.concatenate(waiting, axis=1), look)
+            waiting, count = [], 0
+    if waiting:
+        _join_alike(groups, np.concatenate(waiting, axis=1), look)
+
+
+def near_blocks(
+    hashes: Hashes, bits: int = CROPPED_BITS, rows: int = ROWS, columns: int = COLUMNS
+) -> Iterator[tuple[int, int, Mask]]:
+    """(start, across, close) of the blocks of the upper triangle of all pairs of ``hashes`` that have any close pair.
+
+    ``close[a, b]`` says that hashes ``start + a`` and ``across + b`` differ in at most ``bits`` bits. Every pair is
+    looked at: bands of bits would be quicker on random hashes, but those of real pictures clump, up to thousands that
+    are the same, and this takes the same time whatever they are.
+    """
+
+    def strip(start: int) -> list[tuple[int, int, Mask]]:
+        some = hashes[start : start + rows, None]
+        found = []
+        for across in range(start - start % columns, len(hashes), columns):
+            close = np.bitwise_count(some ^ hashes[None, across : across + columns]) <= bits
+            if across < start + rows:
+                close &= np.arange(start, start + len(some))[:, None] < np.arange(across, across + close.shape[1])
+            if close.any():
+                found.append((start, across, close))
+        return found
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:  # NumPy lets go of the interpreter meanwhile
+        for start in range(0, len(hashes), rows * workers):  # so many at a time, that no more wait in memory
+            for found in list(pool.map(strip, range(start, min(start + rows * workers, len(hashes)), rows))):
+                yield from found
+
+
+def _join_alike(groups: _Groups, pairs: Positions, look: _SecondLook) -> None:
+    """Join those of ``pairs`` [2, N] whose miniatures agree.
+
+    First each picture with one partner, then with more: what is joined meanwhile need not be looked at, so a thousand
+    copies of one picture cost a thousand looks and not half a million.
+    """
+    i, j = pairs[:, np.argsort(pairs[1], kind="stable")]
+    partners = 1
+    while len(i):
+        now = np.arange(len(j)) - np.searchsorted(j, j) < partners
+        agree = np.flatnonzero(now)[look.agree(i[now], j[now])]
+        groups.join(i[agree], j[agree])
+        later = ~now & groups.apart(i, j)
+        i, j = i[later], j[later]
+        partners *= 4
+
+
+class _SecondLook:
+    """Whether pictures, by their places in ``ids``, look alike: their miniatures vary alike beside what all share."""
+
+    def __init__(self, ids: Sequence[str], hashes: Iterable[bytes], miniatures: Miniatures) -> None:
+        self.hashes: Hashes = np.frombuffer(b"".join(hashes), dtype=np.uint64)
+        self._ids, self._miniatures = ids, miniatures
+        self._short = np.empty((len(ids), DIRECTIONS), dtype=np.float32)
+        self._short_cropped = np.empty((len(ids), len(CROPS), DIRECTIONS), dtype=np.float16)
+        self._mean = np.empty(len(ids), dtype=np.float32)
+        self._seen, self._seen_cropped = np.zeros((2, len(ids)), dtype=np.bool_)
+
+    def agree(self, i: Positions, j: Positions) -> Mask:
+        """Whether the pairs ``i`` [N], ``j`` [N] vary alike, brighter or darker, or one of them cropped a little."""
+        alike = np.zeros(len(i), dtype=np.bool_)
+        for start in range(0, len(i), CHUNK):
+            a, b = i[start : start + CHUNK], j[start : start + CHUNK]
+            close = np.bitwise_count(self.hashes[a] ^ self.hashes[b]) <= HASH_BITS
+            close &= squared(self._short[a] - self._short[b]) <= APART_AS_THEY_ARE
+            some = np.flatnonzero(close | self._may_be_cropped(a, b))
+            if not len(some):
+                continue
+            places, at = np.unique(np.concatenate([a[some], b[some]]), return_inverse=True)
+            tiny, a, b = self._tiny(places), at[: len(some)], at[len(some) :]
+            alike[start + some] = self._alike(tiny, a, b, close[some])
+        return alike
+
+    def _may_be_cropped(self, i: Positions, j: Positions) -> Mask:
+        """Whether the pairs come close once one of them is cropped, as far as their projections tell."""
+        self._see_cropped(np.union1d(i, j))
+        may = np.zeros(len(i), dtype=np.bool_)
+        for one, other in ((i, j), (j, i)):
+            apart = self._short_cropped[one].astype(np.float32) - self._short[other][:, None]
+            may |= (squared(apart) <= APART_CROPPED).any(axis=1)
+        return may
+
+    def _alike(self, tiny: Bytes, a: Positions, b: Positions, close: Mask) -> Mask:
+        """Whether the pairs of rows ``a``, ``b`` of ``tiny`` agree: as they are, where their hashes are ``close``, or
+        one of them cropped.
+        """
+        values, varying, half = tiny.astype(np.float32), self._varying(tiny), self._halved(tiny)
+        near = np.abs(values[a] - values[b]).mean(axis=1) <= DIFFERENCE
+        alike: Mask = near & close & (dots(varying[a], varying[b]) >= CORRELATION)
+        as_they_are = dots(half[a], half[b])
+        left = np.flatnonzero(near & ~alike & (as_they_are >= UNZOOMED))
+        if len(left):
+            a, b, as_they_are = a[left], b[left], as_they_are[left]
+            best = np.full(len(left), -1.0, dtype=np.float32)
+            for share in CROPS:
+                cropped = self._halved(tiny, share)
+                best = np.maximum(best, np.maximum(dots(cropped[a], half[b]), dots(half[a], cropped[b])))
+            alike[left] = (best >= CROPPED) & (THIRD * (1 - best) <= 1 - as_they_are)
+        return alike
+
+    def that_may_agree(self, i: Positions, j: Positions, close: Mask) -> Positions:
+        """The pairs [2, N] of places that ``close`` [I, J] holds of ``i`` and ``j``, without those that cannot agree.
+
+        Few numbers a picture tell nearly all strangers, without their miniatures: a projection and the brightness.
+        """
+        some, others = np.flatnonzero(close.any(axis=1)), np.flatnonzero(close.any(axis=0))
+        self._see(np.union1d(i[some], j[others]))
+        if np.count_nonzero(close) * SPARSE > len(some) * len(others):  # a clump: many pairs of few pictures
+            x, y = self._short[i[some]], self._short[j[others]]
+            near = x @ y.T >= ((x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1)[None, :] - APART) / 2
+            a, b = _pairs(near & close[np.ix_(some, others)])
+            a, b = some[a], others[b]
+        else:
+            a, b = _pairs(close)
+            near = ((self._short[i[a]] - self._short[j[b]]) ** 2).sum(axis=1) <= APART
+            a, b = a[near], b[near]
+        pairs = np.stack([i[a], j[b]])
+        return pairs[:, np.abs(self._mean[pairs[0]] - self._mean[pairs[1]]) <= DIFFERENCE + 1e-3]
+
+    def _see(self, places: Positions) -> None:
+        new = places[~self._seen[places]]
+        for start in range(0, len(new), CHUNK):
+            some = new[start : start + CHUNK]
+            tiny = self._tiny(some)
+            self._short[some], self._mean[some] = self._halved(tiny) @ self._directions, tiny.mean(axis=1)
+        self._seen[new] = True
+
+    def _see_cropped(self, places: Positions) -> None:
+        new = places[~self._seen_cropped[places]]
+        for start in range(0, len(new), CHUNK):
+            some = new[start : start + CHUNK]
+            tiny = self._tiny(some)
+            for number, share in enumerate(CROPS):
+                self._short_cropped[some, number] = self._halved(tiny, share) @ self._directions
+        self._seen_cropped[new] = True
+
+    def _tiny(self, places: Positions) -> Bytes:
+        return self._miniatures([self._ids[place] for place in places])
+
+    def _varying(self, tiny: Bytes) -> Floats:
+        """Unit vectors [N, 3072]: how pictures differ from their mean, and from what they have in common."""
+        return unit(standard(tiny) - self._common[0])
+
+    def _halved(self, tiny: Bytes, share: float = 0.0) -> Floats:
+        """The same [N, 768] in half the size, without ``share`` of their width and height at the edges."""
+        return unit(standard(halved(tiny, share)) - self._common[1])
+
+    @cached_property
+    def _common(self) -> tuple[Floats, Floats]:
+        """What all pictures share (the grid of a solar cell, a grey background), as far as they are many; and that in
+        half the size.
+        """
+        # Ids are hashes of files, so pictures at equal distances are picked at random.
+        count = len(self._ids)
+        sample = np.unique(np.linspace(0, count - 1, min(count, COMMON_SAMPLE)).astype(np.int64))
+        total, half = np.zeros(PIXELS, dtype=np.float64), np.zeros(HALF_PIXELS, dtype=np.float64)
+        for start in range(0, len(sample), CHUNK):
+            tiny = self._tiny(sample[start : start + CHUNK])
+            total += standard(tiny).sum(axis=0)
+            half += standard(halved(tiny)).sum(axis=0)
+        share = min(COMMON_SHARE, count / (count + COMMON_FROM)) / len(sample)
+        return (share * total).astype(np.float32), (share * half).astype(np.float32)
+
+    @cached_property
+    def _directions(self) -> Floats:
+        """[768, 96]: random directions of length one, the same every time."""
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], (HALF_PIXELS, DIRECTIONS))
+        directions: Floats = (signs / np.sqrt(DIRECTIONS)).astype(np.float32)
+        return directions
+
+
+def _pairs(mask: Mask) -> tuple[Positions, Positions]:
+    """What ``np.nonzero`` says of a matrix, in a tenth of its time."""
+    rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
+    return rows, columns

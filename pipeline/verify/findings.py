@@ -1,0 +1,141 @@
+"""What Verify found out about the pictures of a workspace, as it stands now: read from the store, nothing is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from pipeline.problems import problems
+from pipeline.verify.duplicates import best_copy
+from pipeline.verify.split import given_leaks, leaks
+from pipeline.workspace.workspace import Workspace
+
+# Below this a class has no more than two pictures to test with, and its error cannot be told.
+FEW = 15
+TIMES_MORE = 5.0
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A picture with the kind of trouble and the reason in words; ``name`` is what its source called it."""
+
+    id: str
+    file: str
+    name: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClassProblem:
+    """A class with ``few`` pictures, or with far fewer than the largest one (``rare``), and what that means."""
+
+    label: str
+    kind: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The workspace after verify. ``checked`` = ``ok`` + set aside; ``new`` of them were checked this time.
+
+    ``duplicate_groups``: ids that are the same picture, the best copy first. ``label_conflicts``: groups that carry
+    more than one label. ``leaks``: groups in more than one split. ``given_leaks``: groups that their sources (train,
+    valid and test folders, say) asked to be in more than one; they are in one now. ``suspects`` are kept, but a second
+    decoder objects; ``notes``: kept, with something to know. ``problems``: the ids of kept pictures with each kind of
+    problem (keys of ``quality.KINDS``), the worst first. ``classes``: pictures in use of each. ``doubt``: why something
+    else may be wrong, where many were set aside this time.
+    """
+
+    checked: int
+    ok: int
+    new: int
+    set_aside: tuple[SetAside, ...] = ()
+    duplicate_groups: tuple[tuple[str, ...], ...] = ()
+    label_conflicts: tuple[tuple[str, ...], ...] = ()
+    leaks: tuple[tuple[str, ...], ...] = ()
+    given_leaks: tuple[tuple[str, ...], ...] = ()
+    suspects: tuple[SetAside, ...] = ()
+    notes: tuple[SetAside, ...] = ()
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
+    class_problems: tuple[ClassProblem, ...] = ()
+    doubt: str = ""
+
+
+def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
+    """What verify has to say about the workspace as it is now."""
+    images = workspace.store.images()
+    set_aside, ok = images[images["status"] == "set_aside"], images[images["status"] == "ok"]
+    suspect = ok["verdict"] == "suspect"
+    noted = (ok["verdict"] == "ok") & (ok["reason"].fillna("") != "")
+    classes = class_counts(ok)
+    return Verified(
+        checked=len(ok) + len(set_aside),
+        ok=len(ok),
+        new=new,
+        set_aside=tuple(_set_aside(set_aside)),
+        duplicate_groups=tuple(_groups(ok)),
+        label_conflicts=tuple(label_conflicts(workspace, ok)),
+        leaks=tuple(tuple(group) for group in leaks(images)),
+        given_leaks=tuple(tuple(group) for group in given_leaks(ok, workspace.store.sources())),
+        suspects=tuple(_set_aside(ok[suspect])),
+        notes=tuple(_set_aside(ok[noted])),
+        problems=problems(ok),
+        classes=classes,
+        class_problems=tuple(_class_problems(classes)),
+        doubt=doubt,
+    )
+
+
+def _set_aside(rows: pd.DataFrame) -> Iterator[SetAside]:
+    for row in rows.itertuples():
+        by_hand = row.status == "set_aside" and row.verdict in ("ok", "suspect")
+        reason = f"Set aside by hand. {row.reason}".strip() if by_hand else str(row.reason)
+        yield SetAside(str(row.id), str(row.file), str(row.source_name), str(row.verdict), reason)
+
+
+def _groups(ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    several = ok[ok["group"].duplicated(keep=False) & ok["group"].notna()]
+    for _, group in several.groupby("group", sort=False):
+        best = best_copy(group)
+        yield (best, *(str(image) for image in group["id"] if image != best))
+
+
+def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """The groups of the 'ok' images that carry more than one label.
+
+    What the sources called an image counts too (the same file in two class folders), until a person decided about it.
+    """
+    decided = {decision.image for decision in workspace.store.decisions() if decision.about_label}
+    labels = zip(ok["id"], ok["label"], strict=True)
+    claims: dict[str, set[str]] = {str(image): {str(label)} if label else set() for image, label in labels}
+    for image, label in workspace.store.sources()[["image_id", "claimed_label"]].itertuples(index=False):
+        if image in claims and image not in decided and label is not None:
+            claims[str(image)].add(str(label))
+    groups: dict[str, list[str]] = {}
+    for image, group in zip(ok["id"], ok["group"], strict=True):
+        groups.setdefault(str(group or image), []).append(str(image))
+    for members in groups.values():
+        if len(set().union(*(claims[image] for image in members))) > 1:
+            yield tuple(members)
+
+
+def class_counts(ok: pd.DataFrame) -> dict[str, int]:
+    """Pictures in use of each class, by name; one with several labels counts for each of them."""
+    labels = ok["label"].dropna().astype(str).str.split("|").explode()
+    return {str(name): int(count) for name, count in labels.value_counts().sort_index().items()}
+
+
+def _class_problems(classes: dict[str, int]) -> Iterator[ClassProblem]:
+    most = max(classes.values(), default=0)
+    for label, count in sorted(classes.items(), key=lambda item: item[1]):
+        if count < FEW:
+            reason = f"With fewer than {FEW} pictures nobody can tell how well a class is known. Add some in Collect."
+            yield ClassProblem(label, "few", count, reason)
+        elif count * TIMES_MORE < most:
+            reason = f"The largest class has {most / count:.0f} times as many: this one will be missed more often."
+            yield ClassProblem(label, "rare", count, reason)

@@ -1,0 +1,243 @@
+"""The journal of decisions: every change to an image with what it was before, and every way to take one back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+
+from pipeline.errors import StaleDecision, StoreError
+from pipeline.workspace.database import Database, now
+from pipeline.workspace.records import Decision, Refusal, State, Step, Wish
+
+STANDING = "SELECT * FROM decisions WHERE undone = 0"
+STEPS = """
+    SELECT min(id) AS first, max(id) AS last, count(*) AS count, sum(undone) AS undone FROM decisions
+    GROUP BY coalesce(batch, id) ORDER BY last DESC LIMIT ? OFFSET ?
+"""
+DECIDED_ON = """
+    SELECT decisions.* FROM json_each(?) JOIN decisions ON image = value WHERE undone = 0 AND decisions.id > ?
+    ORDER BY decisions.id
+"""
+
+
+class Journal(Database):
+    """What was decided, undone decisions included. Every method is one transaction."""
+
+    # --- deciding ----------------------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        image_id: str,
+        action: str,
+        change: Callable[[State], State],
+        expected: State | None = None,
+        known: int | None = None,
+    ) -> Decision:
+        """Change one image and journal it, in one transaction.
+
+        ``expected`` is the state the person saw; if the image is in another by now, StaleDecision is raised and
+        nothing changes. So it is where a decision about the image stands that is newer than number ``known``.
+        """
+        with self.transaction() as db:
+            return _decide(db, Wish(image_id, action, change, expected, known), None)
+
+    def decide_all(self, image_ids: Iterable[str], action: str, change: Callable[[State], State]) -> list[Decision]:
+        """Change many images and journal each of them, all in one transaction and as one batch.
+
+        Images that ``change`` leaves as they are, are not journalled. Raises StoreError for an unknown image, and then
+        nothing changes.
+        """
+        batch = uuid.uuid4().hex
+        with self.transaction() as db:
+            states = {image_id: _state(db, image_id) for image_id in image_ids}
+            changed = ((image_id, before, change(before)) for image_id, before in states.items())
+            return [_journal(db, image, action, was, now_, batch) for image, was, now_ in changed if was != now_]
+
+    def decide_each(self, wishes: Iterable[Wish]) -> tuple[list[Decision], list[Refusal]]:
+        """Grant what can be granted, in order, in one transaction and as one batch; tell the rest with its reason."""
+        batch = uuid.uuid4().hex
+        done, refused = [], []
+        with self.transaction() as db:
+            for wish in wishes:
+                try:
+                    done.append(_decide(db, wish, batch))
+                except StoreError as error:
+                    refused.append(Refusal(wish.image, str(error)))
+        return done, refused
+
+    # --- taking back -------------------------------------------------------------------------------------------
+
+    def undo(self, count: int = 1) -> list[Decision]:
+        """Take back the last ``count`` decisions that are not undone yet, newest first; returns them."""
+        with self.transaction() as db:
+            # SQLite takes a negative limit for none
+            return _take_back(db, db.execute(f"{STANDING} ORDER BY id DESC LIMIT ?", (max(count, 0),)).fetchall())
+
+    def undo_step(self, about: str | None = None) -> list[Decision]:
+        """Take back the last decision that is not undone yet, with all of its batch; returns them, newest first.
+
+        ``about`` is an image that it has to be about; if it is not, StaleDecision is raised and nothing changes.
+        """
+        with self.transaction() as db:
+            last = db.execute(f"{STANDING} ORDER BY id DESC LIMIT 1").fetchone()
+            if last is None:
+                return []
+            rows = [last]
+            if last["batch"] is not None:
+                rows = db.execute(f"{STANDING} AND batch = ? ORDER BY id DESC", (last["batch"],)).fetchall()
+            if about and about not in {row["image"] for row in rows}:
+                raise StaleDecision("The last decision is another one by now. Look again and decide anew.")
+            return _take_back(db, rows)
+
+    def undo_after(self, decision_id: int, mark: str) -> list[Decision]:
+        """Take back every decision after number ``decision_id``, newest first; returns them.
+
+        StaleDecision is raised, and nothing changes, where the journal is no longer as it was at ``mark``.
+        """
+        with self.transaction() as db:
+            if _mark(db) != mark:
+                raise StaleDecision("Somebody decided or undid something meanwhile. Look again and choose anew.")
+            rows = db.execute(f"{STANDING} AND id > ? ORDER BY id DESC", (decision_id,)).fetchall()
+            return _take_back(db, rows)
+
+    def undo_these(self, first: int, last: int) -> list[Decision]:
+        """Take back the decisions numbered ``first`` to ``last``, newest first; returns them.
+
+        Raises StoreError, and nothing changes, where one of their images was decided on since: that comes first.
+        """
+        with self.transaction() as db:
+            rows = db.execute(f"{STANDING} AND id BETWEEN ? AND ? ORDER BY id DESC", (first, last)).fetchall()
+            if not rows:
+                raise StoreError("This is taken back already.")
+            images = json.dumps([row["image"] for row in rows])
+            later = {row["image"] for row in db.execute(DECIDED_ON, (images, last))}
+            if later:
+                which = "It was" if len(rows) == 1 else f"{len(later)} of these {len(rows)} images were"
+                raise StoreError(f"{which} decided on since. Take that back first, or go back to an earlier point.")
+            return _take_back(db, rows)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def mark(self) -> str:
+        """A short text that is another one after every decision and every undo. Costs no look at the whole journal."""
+        with self.transaction(write=False) as db:
+            return _mark(db)
+
+    def decisions(self, after: int = 0) -> list[Decision]:
+        """The journal, oldest first, undone ones included; ``after``: only those behind that number."""
+        with self.transaction(write=False) as db:
+            return [_decision(row) for row in db.execute("SELECT * FROM decisions WHERE id > ? ORDER BY id", (after,))]
+
+    def undone(self) -> set[int]:
+        """The numbers of the decisions that are undone."""
+        with self.transaction(write=False) as db:
+            return {row["id"] for row in db.execute("SELECT id FROM decisions WHERE undone = 1")}
+
+    def decided_on(self, image_ids: Collection[str]) -> dict[str, Decision]:
+        """image -> the last decision about it that stands, for those of the images that have one."""
+        with self.transaction(write=False) as db:
+            return {row["image"]: _decision(row) for row in db.execute(DECIDED_ON, (json.dumps([*image_ids]), 0))}
+
+    def steps(self, start: int, count: int, few: int) -> tuple[list[Step], int]:
+        """The steps from number ``start`` on, newest first, with ``few`` decisions of each; and how many there are."""
+        with self.transaction(write=False) as db:
+            total = db.execute("SELECT count(DISTINCT coalesce(batch, id)) FROM decisions").fetchone()[0]
+            return [_step(db, row, few) for row in db.execute(STEPS, (count, start))], int(total)
+
+    def state(self, image_id: str) -> State:
+        """What a decision could change about an image, as it is now."""
+        with self.transaction(write=False) as db:
+            return _state(db, image_id)
+
+
+def _decide(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision:
+    before = _state(db, wish.image)
+    if wish.expected is not None and before != wish.expected:
+        raise StaleDecision(
+            "This image was changed meanwhile (in another tab, or by somebody else): it is now "
+            f"{_in_words(before)}. Look again and decide anew."
+        )
+    if wish.known is not None:
+        newer = db.execute(DECIDED_ON, (json.dumps([wish.image]), wish.known)).fetchone()
+        if newer is not None:
+            raise StaleDecision(
+                f"Somebody else decided on this image meanwhile ({newer['action']}): it is {_in_words(before)}. "
+                "Look again and decide anew."
+            )
+    return _journal(db, wish.image, wish.action, before, wish.change(before), batch)
+
+
+def _take_back(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> list[Decision]:
+    """Undo decisions, which come newest first."""
+    undone = [_decision(row) for row in rows]
+    for decision in undone:
+        _write_state(db, decision.image, decision.before)
+    db.executemany("UPDATE decisions SET undone = 1 WHERE id = ?", [(decision.id,) for decision in undone])
+    return [replace(decision, undone=True) for decision in undone]
+
+
+def _mark(db: sqlite3.Connection) -> str:
+    last, undone = db.execute(
+        "SELECT (SELECT max(id) FROM decisions), (SELECT count(*) FROM decisions WHERE undone = 1)"
+    ).fetchone()
+    return f"{last or 0}-{undone}"
+
+
+def last_of(mark: str) -> int:
+    """The number of the journal's last decision at a ``mark``."""
+    return int(mark.split("-")[0])
+
+
+def _step(db: sqlite3.Connection, row: sqlite3.Row, few: int) -> Step:
+    between = db.execute(
+        "SELECT * FROM decisions WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (row["first"], row["last"], few)
+    )
+    later = db.execute("SELECT count(*) FROM decisions WHERE undone = 0 AND id > ?", (row["last"],)).fetchone()[0]
+    return Step(row["first"], row["last"], row["count"], row["undone"], int(later), tuple(map(_decision, between)))
+
+
+def _state(db: sqlite3.Connection, image_id: str) -> State:
+    row = db.execute("SELECT status, reason FROM images WHERE id = ?", (image_id,)).fetchone()
+    if row is None:
+        raise StoreError(f"There is no image {image_id} in this workspace.")
+    labels = db.execute("SELECT label FROM labels WHERE image_id = ? ORDER BY label", (image_id,))
+    return State(tuple(r["label"] for r in labels), row["status"], row["reason"])
+
+
+def _write_state(db: sqlite3.Connection, image_id: str, state: State) -> None:
+    db.execute("UPDATE images SET status = ?, reason = ? WHERE id = ?", (state.status, state.reason, image_id))
+    db.execute("DELETE FROM labels WHERE image_id = ?", (image_id,))
+    db.executemany("INSERT INTO labels VALUES (?, ?)", [(image_id, label) for label in state.labels])
+
+
+def _journal(
+    db: sqlite3.Connection, image_id: str, action: str, before: State, after: State, batch: str | None
+) -> Decision:
+    """Write the new state of an image, and that it was decided."""
+    _write_state(db, image_id, after)
+    at = now()
+    cursor = db.execute(
+        "INSERT INTO decisions (image, action, before, after, at, batch) VALUES (?, ?, ?, ?, ?, ?)",
+        (image_id, action, before.to_json(), after.to_json(), at, batch),
+    )
+    return Decision(int(cursor.lastrowid or 0), image_id, action, before, after, at, batch=batch)
+
+
+def _decision(row: sqlite3.Row) -> Decision:
+    return Decision(
+        row["id"],
+        row["image"],
+        row["action"],
+        State.from_json(row["before"]),
+        State.from_json(row["after"]),
+        row["at"],
+        bool(row["undone"]),
+        row["batch"],
+    )
+
+
+def _in_words(state: State) -> str:
+    return f"labelled {' and '.join(state.labels) or 'nothing'}, {state.status.replace('_', ' ')}"

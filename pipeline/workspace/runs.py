@@ -1,0 +1,246 @@
+"""Run: one training as a folder with configuration, classes, preprocessing, metrics, predictions and weights."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from pipeline import __version__
+from pipeline.errors import RunError
+from pipeline.labels import answers_of
+from pipeline.predict import CONFIG, WEIGHTS, Familiar, Outputs, checksum, file_sha256
+from pipeline.run_notes import read_about, write_about
+from pipeline.workspace.workspace import Workspace
+
+Halves: TypeAlias = np.ndarray[Any, np.dtype[np.float16]]
+MANIFEST = "run.json"
+PREDICTIONS, OUT_OF_FOLD = "predictions.csv", "out_of_fold.csv"
+FEATURES, FEATURE_IDS = "features.npy", "features_ids.txt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished training. ``record`` is its run.json, which is written last: a folder that has it is complete."""
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Its name: when it began, and a few random digits."""
+        return str(self.record["id"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in the order of the model's outputs."""
+        return tuple(self.record["classes"])
+
+    @property
+    def outputs(self) -> Outputs:
+        """What the model's outputs mean, with the thresholds it was given; softmax for a run that does not say."""
+        return Outputs.from_json(self.record.get("outputs"))
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """All that the model may answer: its classes, and "none of these" where it may say that."""
+        return answers_of(self.classes, self.outputs)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The TrainConfig it was trained with, as a dict."""
+        return dict(self.record["config"])
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """One {epoch, phase, train_loss, valid_loss, error_rate, seconds} an epoch; epoch 0 is the head alone."""
+        return list(self.record["epochs"])
+
+    @property
+    def test(self) -> dict[str, Any]:
+        """{error_rate, low, high, n, baseline_error_rate} on the test split."""
+        return dict(self.record["test"])
+
+    @property
+    def valid(self) -> dict[str, Any]:
+        """{error_rate, low, high, n, baseline_error_rate} on the valid split."""
+        return dict(self.record["valid"])
+
+    @property
+    def created(self) -> str:
+        """When it was finished (UTC, ISO 8601)."""
+        return str(self.record["created"])
+
+    @property
+    def name(self) -> str:
+        """What the person calls it; its id where it was given no name."""
+        return read_about(self.folder).name or self.id
+
+    @property
+    def note(self) -> str:
+        """What the person wrote about it: since then, or when it was started."""
+        since = read_about(self.folder).note
+        return str(self.record["config"].get("note", "")) if since is None else since
+
+    @cached_property
+    def _predictions(self) -> pd.DataFrame:
+        return self._table(PREDICTIONS)
+
+    @cached_property
+    def _out_of_fold(self) -> pd.DataFrame:
+        if (self.folder / OUT_OF_FOLD).exists():
+            return self._table(OUT_OF_FOLD)
+        return self._predictions[self._predictions["split"] != "test"]  # an earlier version's run
+
+    def _table(self, name: str) -> pd.DataFrame:
+        text = {"id": str, "split": str, "label": str, "predicted": str}
+        try:
+            return pd.read_csv(self.folder / name, dtype=text, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"The predictions of run {self.id} cannot be read ({self.folder / name}: {error}). Train again."
+            ) from error
+
+    def predictions(self) -> pd.DataFrame:
+        """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold,
+        strangeness (see :func:`pipeline.model.out_of_fold.strangeness`; runs of earlier versions lack it), and a column
+        ``p:<class>`` for each class. Rows of the train split are out-of-fold, the others are the model's own.
+        """
+        return self._predictions.copy()
+
+    def out_of_fold(self) -> pd.DataFrame:
+        """The same columns for every image of the train and the valid split, each answered by a head that learnt from
+        neither it nor its duplicates; a run of an earlier version has the model's own answers for the valid split.
+        """
+        return self._out_of_fold.copy()
+
+    def features(self) -> tuple[list[str], Halves] | None:
+        """(image ids, float16 [N, F], mapped from its file): what the model's body makes of every image it was asked
+        about, as it was at the end; None for a run of an earlier version. Raises RunError where they cannot be read.
+        """
+        if not (self.folder / FEATURES).exists():
+            return None
+        try:
+            ids = (self.folder / FEATURE_IDS).read_text(encoding="utf-8").split()
+            features: Halves = np.load(self.folder / FEATURES, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise RunError(f"The features of run {self.id} cannot be read ({error}). Train again.") from error
+        if features.ndim != 2 or len(features) != len(ids):
+            raise RunError(f"The features of run {self.id} are damaged. Train again.")
+        return ids, features
+
+
+def list_runs(workspace: Workspace) -> list[Run]:
+    """The complete runs of a workspace, newest first."""
+    return _runs_in(workspace.runs)
+
+
+def _runs_in(place: Path) -> list[Run]:
+    folders = [file.parent for file in place.glob(f"*/{MANIFEST}")]
+    whole = [folder for folder in folders if folder.suffix != ".part"]
+    return sorted((_load(folder) for folder in whole), key=lambda run: run.created, reverse=True)
+
+
+def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
+    """The run with this id, or the newest. Raises RunError where there is none."""
+    if run_id is None:
+        runs = list_runs(workspace)
+        if not runs:
+            raise RunError("Nothing was trained in this workspace yet. Train a model first.")
+        return runs[0]
+    folder = workspace.runs / Path(run_id).name
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"There is no run {run_id} in this workspace.")
+    return _load(folder)
+
+
+def _load(folder: Path) -> Run:
+    try:
+        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return Run(folder, {**record, "id": record["id"], "created": record["created"]})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"The run in {folder} is damaged ({MANIFEST}: {error}). Move its folder away.") from error
+
+
+def describe(workspace: Workspace, run_id: str, name: str, note: str) -> Run:
+    """Give a run this name (empty: its id again) and this note. Raises RunError, and UsageError for a long text."""
+    run = load_run(workspace, run_id)
+    write_about(run.folder, name, note)
+    return run
+
+
+def discard(workspace: Workspace, run_id: str) -> Run:
+    """Move a run to the workspace's trash, with all that is in its folder. Raises RunError where there is none."""
+    return _moved(load_run(workspace, run_id), _trash(workspace))
+
+
+def discarded(workspace: Workspace) -> list[Run]:
+    """The runs in the trash, newest first."""
+    return _runs_in(_trash(workspace))
+
+
+def restore(workspace: Workspace, run_id: str) -> Run:
+    """Take a run back out of the trash. Raises RunError where it is not there."""
+    folder = _trash(workspace) / Path(run_id).name
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"There is no run {run_id} in the trash of this workspace.")
+    return _moved(_load(folder), workspace.runs)
+
+
+def _trash(workspace: Workspace) -> Path:
+    """Beside the pictures in the trash, whose folders have names of two digits."""
+    return workspace.trash / "runs"
+
+
+def _moved(run: Run, place: Path) -> Run:
+    target = place / run.folder.name
+    if target.exists():
+        raise RunError(f"There is a folder {target} already. Move it away, then try again.")
+    place.mkdir(parents=True, exist_ok=True)
+    run.folder.rename(target)
+    return Run(target, run.record)
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and that two trainings begun at once do not share."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+
+
+def write_features(folder: Path, ids: Iterable[str], features: Any) -> None:
+    """Write the ``features`` [N, F] (a tensor) of the images of those ids."""
+    (folder / FEATURE_IDS).write_text("\n".join(ids), encoding="utf-8")
+    np.save(folder / FEATURES, features.half().numpy())
+
+
+def write_model(folder: Path, model: Any, info: Mapping[str, Any], familiar: Familiar | None) -> None:
+    """Write model.safetensors, familiar.safetensors (where given) and config.json.
+
+    ``info`` lacks only what is known here: format, versions, files and checksum.
+    """
+    from safetensors.torch import save_file
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    if familiar is not None:
+        usual = {name: tensor.cpu().contiguous() for name, tensor in vars(familiar).items()}
+        save_file(usual, folder / "familiar.safetensors")
+    files = {file.name: file_sha256(file) for file in sorted(folder.glob("*.safetensors"))}
+    versions = {package: version(package) for package in ("torch", "timm", "pillow", "safetensors")}
+    versions["winnow"] = __version__
+    content = {"format": 2, **info, "versions": versions, "files": files}
+    write_info(folder, content)
+
+
+def write_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Write config.json with its checksum."""
+    content = {**info, "checksum": checksum(info)}
+    (folder / CONFIG).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")

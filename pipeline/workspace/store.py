@@ -1,0 +1,252 @@
+"""The SQLite store: images, labels, sources and candidates, on top of the journal of decisions."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import StoreError
+from pipeline.workspace.database import now
+from pipeline.workspace.journal import Journal
+from pipeline.workspace.records import NewImage, Verdict
+
+SPLITS = ("train", "valid", "test")
+STATUSES = ("new", "ok", "set_aside", "removed")
+MINIATURE_BYTES = 32 * 32 * 3
+
+IMAGES_QUERY = """
+    SELECT i.id, i.file, (SELECT group_concat(label, '|') FROM labels WHERE image_id = i.id) AS label,
+           i.original_label, i.split, i.duplicate_group AS "group", i.status, i.verdict, i.reason,
+           i.width, i.height, i.format, i.bytes, i.added_at, i.given_split, i.quality,
+           s.provider AS source_provider, s.name AS source_name, s.page_url AS source_page, s.licence AS source_licence
+    FROM images i LEFT JOIN sources s
+      ON s.rowid = (SELECT min(rowid) FROM sources WHERE image_id = i.id)
+"""
+
+ADD_IMAGE = """
+    INSERT OR IGNORE INTO images (id, file, original_label, given_split, bytes, added_at)
+    VALUES (:id, :file, :label, :split, :bytes, :at)
+"""
+WITHOUT_LABEL = """
+    SELECT value FROM json_each(?)
+    WHERE value NOT IN (SELECT image_id FROM labels WHERE image_id = value)
+      AND value NOT IN (SELECT image FROM decisions WHERE image = value AND undone = 0)
+"""
+ADD_SOURCE = """
+    INSERT OR IGNORE INTO sources (image_id, provider, name, page_url, licence, claimed_label, at, query, title,
+                                   creator, licence_url, original_sha256, original_bytes, given_split)
+    VALUES (:id, :provider, :name, :page_url, :licence, :label, :at, :query, :title,
+            :creator, :licence_url, :original_sha256, :original_bytes, :split)
+"""
+CANDIDATE_COLUMNS = (
+    "url", "label", "provider", "page_url", "licence", "query", "title", "width", "height", "thumbnail", "creator",
+    "licence_url",
+)  # fmt: skip
+
+
+class Store(Journal):
+    """One row per image, plus the journal. Every method is one transaction; processes and threads may share it."""
+
+    # --- images ------------------------------------------------------------------------------------------------
+
+    def images(self, status: str | None = None) -> pd.DataFrame:
+        """One row per image, oldest first: id, file, label, original_label, split, group, status, verdict, reason,
+        width, height, format, bytes, added_at, given_split, quality (JSON) and the first source (source_provider,
+        _name, _page, _licence). ``status`` keeps only one of new, ok, set_aside, removed.
+        """
+        query, values = (IMAGES_QUERY + " WHERE i.status = ?", [status]) if status else (IMAGES_QUERY, [])
+        return self.frame(query + " ORDER BY i.rowid", values)
+
+    def unchecked(self) -> list[tuple[str, str]]:
+        """(id, file) of the images that verify has to look at, oldest first: new ones, and those that an earlier
+        version checked without measuring them.
+        """
+        waiting = "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND quality IS NULL)"
+        with self.transaction(write=False) as db:
+            return [(row["id"], row["file"]) for row in db.execute(waiting + " ORDER BY rowid")]
+
+    def image(self, image_id: str) -> Mapping[str, Any]:
+        """The row of one image. Raises StoreError where there is none."""
+        rows = self.frame(IMAGES_QUERY + " WHERE i.id = ?", [image_id]).to_dict("records")
+        if not rows:
+            raise StoreError(f"There is no image {image_id} in this workspace.")
+        return {str(key): value for key, value in rows[0].items()}
+
+    def image_rows(self, image_ids: Iterable[str]) -> pd.DataFrame:
+        """The rows of some images, in the order asked for; unknown ones are left out. Columns as in :meth:`images`."""
+        return self.frame(
+            IMAGES_QUERY.replace("FROM images i", "FROM json_each(?) JOIN images i ON i.id = value") + " ORDER BY key",
+            [json.dumps(list(image_ids))],
+        )
+
+    def label_counts(self) -> dict[str, int]:
+        """class -> how many images carry it, of those in use; in alphabetical order."""
+        query = (
+            "SELECT label, count(*) AS n FROM labels JOIN images ON images.id = image_id"
+            " WHERE status IN ('ok', 'new') GROUP BY label ORDER BY label"
+        )
+        with self.transaction(write=False) as db:
+            return {row["label"]: row["n"] for row in db.execute(query)}
+
+    def add_images(self, images: Iterable[NewImage]) -> int:
+        """Put images on record with their label and source; returns how many were not known before.
+
+        A known image gets only the new source (which keeps what the other place called it), and its label where the
+        image has none and nothing was decided about it.
+        """
+        rows = [{**asdict(image), "at": now()} for image in images]
+        with self.transaction() as db:
+            added = db.executemany(ADD_IMAGE, rows).rowcount
+            _label_where_none(db, {row["id"]: row["label"] for row in reversed(rows) if row["label"]})
+            db.executemany(ADD_SOURCE, rows)
+        return max(added, 0)
+
+    def sources(self, image_id: str | None = None) -> pd.DataFrame:
+        """Every place an image came from (``image_id``: only of that one): image_id, provider, name (file or URL),
+        page_url, licence, claimed_label, at, query, title, creator, licence_url, original_sha256, original_bytes,
+        given_split.
+        """
+        where, values = (" WHERE image_id = ?", [image_id]) if image_id else ("", [])
+        return self.frame("SELECT * FROM sources" + where + " ORDER BY rowid", values)
+
+    def fingerprints(self) -> pd.DataFrame:
+        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes) of the images that decode.
+
+        Removed ones too: they may come back, and then have to be where their duplicates are.
+        """
+        return self.frame("SELECT id, pixels, phash FROM images WHERE pixels IS NOT NULL ORDER BY id")
+
+    def miniatures(self, image_ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """uint8 [N, 3072]: the 32 x 32 RGB miniatures of images that decode, in the order asked for."""
+        query = "SELECT images.tiny FROM json_each(?) JOIN images ON images.id = value ORDER BY key"
+        with self.transaction(write=False) as db:
+            tiny = [row["tiny"] for row in db.execute(query, (json.dumps(list(image_ids)),))]
+        return np.frombuffer(b"".join(tiny), dtype=np.uint8).reshape(len(image_ids), MINIATURE_BYTES)
+
+    def groups(self) -> dict[str, str]:
+        """id -> duplicate group of the images that have one."""
+        with self.transaction(write=False) as db:
+            rows = db.execute("SELECT id, duplicate_group FROM images WHERE duplicate_group IS NOT NULL")
+            return {row["id"]: row["duplicate_group"] for row in rows}
+
+    def record_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Write what verify found. Only images still 'new' change status: a person's decision is never undone."""
+        with self.transaction() as db:
+            db.executemany(
+                "UPDATE images SET status = CASE status WHEN 'new' THEN :status ELSE status END, verdict = :verdict,"
+                " reason = :reason, width = :width, height = :height, format = :format, pixels = :pixels,"
+                " phash = :phash, tiny = :tiny, quality = :quality WHERE id = :id",
+                [asdict(verdict) for verdict in verdicts],
+            )
+
+    def set_groups(self, groups: Mapping[str, str]) -> None:
+        """Write the duplicate group of images (id -> group)."""
+        with self.transaction() as db:
+            db.executemany(
+                "UPDATE images SET duplicate_group = ? WHERE id = ?",
+                [(group, image) for image, group in groups.items()],
+            )
+
+    def set_splits(self, splits: Mapping[str, str]) -> None:
+        """Write the split of images that have none (id -> split). A split that is written down never moves."""
+        with self.transaction() as db:
+            db.executemany(
+                "UPDATE images SET split = ? WHERE id = ? AND split IS NULL",
+                [(split, image) for image, split in splits.items()],
+            )
+
+    def set_given_splits(self, splits: Mapping[str, str]) -> None:
+        """Write the split that the source of images asked for (id -> split), where none was asked for before."""
+        with self.transaction() as db:
+            db.executemany(
+                "UPDATE images SET given_split = ? WHERE id = ? AND given_split IS NULL",
+                [(split, image) for image, split in splits.items()],
+            )
+
+    # --- problems that a person finds to be none ----------------------------------------------------------------
+
+    def ignore(self, kind: str, image_ids: Iterable[str]) -> None:
+        """Note that these images have no problem of this ``kind``, whatever verify says."""
+        at = now()
+        with self.transaction() as db:
+            rows = [(kind, image_id, at) for image_id in image_ids]
+            db.executemany("INSERT OR IGNORE INTO ignored (kind, image_id, at) VALUES (?, ?, ?)", rows)
+
+    def notice(self, kind: str) -> None:
+        """Forget what was ignored of this ``kind``."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM ignored WHERE kind = ?", (kind,))
+
+    def ignored(self) -> dict[str, set[str]]:
+        """kind of problem -> the images for which it is ignored."""
+        found: dict[str, set[str]] = {}
+        with self.transaction(write=False) as db:
+            for row in db.execute("SELECT kind, image_id FROM ignored"):
+                found.setdefault(row["kind"], set()).add(row["image_id"])
+        return found
+
+    # --- candidates --------------------------------------------------------------------------------------------
+
+    def add_candidates(self, candidates: Iterable[Mapping[str, Any]]) -> int:
+        """Put candidates (their columns: CANDIDATE_COLUMNS) on record; returns how many (url, label) pairs were new."""
+        columns = CANDIDATE_COLUMNS
+        with self.transaction() as db:
+            before = db.total_changes
+            db.executemany(
+                f"INSERT OR IGNORE INTO candidates ({', '.join(columns)}, added_at) VALUES ({'?, ' * len(columns)}?)",
+                [[*(c.get(column) for column in columns), now()] for c in candidates],
+            )
+            return db.total_changes - before
+
+    def candidates(self, status: str | None = None) -> pd.DataFrame:
+        """Every candidate with its status (new, stored, duplicate, failed, skipped), code, reason, sha256, and whether
+        it is to be asked for ``again``.
+        """
+        where, values = (" WHERE status = ?", [status]) if status else ("", [])
+        return self.frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
+
+    def record_downloads(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Write how the downloads of candidates ended: url, label, status, code, reason, sha256, again of each."""
+        with self.transaction() as db:
+            db.executemany(
+                "UPDATE candidates SET status = :status, code = :code, reason = :reason, sha256 = :sha256,"
+                " again = :again WHERE url = :url AND label = :label",
+                results,
+            )
+
+    # --- facts -------------------------------------------------------------------------------------------------
+
+    def fact(self, key: str, default: Any = None) -> Any:
+        """A small JSON value kept with the workspace (the seed of its splits, say)."""
+        with self.transaction(write=False) as db:
+            row = db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return default if row is None else json.loads(row["value"])
+
+    def set_fact(self, key: str, value: Any) -> None:
+        """Write a small JSON value, in place of the one before."""
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+
+    def add_to_fact(self, key: str, item: Any) -> None:
+        """Put a small JSON value at the end of a fact that is a list (empty, where there is none)."""
+        longer = (
+            "INSERT INTO facts VALUES (?, json_array(json(?)))"
+            " ON CONFLICT (key) DO UPDATE SET value = json_insert(value, '$[#]', json(?))"
+        )
+        with self.transaction() as db:
+            db.execute(longer, (key, json.dumps(item), json.dumps(item)))
+
+
+def _label_where_none(db: sqlite3.Connection, labels: Mapping[str, str]) -> None:
+    """Give images (id -> label, several joined by "|") the label, where they have none and nothing was decided."""
+    bare = [row["value"] for row in db.execute(WITHOUT_LABEL, (json.dumps(list(labels)),))]
+    pairs = [(image, label) for image in bare for label in dict.fromkeys(labels[image].split("|"))]
+    db.executemany("INSERT INTO labels VALUES (?, ?)", pairs)
+    original = "UPDATE images SET original_label = ? WHERE id = ? AND original_label IS NULL"
+    db.executemany(original, [(labels[image], image) for image in bare])

@@ -1,0 +1,262 @@
+"""What lies where says what it is: class folders, split folders, loose files, names; and what is refused of them."""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from pipeline.collect.entries import Entry, Labelling, NameMatcher, Note
+from pipeline.errors import SourceError, UsageError
+from tests.sources_for_tests import found, lay, notes, placed, refused, table, tarred, zipped
+
+JUNK_BYTES = 500 << 20
+
+
+# --- where a file lies
+
+
+LAYOUTS = {
+    "class folders": (
+        ("cat/1.jpg", "cat/sub/2.jpg", "dog/3.png"),
+        {"cat/1.jpg": ("cat", None), "cat/sub/2.jpg": ("cat", None), "dog/3.png": ("dog", None)},
+    ),
+    "one class": (("cat/1.jpg", "cat/2.jpg"), {"cat/1.jpg": ("cat", None), "cat/2.jpg": ("cat", None)}),
+    "loose files": (("1.jpg", "2.jpg"), {"1.jpg": (None, None), "2.jpg": (None, None)}),
+    "split folders": (
+        ("train/cat/1.jpg", "val/cat/2.jpg", "Test/dog/3.jpg"),
+        {
+            "train/cat/1.jpg": ("cat", "train"),
+            "val/cat/2.jpg": ("cat", "valid"),
+            "Test/dog/3.jpg": ("dog", "test"),
+        },
+    ),
+    "an outer folder": (
+        ("pets/cat/1.jpg", "pets/dog/2.jpg"),
+        {"pets/cat/1.jpg": ("cat", None), "pets/dog/2.jpg": ("dog", None)},
+    ),
+    "an outer folder with a README beside the classes": (
+        ("pets/README.txt", "pets/cat/1.jpg", "pets/dog/2.jpg", "pets/labels.csv"),
+        {"pets/cat/1.jpg": ("cat", None), "pets/dog/2.jpg": ("dog", None)},
+    ),
+    "a README above the outer folder": (
+        ("LICENSE", "pets/cat/1.jpg", "pets/dog/2.jpg"),
+        {"pets/cat/1.jpg": ("cat", None), "pets/dog/2.jpg": ("dog", None)},
+    ),
+    "two outer folders around split folders": (
+        ("a/b/train/cat/1.jpg", "a/b/valid/dog/2.jpg", "a/b/list.csv"),
+        {"a/b/train/cat/1.jpg": ("cat", "train"), "a/b/valid/dog/2.jpg": ("dog", "valid")},
+    ),
+    "split folders beside a folder of papers": (
+        ("train/cat/1.jpg", "valid/cat/2.jpg", "docs/how.txt"),
+        {"train/cat/1.jpg": ("cat", "train"), "valid/cat/2.jpg": ("cat", "valid")},
+    ),
+    "classes that are called like splits, beside others": (
+        ("test/1.jpg", "cat/2.jpg"),
+        {"test/1.jpg": ("test", None), "cat/2.jpg": ("cat", None)},
+    ),
+    "split folders without classes": (
+        ("train/1.jpg", "test/2.jpg"),
+        {"train/1.jpg": (None, "train"), "test/2.jpg": (None, "test")},
+    ),
+    "files without an ending": (("cat/1", "dog/2"), {"cat/1": ("cat", None), "dog/2": ("dog", None)}),
+}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.gz", "tgz"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_labels_and_splits_come_from_the_folders(tmp_path: Path, layout: str, kind: str) -> None:
+    names, expected = LAYOUTS[layout]
+    if kind == "folder":
+        source = lay(tmp_path / "source", *names)
+    else:
+        source = (zipped if kind == "zip" else tarred)(tmp_path / f"source.{kind}", *names)
+    pictures = {name: what for name, what in placed(source).items() if name in expected}
+    assert pictures == expected
+    for entry in found(source):
+        if isinstance(entry, Entry):
+            with entry.open() as file:
+                assert file.read() == f"content of {entry.name}".encode()
+        else:
+            assert isinstance(entry, Note) and "labels.csv was not used" in entry.text
+
+
+def test_a_label_for_all_goes_before_the_folders(tmp_path: Path) -> None:
+    source = lay(tmp_path, "train/cat/1.jpg", "test/2.jpg")
+    assert placed(source, label="bear") == {"train/cat/1.jpg": ("bear", "train"), "test/2.jpg": ("bear", "test")}
+
+
+def test_a_single_split_folder_is_one_where_that_is_asked_for(tmp_path: Path) -> None:
+    source = lay(tmp_path, "test/cat/1.jpg", "test/dog/2.jpg")
+    assert placed(source, split_from="folders") == {
+        "test/cat/1.jpg": ("cat", "test"),
+        "test/dog/2.jpg": ("dog", "test"),
+    }
+
+
+def test_asking_for_split_folders_where_there_are_none_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no train, valid or test folders"):
+        found(lay(tmp_path, "cat/1.jpg"), split_from="folders")
+
+
+def test_a_folder_name_that_cannot_be_a_class_costs_its_files_only(tmp_path: Path) -> None:
+    source = zipped(tmp_path / "a.zip", "cat/1.jpg", "dog/2.jpg", f"{'x' * 256}/3.jpg")
+    assert set(placed(source)) == {"cat/1.jpg", "dog/2.jpg"}
+    assert "longer than 255" in refused(source)[f"{'x' * 256}/3.jpg"]
+
+
+def test_names_in_two_unicode_forms_are_one_class(tmp_path: Path) -> None:
+    source = lay(
+        tmp_path, f"{unicodedata.normalize('NFC', 'Bär')}/1.jpg", f"{unicodedata.normalize('NFD', 'Bär')}/2.jpg"
+    )
+    assert {label for label, _ in placed(source).values()} == {"Bär"}
+
+
+# --- folders
+
+
+def test_hidden_files_and_what_systems_leave_behind_are_passed_over(tmp_path: Path) -> None:
+    noise = (".hidden.jpg", "cat/.DS_Store", ".git/1.jpg", "__MACOSX/cat/._1.jpg", "cat/Thumbs.db", "desktop.ini")
+    source = lay(tmp_path / "folder", "cat/1.jpg", "dog/2.jpg", *noise)
+    assert set(placed(source)) == {"cat/1.jpg", "dog/2.jpg"} and refused(source) == {}
+    archive = zipped(tmp_path / "a.zip", "cat/1.jpg", "dog/2.jpg", *noise)
+    assert set(placed(archive)) == {"cat/1.jpg", "dog/2.jpg"} and refused(archive) == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_are_listed_and_never_followed(tmp_path: Path) -> None:
+    outside = lay(tmp_path / "outside", "secret/1.jpg")
+    source = lay(tmp_path / "source", "cat/1.jpg")
+    (source / "cat" / "file.jpg").symlink_to(outside / "secret" / "1.jpg")
+    (source / "dog").symlink_to(outside / "secret")
+    (source / "cat" / "loop").symlink_to(source)
+    (source / "cat" / "broken.jpg").symlink_to("nowhere")
+    assert set(placed(source)) == {"cat/1.jpg"}
+    assert set(refused(source)) == {"cat/file.jpg", "dog", "cat/loop", "cat/broken.jpg"}
+    assert all("link" in reason for reason in refused(source).values())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    source = lay(tmp_path, "cat/1.jpg")
+    os.mkfifo(source / "cat" / "pipe.jpg")
+    assert refused(source) == {"cat/pipe.jpg": "It is not an ordinary file."}
+
+
+@pytest.mark.skipif(os.name == "nt" or os.uname().sysname == "Darwin", reason="file names are bytes on Linux only")
+def test_a_file_name_that_is_no_utf8_can_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "cat") + b"/caf\xe9.jpg")).write_bytes(b"x")
+    (entry,) = found(tmp_path)
+    assert isinstance(entry, Entry)
+    entry.name.encode("utf-8")
+    with entry.open() as file:
+        assert file.read() == b"x"
+
+
+@pytest.mark.parametrize("name", ["nothing", "x" * 300, "no/such/folder"])
+def test_a_source_that_is_not_there_is_explained(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match=r"nothing at .*Give a folder"):
+        found(tmp_path / name)
+
+
+def test_a_file_of_another_kind_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "empty").write_bytes(b"")
+    for name in ("notes.txt", "empty"):
+        with pytest.raises(SourceError, match="neither a folder, nor a"):
+            found(tmp_path / name)
+
+
+def test_a_workbook_is_not_taken_for_an_archive(tmp_path: Path) -> None:
+    zipped(tmp_path / "list.xlsx", "xl/workbook.xml")
+    with pytest.raises(SourceError, match="Save its sheet as 'CSV UTF-8'"):
+        found(tmp_path / "list.xlsx")
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.collect.sources.MAX_ENTRIES", 10)
+    with pytest.raises(SourceError, match=r"more than 10 files"):
+        found(lay(tmp_path, *(f"cat/{number}.jpg" for number in range(11))))
+
+
+# --- labels from file names
+
+PETS = ("images/great_pyrenees_173.jpg", "images/Abyssinian_1.jpg", "images/pug_2.JPG", "annotations/list.txt")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(.+)_\d+.jpg$", r"^(.*)_\d+\.jpg", r"/([^/]+)_\d+.jpg$", r"([^/]+)_\d+.jpg$", r"(\d+)?(?P<label>[a-z_A-Z]+)_\d"],
+)
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_a_regular_expression_finds_the_class_in_the_name_as_the_course_writes_it(
+    tmp_path: Path, pattern: str, kind: str
+) -> None:
+    source = lay(tmp_path / "s", *PETS) if kind == "folder" else zipped(tmp_path / "s.zip", *PETS)
+    labels = {name: label for name, (label, _) in placed(source, pattern=pattern).items()}
+    assert (
+        labels["images/great_pyrenees_173.jpg"] == "great_pyrenees"
+        and labels["images/Abyssinian_1.jpg"] == "Abyssinian"
+    )
+
+
+def test_a_name_that_the_expression_does_not_fit_is_listed(tmp_path: Path) -> None:
+    source = lay(tmp_path, *PETS)
+    assert set(refused(source, pattern=r"(.+)_\d+.jpg$")) == {"images/pug_2.JPG", "annotations/list.txt"}
+    assert (
+        refused(source, pattern=r"(x?)_\d+.jpg$")["images/pug_2.JPG"] == "The regular expression does not fit its name."
+    )
+    assert refused(source, pattern=r"(x?)_\d+.jpg$")["images/Abyssinian_1.jpg"] == "A class needs a name."
+
+
+def test_a_group_that_takes_no_part_is_no_match(tmp_path: Path) -> None:
+    assert set(refused(lay(tmp_path, "b_1.jpg", "c_1.jpg"), pattern=r"(a)?_1")) == {"b_1.jpg", "c_1.jpg"}
+
+
+def test_the_expression_goes_before_folders_and_tables_and_leaves_splits_alone(tmp_path: Path) -> None:
+    source = lay(tmp_path, "train/x/cat_1.jpg", "test/y/dog_2.jpg")
+    table(source / "labels.csv", ["file", "label"], ["train/x/cat_1.jpg", "horse"])
+    assert placed(source, pattern=r"(\w+)_") == {
+        "train/x/cat_1.jpg": ("cat", "train"),
+        "test/y/dog_2.jpg": ("dog", "test"),
+    }
+    assert notes(source, pattern=r"(\w+)_") == ["labels.csv was not used: the label was given otherwise."]
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?P<label", "[z-a](x)", "cat", "", r"(\p{Nope})", "(" * 3000 + ")" * 3000])
+def test_what_is_no_expression_with_a_group_is_wrong_usage(pattern: str) -> None:
+    with pytest.raises(UsageError, match="regular expression"):
+        Labelling(pattern=pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"(\w+)+[!?]$", r"^((a|a|aa)+)$x", r"(.*a){30}!$"])
+def test_an_expression_that_would_never_end_is_stopped_in_words(pattern: str) -> None:
+    matcher = NameMatcher(pattern, seconds=0.2)
+    with pytest.raises(UsageError, match="takes too long"):
+        for _ in range(1000):
+            matcher.label(PurePosixPath("a" * 60 + ".jpg"))
+
+
+def test_a_table_takes_no_expression(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a table has a column"):
+        found(table(tmp_path / "t.csv", ["path", "label"]), pattern="(.)")
+
+
+@pytest.mark.parametrize("name", ["junk", "junk.csv", "junk.zip", "junk.tar", "junk.tar.gz", "junk.jpg"])
+def test_half_a_gigabyte_of_junk_is_refused_at_once_and_not_read_into_memory(tmp_path: Path, name: str) -> None:
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(JUNK_BYTES)
+    began = time.monotonic()
+    tracemalloc.start()
+    try:
+        assert found(tmp_path / name) == []  # an empty tar archive is all noughts
+    except SourceError as error:
+        assert name in str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 << 20 and time.monotonic() - began < 5

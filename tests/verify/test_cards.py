@@ -1,0 +1,117 @@
+"""One card a kind of problem, the gravest first; what a person ignored stays away until something is new."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline.stage import run
+from pipeline.tidy import set_aside
+from pipeline.verify.cards import Card, cards
+from pipeline.verify.findings import verified
+from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.store import NewImage
+from pipeline.workspace.workspace import Workspace
+from tests.verify.test_verify import picture, put
+
+
+def saved(image: Image.Image, kind: str, **settings: int) -> bytes:
+    target = io.BytesIO()
+    image.save(target, kind, **settings)
+    return target.getvalue()
+
+
+@pytest.fixture
+def troubled(workspace: Workspace, photographs: Path) -> Workspace:
+    """20 good pictures, a copy of one, a copy under another class, a dark one, and two that are no pictures."""
+    files = sorted(photographs.rglob("*.jpg"))[:20]
+    for file in files:
+        put(workspace, file.name, file.read_bytes())
+    first, second = (Image.open(file) for file in files[:2])
+    put(workspace, "copy.png", saved(first, "PNG"))
+    put(workspace, "other class.png", saved(second, "PNG"), "dog")
+    put(workspace, "dark.png", saved(Image.open(files[4]).point(lambda value: value // 12), "PNG"))
+    put(workspace, "page.jpg", b"<!doctype html><html>")
+    put(workspace, "empty.jpg", b"")
+    run(verify(workspace, VerifyConfig(workers=1)))
+    return workspace
+
+
+def by_kind(workspace: Workspace) -> dict[str, Card]:
+    return {card.kind: card for card in cards(workspace)}
+
+
+def test_every_problem_has_its_card_with_its_pictures(troubled: Workspace) -> None:
+    found = by_kind(troubled)
+    assert list(found) == ["label_conflict", "duplicate", "dark", "broken_empty", "broken_not_an_image"]
+    assert [len(card.groups) for card in found.values()] == [1, 2, 1, 1, 1]
+    assert all(card.title and card.meaning and card.actions for card in found.values())
+    (page,) = found["broken_not_an_image"].reasons.values()
+    assert page == "It is a web page, not a picture."
+
+
+def test_the_best_copy_comes_first(troubled: Workspace) -> None:
+    for group in by_kind(troubled)["duplicate"].groups:
+        assert troubled.store.image(group[0])["format"] == "PNG"  # as many pixels, and more bytes for them
+
+
+def test_what_is_ignored_is_counted_and_not_shown_until_it_is_noticed_again(troubled: Workspace) -> None:
+    (dark,) = by_kind(troubled)["dark"].groups
+    troubled.store.ignore("dark", dark)
+    card = by_kind(troubled)["dark"]
+    assert card.groups == () and card.ignored == 1
+    troubled.store.notice("dark")
+    assert by_kind(troubled)["dark"].groups == (dark,)
+
+
+def test_a_new_copy_brings_an_ignored_group_back(troubled: Workspace, photographs: Path) -> None:
+    groups = by_kind(troubled)["duplicate"].groups
+    troubled.store.ignore("duplicate", [image for group in groups for image in group])
+    assert by_kind(troubled)["duplicate"].groups == ()
+    original = Image.open(sorted(photographs.rglob("*.jpg"))[0])
+    put(troubled, "third.bmp", saved(original, "BMP"))
+    run(verify(troubled, VerifyConfig(workers=1)))
+    card = by_kind(troubled)["duplicate"]
+    assert [len(group) for group in card.groups] == [3] and card.ignored == 1
+
+
+def test_what_was_set_aside_by_hand_can_be_taken_back(troubled: Workspace) -> None:
+    (dark,) = by_kind(troubled)["dark"].groups
+    set_aside(troubled, dark)
+    found = by_kind(troubled)
+    assert "dark" not in found
+    assert found["broken_by_hand"].groups == (dark,) and found["broken_by_hand"].actions == ("restore",)
+
+
+def test_classes_with_few_pictures_or_far_fewer_than_others_are_named(workspace: Workspace) -> None:
+    for label, count in (("few", 3), ("rare", 15), ("many", 90)):
+        for number in range(count):
+            put(workspace, f"{label} {number}.png", picture(f"#{number:02x}{count:02x}40", (64 + number, 48)), label)
+    run(verify(workspace, VerifyConfig(workers=2)))
+    found = verified(workspace)
+    assert found.classes == {"few": 3, "many": 90, "rare": 15}
+    assert [(problem.label, problem.kind, problem.count) for problem in found.class_problems] == [
+        ("few", "few", 3),
+        ("rare", "rare", 15),
+    ]
+    assert "6 times as many" in found.class_problems[1].reason
+
+
+def test_a_picture_in_two_given_splits_is_reported_and_is_in_one(workspace: Workspace, photographs: Path) -> None:
+    file = sorted(photographs.rglob("*.jpg"))[0]
+    data = file.read_bytes()
+    copy = saved(Image.open(file), "BMP")
+    for name, content, split in (
+        ("train/1.jpg", data, "train"),
+        ("test/1.bmp", copy, "test"),
+        ("test/2.jpg", data, "test"),
+    ):
+        image, kept = workspace.keep(content, Path(name).suffix[1:])
+        workspace.store.add_images([NewImage(image, kept, len(content), "cat", "folder", name, split=split)])
+    found = run(verify(workspace, VerifyConfig(workers=1)))
+    assert [len(group) for group in found.given_leaks] == [2] and found.leaks == ()
+    assert set(workspace.store.images()["split"]) == {"train"}
+    assert by_kind(workspace)["given_leak"].groups[0] == found.duplicate_groups[0]

@@ -1,0 +1,214 @@
+"""Whatever was decided, undone, renamed and replayed: the state is what the journal adds up to, files included."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cleaner.classes import rename
+from cleaner.clean import decisions
+from cleaner.clean.replay import export_decisions, replay
+from pipeline.errors import PipelineError
+from pipeline.workspace.records import State
+from pipeline.workspace.workspace import Workspace
+from tests.cleaner.fabricate import Shot, workspace_with
+from tests.paths import ROOT, SHARED
+
+KILL_LOOP = SHARED / "kill_loop.py"
+NAMES = ("ant", "bee", "Ünïcode", "new class")
+SHOTS = [Shot(f"s{number}", NAMES[number % 2], ("train", "test")[number % 2], (1.0, 0.0, 0.0)) for number in range(5)]
+
+
+def folded(workspace: Workspace, start: dict[str, State]) -> dict[str, State]:
+    """The start with every standing decision of the journal on top; each must fit onto what was before it."""
+    state = dict(start)
+    for decision in workspace.store.decisions():
+        if not decision.undone:
+            assert decision.before == state[decision.image]
+            state[decision.image] = decision.after
+    return state
+
+
+def check(workspace: Workspace, start: dict[str, State]) -> None:
+    """The state of every image is that of the journal, and its file lies in one place, where readers look for it."""
+    expected = folded(workspace, start)
+    rows = workspace.store.images().to_dict("records")
+    assert {row["id"]: workspace.store.state(row["id"]) for row in rows} == expected
+    for row in rows:
+        lying = [place / row["file"] for place in (workspace.images, workspace.trash) if (place / row["file"]).exists()]
+        assert [workspace.image_file(row["file"])] == lying
+
+
+def started(workspace: Workspace) -> dict[str, State]:
+    return {str(image): workspace.store.state(image) for image in workspace.store.images()["id"]}
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["keep", "remove", "relabel", "restore", "each", "rename", "replay", "undo", "step", "one", "after"]
+        ),
+        st.integers(0, len(SHOTS) - 1),
+        st.sampled_from(NAMES),
+    ),
+    max_size=14,
+)
+
+
+def act(workspace: Workspace, ids: list[str], step: tuple[str, int, str], file: Path) -> None:
+    action, number, label = step
+    image = ids[number]
+    journal = workspace.store.decisions()
+    if action == "relabel":
+        decisions.relabel(workspace, image, label)
+    elif action == "each":
+        wishes = [decisions.wish("relabel", image, label) for image in ids[number:]]
+        decisions.decide_each(workspace, [*wishes, decisions.wish("remove", image)])
+    elif action == "rename":
+        rename(workspace, NAMES[number % 4], label)
+    elif action == "replay":
+        if file.exists():
+            replay(workspace, file)
+        export_decisions(workspace, file)
+    elif action == "undo":
+        decisions.undo(workspace, number + 1)
+    elif action == "step":
+        decisions.undo_step(workspace)
+    elif action == "one" and journal:
+        one = journal[number % len(journal)]
+        decisions.undo_these(workspace, one.id, one.id)
+    elif action == "after" and journal:
+        decisions.undo_after(workspace, journal[-(number % len(journal)) - 1].id, workspace.store.mark())
+    elif action in ("keep", "remove", "restore"):
+        getattr(decisions, action)(workspace, image)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_after_any_sequence_the_state_is_the_fold_of_the_journal_and_undo_returns_to_the_start(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("w")
+    workspace, ids = workspace_with(folder / "w", SHOTS)
+    start = started(workspace)
+    for step in steps:
+        try:
+            act(workspace, list(ids.values()), step, folder / "journal.csv")
+        except PipelineError:
+            continue  # refused, as it must be: nothing was journalled
+    check(workspace, start)
+    decisions.undo_after(workspace, 0, workspace.store.mark())
+    check(workspace, start)
+    assert started(workspace) == start
+
+
+# --- sudden ends ---------------------------------------------------------------------------------------------------
+
+# Goes on where an earlier life stopped; says so when it has made as many decisions as it is to.
+CLEANER = """
+import random, sys
+from cleaner.clean import decisions
+from pipeline.errors import StoreError
+from pipeline.workspace.journal import last_of
+from pipeline.workspace.workspace import Workspace
+workspace, wanted = Workspace.open(sys.argv[1]), int(sys.argv[2])
+ids = sorted(workspace.store.images()["id"])
+print("ready", flush=True)
+turn = 0
+while last_of(mark := workspace.store.mark()) < wanted:
+    turn += 1
+    draw = random.Random(f"{mark} {turn}")
+    image, chance = draw.choice(ids), draw.random()
+    try:
+        if chance < 0.2:
+            decisions.relabel(workspace, image, draw.choice(["ant", "bee", "cat"]))
+        elif chance < 0.3:
+            decisions.remove(workspace, image)
+        elif chance < 0.7:
+            decisions.restore(workspace, image)
+        elif chance < 0.9:
+            some = draw.sample(ids, 12)
+            wishes = [decisions.wish(draw.choice(["keep", "keep", "remove"]), one) for one in some]
+            decisions.decide_each(workspace, wishes)
+        else:
+            decisions.undo_step(workspace)
+    except StoreError:
+        continue  # refused: it is removed already, or in use
+"""
+CHECK = """
+import json, sys
+from pathlib import Path
+from pipeline.workspace.records import State
+from pipeline.workspace.workspace import Workspace
+from tests.workspace.test_journal import check
+workspace = Workspace.open(sys.argv[1])
+start = json.loads((workspace.root.parent / "start.json").read_text())
+check(workspace, {image: State.from_json(state) for image, state in start.items()})
+"""
+
+
+def many(tmp_path: Path) -> tuple[Workspace, dict[str, State]]:
+    shots = [Shot(f"m{number}", "ant", "train", (1.0, 0.0, 0.0)) for number in range(24)]
+    workspace, _ = workspace_with(tmp_path / "w", shots)
+    return workspace, started(workspace)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
+def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and_undo_works(tmp_path: Path) -> None:
+    workspace, start = many(tmp_path)
+    draw = random.Random(1)
+    command = [sys.executable, "-c", CLEANER, str(workspace.root), "1000"]
+    kills = 0
+    while len(workspace.store.decisions()) < 1000:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert process.stdout and process.stdout.readline() == b"ready\n"
+        try:
+            process.wait(draw.uniform(0.05, 1.0) if kills < 10 else 300)
+            assert process.returncode == 0
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        process.stdout.close()
+        check(Workspace.open(workspace.root), start)
+    assert kills >= 3
+    decisions.undo_after(workspace, 0, workspace.store.mark())
+    assert started(workspace) == start
+    check(workspace, start)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not KILL_LOOP.exists(), reason="the loop that kills a command at random moments is not here")
+def test_decisions_survive_the_kill_loop(tmp_path: Path) -> None:
+    workspace, start = many(tmp_path)
+    (tmp_path / "start.json").write_text(json.dumps({image: state.to_json() for image, state in start.items()}))
+    (tmp_path / "clean.py").write_text(CLEANER)
+    (tmp_path / "check.py").write_text(CHECK)
+    checking = shlex.join([sys.executable, str(tmp_path / "check.py"), str(workspace.root)])
+    done = subprocess.run(
+        [
+            *(sys.executable, str(KILL_LOOP), "--n", "5", "--min", "1", "--max", "4", "--check", checking, "--"),
+            *(sys.executable, str(tmp_path / "clean.py"), str(workspace.root), "1000"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(workspace.store.decisions()) >= 1000
+    decisions.undo_after(workspace, 0, workspace.store.mark())
+    assert started(workspace) == start
