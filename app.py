@@ -40,6 +40,7 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
     from pipeline.tabs import models
     from pipeline.tabs.collect import tab as collect
     from pipeline.tabs.deploy import tab as deploy
+    from pipeline.tabs.door.demo import draw_banner
     from pipeline.tabs.page.shared import draw_shared
     from pipeline.tabs.predict import tab as predict
     from pipeline.tabs.train import tab as train
@@ -57,7 +58,7 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
     )
     demo: gr.Blocks
     with gr.Blocks(title="Winnow", analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
-        shared = draw_shared(root, local)
+        shared = draw_shared(root, local, draw_banner)
         with shared.tabs:
             for name, build, following in steps:
                 with gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}") as tab:

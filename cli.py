@@ -76,7 +76,7 @@ def _verify(args: argparse.Namespace) -> Any:
 
 
 def _images(args: argparse.Namespace) -> Any:
-    from pipeline.collect.importing import image_rows
+    from pipeline.workspace.store import image_rows
 
     return {"images": image_rows(Workspace.open(args.workspace), args.status)}
 
@@ -150,7 +150,7 @@ def _replay(args: argparse.Namespace) -> Any:
 
 
 def _rename(args: argparse.Namespace) -> Any:
-    from cleaner.classes import rename
+    from cleaner.clean.decisions import rename
 
     return rename(Workspace.open(args.workspace), args.old, args.new)
 

@@ -25,7 +25,8 @@ from benchmarks._train_sets import prepared
 from benchmarks.suspects import KINDS, average_precision, planted, rankings
 from pipeline.stage import run
 from pipeline.train.checkpoints import Checkpoints
-from pipeline.train.fine_tune import fine_tune, fit_the_head
+from pipeline.train.fine_tune import fine_tune
+from pipeline.train.fit_head import fit_the_head
 from pipeline.train.state import Training, answers
 from pipeline.train.train import TrainConfig, prepare
 from pipeline.workspace.workspace import Workspace

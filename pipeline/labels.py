@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from pipeline.errors import SourceError
 from pipeline.predict import NONE, SEVERAL, Outputs
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+MAX_LABEL_CHARACTERS = 255
+SEPARATORS = (";", "|", ",")
 
 
 def named(label: str) -> frozenset[str]:
@@ -71,3 +77,64 @@ def answered(probabilities: Floats, classes: Sequence[str], outputs: Outputs) ->
     rows = zip(probabilities.tolist(), outputs.chosen(probabilities).tolist(), strict=True)
     answers = [outputs.answer(row, chosen, classes) for row, chosen in rows]
     return pd.DataFrame(answers, columns=["predicted", "probability"])
+
+
+def clean_label(text: str) -> str:
+    """A class name fit to keep: NFC, trimmed, one line. Raises SourceError where nothing usable is left.
+
+    Control characters become visible signs of themselves, and ``|``, which joins labels in the store, its wide form.
+    """
+    label = "".join(map(_visible, " ".join(unicodedata.normalize("NFC", text).split())))
+    if not label:
+        raise SourceError("A class needs a name.")
+    if len(label) > MAX_LABEL_CHARACTERS:
+        raise SourceError(f"The class name '{label[:20]}…' is longer than {MAX_LABEL_CHARACTERS} characters.")
+    if any(unicodedata.category(character) == "Cs" for character in label):
+        raise SourceError(f"The class name {label[:40]!r} has half a character (a lone surrogate) in it.")
+    return label
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if character == SEVERAL:
+        return "｜"
+    if unicodedata.category(character) != "Cc":
+        return character
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"\\x{code:02x}"
+
+
+def clean_labels(text: str, separator: str | None) -> str:
+    """The labels of one cell, sorted (as the store gives them), each once, joined by ``|``; one where ``separator``
+    is None.
+
+    A separator of white space stands for any. Raises SourceError where none is left.
+    """
+    if separator is None:
+        return clean_label(text)
+    parts = text.split(separator if separator.strip() else None)
+    labels = {clean_label(part) for part in parts if part.strip()}
+    return SEVERAL.join(sorted(labels)) or clean_label("")
+
+
+@dataclass(frozen=True)
+class Several:
+    """How the cells of a column name several labels: with ``separator`` between them. A cell without it holds one
+    label, unless each of its words is in ``words``, the labels of one word that the column has.
+    """
+
+    separator: str
+    words: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> Several:
+        """The first of SEPARATORS that any cell has; white space where none has one."""
+        sign = next((sign for sign in SEPARATORS if any(sign in cell for cell in cells)), " ")
+        labels = {label.strip() for cell in cells for label in cell.split(sign)} if sign != " " else ()
+        return cls(sign, frozenset(label for label in labels if len(label.split()) == 1))
+
+    def labels(self, text: str) -> str:
+        """The labels of one cell, as :func:`clean_labels` joins them."""
+        is_list = self.separator not in text and self.words.issuperset(text.split())
+        return clean_labels(text, " " if is_list else self.separator)

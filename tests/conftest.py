@@ -31,6 +31,7 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HOME=str(PRIVATE / "huggingface"),
     GRADIO_ANALYTICS_ENABLED="False",
+    WINNOW_STAGES="tests.stages_for_tests",
     GRADIO_TEMP_DIR=str(PRIVATE / "gradio"),
     NO_PROXY="127.0.0.1,localhost",
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import NotEnoughData
+from pipeline.jobs.stages import StageEntry
 from pipeline.jobs.turns import one_at_a_time
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.workspace import Workspace
@@ -88,3 +90,9 @@ def chatter(workspace: Workspace, config: CountConfig) -> Stage[Counted]:
     for number in range(config.to):
         yield Progress(number, config.to, "ü€😀" * 5_000)
     return Counted(config.to, (), "")
+
+
+STAGES: Mapping[str, StageEntry] = {
+    function.__name__: StageEntry(f"{__name__}:{function.__name__}", function.__name__.replace("_", " ").capitalize())
+    for function in (count, count_alone, count_where_left_off, refuse, stumble, die, hang, tidy, chatter)
+}

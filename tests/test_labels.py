@@ -10,18 +10,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect import entries
 from pipeline.labels import answered, answers_of, as_flags, classes_of, known, likelihood
+from pipeline.model.calibrate import GRID, USUAL, choose
 from pipeline.model.losses import loss_and_error, losses_of, shares_of, targets_of
 from pipeline.predict import NONE, SEVERAL, Outputs
-from pipeline.thresholds import GRID, USUAL, choose
 
 SIGMOID, ONE, SOFTMAX = Outputs("sigmoid", several=True), Outputs("sigmoid"), Outputs()
 CLASSES = ("cat", "dog", "owl")
 
 
 def test_the_sign_between_labels_is_that_of_the_store() -> None:
-    assert SEVERAL == entries.SEVERAL
+    assert SEVERAL == "|"
 
 
 def test_classes_are_what_labels_name_and_none_is_one_with_softmax_only() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.markdown import plain, table
+from pipeline.safe_text import plain, table
 
 
 @pytest.mark.parametrize(

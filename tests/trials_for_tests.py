@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipeline.deploy.hub import read_space
+from pipeline.deploy.space import read_space
 from pipeline.deploy.trial import fingerprint
 from pipeline.workspace.database import now
 from pipeline.workspace.workspace import Workspace
@@ -16,7 +16,7 @@ def as_tested(workspace: Workspace, folder: Path, url: str = "") -> None:
     job = workspace.jobs / f"20260101-000000-try_space-{len(list(workspace.jobs.glob('*'))):06}"
     job.mkdir(parents=True)
     config = {"folder": str(folder), "url": url, "python": ""}
-    described = {"target": "pipeline.deploy.trial:try_space", "config": config, "workspace": str(workspace.root)}
+    described = {"stage": "try_space", "config": config, "workspace": str(workspace.root)}
     (job / "job.json").write_text(json.dumps({**described, "grace_seconds": 5, "at": now()}), encoding="utf-8")
     agreed = {"images": 7, "max_difference": 1e-7, "worst": "", "same_top": True}
     result = {

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from cleaner.clean.decisions import decide_each
-from pipeline.collect.entries import SEVERAL, clean_labels
 from pipeline.errors import SourceError
+from pipeline.labels import clean_labels
+from pipeline.predict import SEVERAL
 from pipeline.safe_text import restored, write_cells
 from pipeline.workspace.records import IN_USE, Decision, State, Wish
 from pipeline.workspace.store import STATUSES

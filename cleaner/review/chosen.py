@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cleaner.calibration import in_bin
 from cleaner.review.review import as_pictures, most_unsure, top_losses
+from cleaner.review.scores import in_bin
 from cleaner.review.slices import in_slice
 from pipeline.labels import Flags, named
 from pipeline.predict import NONE, Outputs

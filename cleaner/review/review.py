@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cleaner.calibration import calibration
-from cleaner.review.scores import per_class
+from cleaner.review.confusion import confusion, pairs_in
+from cleaner.review.scores import calibration, per_class
 from cleaner.review.slices import slices
 from pipeline.errors import UsageError
-from pipeline.labels import Flags, Floats, as_flags, known, likelihood
-from pipeline.predict import NONE, Outputs
+from pipeline.labels import Floats, likelihood
+from pipeline.predict import Outputs
 from pipeline.train.evaluate import error_rate_interval
 from pipeline.workspace.records import IN_USE
 from pipeline.workspace.runs import Run
@@ -125,74 +124,6 @@ def error_rate(predictions: pd.DataFrame) -> tuple[float | None, float | None, f
     errors = int((predictions["label"] != predictions["predicted"]).sum())
     low, high = error_rate_interval(errors, len(predictions))
     return errors / len(predictions), low, high
-
-
-def confusion(predictions: pd.DataFrame, answers: Sequence[str]) -> pd.DataFrame:
-    """How many images of each class (row) were taken for each class (column), shape [C, C]; ``answers``: all that the
-    run may answer.
-
-    An image with several labels counts on the diagonal for each that was found; for each that was missed, in the
-    columns of what was named wrongly instead, or of NONE; what was named without anything missed, in the row of NONE.
-    Images whose label of today is none of ``answers`` cannot be placed and are left out.
-    """
-    missed, invented, right, placed = _mistakes(predictions, answers)
-    # float32 for BLAS; whole numbers below 2^24 are exact in it.
-    counts = (missed[placed].T.astype(np.float32) @ invented[placed].astype(np.float32)).astype(int)
-    counts += np.diag(right[placed].sum(axis=0))
-    return pd.DataFrame(counts, index=pd.Index(answers, name="actual"), columns=pd.Index(answers, name="predicted"))
-
-
-@dataclass(frozen=True)
-class Margins:
-    """What stands beside and below the confusion matrix, each a list of one number a class.
-
-    Of ``of_class`` images of a class ``missed`` were answered wrongly; of the ``taken`` that were called it,
-    ``invented`` wrongly; images that are not in the matrix, as the run does not know their label, are in these.
-    """
-
-    of_class: list[int]
-    missed: list[int]
-    taken: list[int]
-    invented: list[int]
-
-
-def margins(predictions: pd.DataFrame, answers: Sequence[str]) -> Margins:
-    """The margins of :func:`confusion`. Each image counts once a class, however many cells it is in."""
-    missed, invented, right, _ = _mistakes(predictions, answers)
-    found, lost, said = right.sum(axis=0), missed.sum(axis=0), invented.sum(axis=0)
-    return Margins((found + lost).tolist(), lost.tolist(), (found + said).tolist(), said.tolist())
-
-
-def _mistakes(predictions: pd.DataFrame, answers: Sequence[str]) -> tuple[Flags, Flags, Flags, Flags]:
-    """(missed, invented, right), each [N, C], with NONE for what is missed without another in its place and the other
-    way round; and (placed [N]): whose labels are all among ``answers``.
-    """
-    labels, said = predictions["label"].astype(str).tolist(), predictions["predicted"].astype(str).tolist()
-    actual, predicted = as_flags(labels, answers), as_flags(said, answers)
-    known_label = known(labels, answers)
-    missed, invented = actual & ~predicted, predicted & ~actual
-    if NONE in answers:
-        none = answers.index(NONE)
-        any_missed = missed.any(axis=1) | ~known_label
-        nothing_else = any_missed & ~invented.any(axis=1)
-        too_much = invented.any(axis=1) & ~any_missed
-        invented[nothing_else, none] = True
-        missed[too_much, none] = True
-    return missed, invented, actual & predicted, known_label & known(said, answers)
-
-
-def most_confused(predictions: pd.DataFrame, classes: Sequence[str], minimum: int = 1) -> list[tuple[str, str, int]]:
-    """(actual, predicted, count) of the pairs mixed up at least ``minimum`` times, most often first."""
-    return pairs_in(confusion(predictions, classes), minimum)
-
-
-def pairs_in(matrix: pd.DataFrame, minimum: int = 1) -> list[tuple[str, str, int]]:
-    """:func:`most_confused` of a matrix that :func:`confusion` has made."""
-    classes, counts = matrix.columns.tolist(), matrix.to_numpy(copy=True)
-    np.fill_diagonal(counts, 0)
-    rows, columns = np.nonzero(counts >= max(minimum, 1))
-    pairs = [(classes[i], classes[j], int(counts[i, j])) for i, j in zip(rows.tolist(), columns.tolist(), strict=True)]
-    return sorted(pairs, key=lambda pair: -pair[2])
 
 
 def top_losses(predictions: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from pipeline.errors import NetworkError, UsageError
 from pipeline.images.decode import EXTENSIONS
 from pipeline.predict import Unreadable, open_header
-from pipeline.search.candidates import link
+from pipeline.web.addresses import link
 from pipeline.web.fetch import Client, FetchLimits
 from pipeline.web.responses import NotFetched
 

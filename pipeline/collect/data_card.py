@@ -15,8 +15,7 @@ import pandas as pd
 
 from pipeline.collect.outcomes import outcomes
 from pipeline.errors import WorkspaceError
-from pipeline.markdown import plain, table
-from pipeline.safe_text import write_cells
+from pipeline.safe_text import plain, table, write_cells
 from pipeline.web.addresses import host
 from pipeline.workspace.database import now
 from pipeline.workspace.store import SPLITS

@@ -12,8 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.checkers import Kept
-from pipeline.collect.arrivals import Arrival, Arrivals, Plan, arriving
+from pipeline.collect.arrivals import Arrival, Arrivals, Kept, Plan, arriving
 from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.entries import Labelling, Link, Note, Refused
 from pipeline.collect.tables import read_table

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.download import DownloadConfig, download
-from pipeline.collect.entries import (
-    MAX_IMAGE_BYTES,
-    PICTURE_SUFFIXES,
-    SEVERAL,
-    Entry,
-    Labelling,
-    Link,
-    Note,
-    Refused,
-    clean_label,
-)
+from pipeline.collect.entries import MAX_IMAGE_BYTES, Entry, Labelling, Link, Note, Refused
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.collect.sources import TABLE_SUFFIXES, entries
 from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
 from pipeline.errors import SourceError, WorkspaceError
+from pipeline.images.formats import MAGIC, PICTURE_SUFFIXES
+from pipeline.labels import clean_label
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.limits import check_images
 from pipeline.workspace.records import NewImage
+from pipeline.workspace.store import class_counts
 from pipeline.workspace.workspace import Workspace
 
 BATCH = 64
@@ -41,12 +30,6 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PACKED = "It is an archive. Archives in archives or folders are left packed: import it by itself."
 TABLE = "It is a table. Import it by itself, or call it labels.csv and leave it beside the pictures."
 NO_PICTURE = "It is not a picture, by its name and by its content."
-MAGIC = (
-    (re.compile(rb"\xff\xd8\xff"), "jpg"), (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
-    (re.compile(rb"GIF8[79]a"), "gif"),
-    (re.compile(rb"RIFF....WEBP", re.S), "webp"), (re.compile(rb"BM....\0\0\0\0", re.S), "bmp"),
-    (re.compile(rb"II\*\0|MM\0\*"), "tif"), (re.compile(rb"....ftypavi[fs]", re.S), "avif"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -140,27 +123,6 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
             fetched, known = yield from _download(workspace, links, config.allow_hosts, failed)
             added, duplicates = added + fetched, duplicates + known
     return Imported(added, duplicates, tuple(failed), class_counts(workspace), notes)
-
-
-def class_counts(workspace: Workspace) -> dict[str, int]:
-    """How many images each class has, removed ones left out; in alphabetical order. One of several counts in each."""
-    images = workspace.store.images()
-    cells = images[images["status"] != "removed"]["label"].dropna()
-    counts = Counter(label for cell in cells for label in str(cell).split(SEVERAL))
-    return dict(sorted(counts.items()))
-
-
-def image_rows(workspace: Workspace, status: str | None = None) -> list[dict[str, Any]]:
-    """The store's rows as plain values: id, file, label, original_label, split, group, status, verdict, reason, width,
-    height, format, bytes, added_at, ``quality`` (its scores, where measured), and ``source`` with provider, name, page
-    and licence.
-    """
-    rows = []
-    for row in workspace.store.images(status).to_dict("records"):
-        source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
-        scores = json.loads(row["quality"]) if row["quality"] else None
-        rows.append({**{str(key): value for key, value in row.items()}, "quality": scores, "source": source})
-    return rows
 
 
 @contextmanager

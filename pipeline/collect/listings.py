@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from pipeline.collect.entries import SPLIT_NAMES, File, Labelling, Note, Refused, clean_label, shown
+from pipeline.collect.entries import SPLIT_NAMES, File, Labelling, Note, Refused, shown
 from pipeline.collect.tables import MAX_TABLE_BYTES, Row, Table, open_table
 from pipeline.errors import SourceError
+from pipeline.labels import clean_label
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 CLASSES = "classes.csv"

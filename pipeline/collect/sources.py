@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from pipeline.collect.archives import archived, is_noise
 from pipeline.collect.entries import (
     MAX_ENTRIES,
-    PICTURE_SUFFIXES,
     SPLIT_NAMES,
     Entry,
     File,
@@ -19,13 +18,14 @@ from pipeline.collect.entries import (
     NameMatcher,
     Note,
     Refused,
-    clean_label,
     opener,
     shown,
 )
 from pipeline.collect.listings import CLASSES, is_listing, read_class_names, read_listings
 from pipeline.collect.tables import Row, read_table
 from pipeline.errors import SourceError, UsageError
+from pipeline.images.formats import PICTURE_SUFFIXES
+from pipeline.labels import clean_label
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")

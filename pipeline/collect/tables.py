@@ -22,13 +22,11 @@ from pipeline.collect.entries import (
     Link,
     Note,
     Refused,
-    Several,
-    clean_label,
-    clean_labels,
     opener,
     shown,
 )
 from pipeline.errors import SourceError
+from pipeline.labels import Several, clean_label, clean_labels
 from pipeline.safe_text import restored
 
 MAX_TABLE_BYTES = 64 << 20

@@ -14,12 +14,11 @@ from pipeline.collect.data_card import ATTRIBUTIONS, CARD, attributions, data_ca
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
 from pipeline.dataset.folders import folder_names
 from pipeline.dataset.without_metadata import Published, Wanted, lost, publish
-from pipeline.deploy.export import outside
 from pipeline.errors import ExportError, NotEnoughData, UsageError
 from pipeline.images.sandbox import map_in_workers
 from pipeline.safe_text import write_cells
 from pipeline.stage import Progress, Stage
-from pipeline.workspace.workspace import Workspace, writing
+from pipeline.workspace.workspace import Workspace, outside, writing
 
 LAYOUTS = ("folders", "csv", "metadata")
 CLASSES = "classes.csv"

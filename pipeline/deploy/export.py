@@ -22,7 +22,7 @@ from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.predict import CONFIG, ONNX, WEIGHTS, Classifier, checksum, file_sha256, read_info
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import Run, load_run, write_info
-from pipeline.workspace.workspace import Workspace, writing
+from pipeline.workspace.workspace import Workspace, outside, writing
 
 CANDIDATES = 4
 NOT_OURS = ("__pycache__", ".gradio")
@@ -121,20 +121,6 @@ def _unchanged(run: Run) -> dict[str, Any]:
         return read_info(run.folder)
     except ValueError as error:
         raise RunError(f"The model of {run.id} is not as it was written, so it is not exported. {error}") from error
-
-
-def outside(workspace: Workspace, out: str) -> Path:
-    """The folder ``out``, which may not exist yet. Raises ExportError where it is a file or part of the workspace."""
-    try:
-        target = Path(out).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
-        raise ExportError(f"{out!r} cannot be a folder: {error}. Choose another.") from error
-    own = workspace.root.resolve()
-    if target == own or (own in target.parents and workspace.exports.resolve() not in target.parents):
-        raise ExportError(f"{target} is part of the workspace. Choose a folder outside it, or in {workspace.exports}.")
-    if target.exists() and not target.is_dir():
-        raise ExportError(f"{target} is a file. Choose the name of a new folder.")
-    return target
 
 
 def _checked_target(workspace: Workspace, out: str) -> Path:

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from huggingface_hub import CommitOperationAdd, HfApi, SpaceHardware, metadata_load
+import httpx2
+from huggingface_hub import CommitOperationAdd, HfApi, SpaceHardware
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-from pipeline.building import RUNNING, SETTLING_SECONDS, follow
+from pipeline.deploy.space import SpaceFolder, read_space
 from pipeline.errors import DeployError
 from pipeline.stage import Progress, Stage
 
-APP_FILES = {"gradio": "app.py", "static": "index.html", "docker": "Dockerfile"}
 ALONE_BYTES = 1_000_000
-LEFT_OUT = ("__pycache__", "*.py[co]", "*~", "*.part")
-SECRET_FILES = ("*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", "secrets.*", "token", "token.*", "credentials*")
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9]([\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
-TOKEN_IN_FILE = rb"hf_[A-Za-z0-9]{30,}"
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
-ZERO_GPU = "zero-a10g"
 PAY_OR_NOT = (
     "Hugging Face asks for a subscription (PRO, Team or Enterprise) before it makes a new Space that runs an app. "
     "Without one you can: export the Space again with --kind static (free: the model runs in the visitor's browser), "
     "or with --kind zerogpu (a free account may have two); give the name of a Space that you have already; or run the "
     "Space folder on a machine of your own: python app.py. Subscriptions: https://huggingface.co/pricing."
 )
+
+RUNNING = "RUNNING"
+RESTING = ("PAUSED", "STOPPED", "SLEEPING")
+# What the hub calls a Space between two states, in words.
+ON_THE_WAY: Mapping[str, str] = {
+    "BUILDING": "The Space is being built",
+    "RUNNING_BUILDING": "The new version is being built; the one before still answers",
+    "APP_STARTING": "The Space is starting",
+    "RUNNING_APP_STARTING": "The new version is starting; the one before still answers",
+}
+# A build that has just been asked for may not be known yet.
+SETTLING_SECONDS = 9.0
+EVERY_SECONDS = 3.0
+LOG_LINES = 20
 
 
 def deploy(
@@ -91,35 +98,6 @@ class Deployed:
 
     url: str
     stage: str = RUNNING
-
-
-@dataclass(frozen=True)
-class SpaceFolder:
-    """A folder that can be published: bytes by name (with ``/``), and what stays here (hidden files, caches).
-    ``hardware``: what its README asks for, where that is ZeroGPU.
-    """
-
-    folder: Path
-    sdk: str
-    hardware: str
-    sizes: dict[str, int]
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def summary(self) -> str:
-        """One line for the person: how much will be sent, and what will not."""
-        line = f"{len(self.sizes)} files, {sum(self.sizes.values()) / 1e6:.1f} MB"
-        return f"{line}; left out: {', '.join(self.left_out)}" if self.left_out else line
-
-
-def read_space(folder: Path | str, token: str | None = None) -> SpaceFolder:
-    """What would be sent from ``folder``; no network. Raises DeployError where it is no Space, or holds a secret."""
-    root = Path(folder).expanduser().resolve()
-    sdk, hardware = _sdk(root)
-    sizes, left_out = _walk(root)
-    for name in sizes:
-        _refuse_secrets(root / name, name, token)
-    return SpaceFolder(root, sdk, hardware, sizes, left_out)
 
 
 class _Token(str):
@@ -212,68 +190,6 @@ def _without_bars() -> Iterator[None]:
         enable_progress_bars()
 
 
-def _sdk(root: Path) -> tuple[str, str]:
-    """The kind of Space, and ZeroGPU's name where its README asks for that."""
-    readme = root / "README.md"
-    if not readme.is_file():
-        raise DeployError(
-            f"{root} is not a Space folder: it has no README.md. "
-            "Export a run as a Space first (python cli.py export WORKSPACE RUN FOLDER --space)."
-        )
-    try:
-        card: dict[str, Any] = metadata_load(readme) or {}
-    except Exception as error:  # the YAML reader raises many kinds
-        raise DeployError(f"The lines between '---' at the top of {readme} cannot be read: {error}.") from error
-    sdk = card.get("sdk")
-    if sdk not in APP_FILES:
-        raise DeployError(
-            f"{readme} does not say what kind of Space this is. Put 'sdk: gradio' between two lines '---' at its top, "
-            "or export the Space again."
-        )
-    app_file = str(card.get("app_file") or APP_FILES[sdk])
-    if not (root / app_file).is_file():
-        raise DeployError(f"{root} is not a complete Space folder: {app_file} is missing. Export the Space again.")
-    hardware = str(card.get("suggested_hardware") or "")
-    return str(sdk), hardware if hardware == ZERO_GPU else ""
-
-
-def _walk(root: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    sizes: dict[str, int] = {}
-    left_out: list[str] = []
-    for folder, subfolders, files in os.walk(root):
-        for path in [Path(folder, name) for name in sorted(subfolders + files)]:
-            name = path.relative_to(root).as_posix()
-            if _stays_here(path):
-                left_out.append(name)
-            elif path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise DeployError(f"{name} in the Space folder is a link, not a file. Put a copy of the file there.")
-            elif path.is_file():
-                sizes[name] = path.stat().st_size
-        subfolders[:] = [name for name in subfolders if not _stays_here(Path(folder, name))]
-    return sizes, tuple(sorted(left_out))
-
-
-def _stays_here(path: Path) -> bool:
-    virtual_environment = path.is_dir() and (path / "pyvenv.cfg").exists()
-    return path.name.startswith(".") or virtual_environment or any(path.match(pattern) for pattern in LEFT_OUT)
-
-
-def _refuse_secrets(path: Path, name: str, token: str | None) -> None:
-    patterns = [TOKEN_IN_FILE] + ([re.escape(token.encode())] if token else [])
-    if any(path.match(pattern) for pattern in SECRET_FILES) or _holds(path, b"|".join(patterns)):
-        raise DeployError(
-            f"{name} in the Space folder looks like it holds a password or a token, so nothing was sent. Take it out; "
-            "a Space gets its secrets on its settings page."
-        )
-
-
-def _holds(path: Path, pattern: bytes) -> bool:
-    if path.stat().st_size == 0:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        return re.search(pattern, view) is not None
-
-
 def _in_words(error: BaseException, repo_id: str, sdk: str) -> str:
     deepest: BaseException = error
     cause: BaseException | None = error
@@ -315,3 +231,67 @@ def _refusal(status: int, said: str, repo_id: str, sdk: str) -> str:
 def _redacted(text: str, token: str | None = None) -> str:
     hidden = text.replace(str(token), "hf_…") if token else text
     return TOKEN.sub("hf_…", hidden)
+
+
+# --- A published Space -> one that runs, or why it does not: its stage and the end of its log, as the hub says -------
+
+
+def follow(
+    api: HfApi,
+    repo_id: str,
+    url: str,
+    token: str,
+    seconds: float,
+    settling: float = SETTLING_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+    at: tuple[int, int] = (0, 1),
+) -> Stage[str]:
+    """Wait until the Space runs, at most ``seconds``; returns the hub's name for its stage then. A stage that a build
+    has still to change is believed after ``settling`` seconds. ``at``: (done, total) of the Progress it yields.
+
+    Raises DeployError with the end of its log where it was built or started in vain. A hub that does not say how it
+    goes is no failure (the Space is there already): what was last known is returned, BUILDING at first.
+    """
+    waited, stage = 0.0, "BUILDING"
+    while waited < seconds:
+        try:
+            stage = _stage(api, repo_id, token, stage)
+        except HfHubHTTPError:
+            return stage
+        if stage not in ON_THE_WAY and waited >= settling:
+            break
+        yield Progress(*at, f"{ON_THE_WAY.get(stage, 'Waiting for the new version')} ({waited:.0f} s)")
+        sleep(EVERY_SECONDS)
+        waited += EVERY_SECONDS
+    if stage not in (RUNNING, *RESTING, *ON_THE_WAY):
+        raise DeployError(_why(api, repo_id, url, token, stage))
+    return stage
+
+
+def _stage(api: HfApi, repo_id: str, token: str, before: str) -> str:
+    """The stage as the hub says, or the one ``before`` where it cannot say for the moment."""
+    try:
+        return str(getattr(found := api.get_space_runtime(repo_id, token=token).stage, "value", found))
+    except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
+            raise
+        return before
+
+
+def _why(api: HfApi, repo_id: str, url: str, token: str, stage: str) -> str:
+    built = stage in ("BUILD_ERROR", "CONFIG_ERROR", "NO_APP_FILE")
+    what = "could not be built" if built else "was built, but does not start"
+    sentence = f"{url} is there, but {what} ({stage})."
+    lines = _log(api, repo_id, token, built)
+    if not lines:
+        return f"{sentence} Its log is at {url}?logs={'build' if built else 'container'}."
+    return f"{sentence} The end of its log:\n" + "\n".join(lines)
+
+
+def _log(api: HfApi, repo_id: str, token: str, build: bool) -> list[str]:
+    """The last lines the Space printed; none where the hub does not hand them out."""
+    try:
+        lines = deque(api.fetch_space_logs(repo_id, build=build, token=token), maxlen=LOG_LINES)
+    except (httpx2.HTTPError, ConnectionError, TimeoutError):
+        return []
+    return [line.rstrip("\n")[:400] for line in lines]

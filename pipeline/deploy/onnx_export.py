@@ -13,10 +13,9 @@ import pandas as pd
 
 from pipeline import __version__
 from pipeline.deploy.model_card import backbone_licence, backbone_of, title
-from pipeline.deploy.onnx_model import network, whole
+from pipeline.deploy.onnx_model import CALIBRATED_ON, network, quantised, whole
 from pipeline.deploy.parity import spread
 from pipeline.errors import ExportError
-from pipeline.int8 import CALIBRATED_ON, quantised
 from pipeline.predict import ONNX, Classifier, OnnxClassifier, file_sha256, onnx_session, open_image, pixels
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import Run

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, TensorProto, helper
 
-from pipeline.onnx_nodes import DOUBLE, FLOAT, INT, Nodes, Value
+from pipeline.deploy.onnx_nodes import DOUBLE, FLOAT, INT, Nodes, Value
 from pipeline.predict import Preprocessing
 
 IMAGE, PIXELS = "image", "pixels"

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
+import mmap
+import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import pandas as pd
+from huggingface_hub import metadata_load
 from PIL import Image
 
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
-from pipeline.deploy.web_runtime import web_runtime
-from pipeline.markdown import plain
-from pipeline.predict import open_image
-from pipeline.static_space import write_page
+from pipeline.deploy.web_runtime import SHA256, WASM, web_runtime
+from pipeline.errors import DeployError
+from pipeline.predict import NONE, ONNX, SEVERAL, OnnxClassifier, file_sha256, onnx_session, open_image
+from pipeline.safe_text import plain
 
 SPACES = Path(__file__).parents[2] / "spaces"
 # Of each kind: its files, by the templates they are copied from.
@@ -33,6 +41,21 @@ WITH_WEIGHTS = ("gradio", "zerogpu")
 PYTHON = "3.12.12"
 EXAMPLE_SIDE = 1024
 EXAMPLE_QUALITY = 90
+
+APP_FILES = {"gradio": "app.py", "static": "index.html", "docker": "Dockerfile"}
+LEFT_OUT = ("__pycache__", "*.py[co]", "*~", "*.part")
+SECRET_FILES = ("*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", "secrets.*", "token", "token.*", "credentials*")
+TOKEN_IN_FILE = rb"hf_[A-Za-z0-9]{30,}"
+ZERO_GPU = "zero-a10g"
+
+TEMPLATES = Path(__file__).parents[1] / "spaces" / "static"
+PAGE = "index.html"
+GOLDEN = "golden.json"
+LICENCE = "onnxruntime-LICENSE.txt"
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' '{script}'; style-src '{style}'; "
+    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
 
 
 def write_app(
@@ -110,3 +133,155 @@ def _examples(examples: Sequence[tuple[str, str]]) -> str:
         "trained on them. They were made smaller and carry no metadata (no place, no camera). Take out those "
         f"that you may not show to everybody.\n\n| file | shows |\n| --- | --- |\n{rows}\n"
     )
+
+
+@dataclass(frozen=True)
+class SpaceFolder:
+    """A folder that can be published: bytes by name (with ``/``), and what stays here (hidden files, caches).
+    ``hardware``: what its README asks for, where that is ZeroGPU.
+    """
+
+    folder: Path
+    sdk: str
+    hardware: str
+    sizes: dict[str, int]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """One line for the person: how much will be sent, and what will not."""
+        line = f"{len(self.sizes)} files, {sum(self.sizes.values()) / 1e6:.1f} MB"
+        return f"{line}; left out: {', '.join(self.left_out)}" if self.left_out else line
+
+
+def read_space(folder: Path | str, token: str | None = None) -> SpaceFolder:
+    """What would be sent from ``folder``; no network. Raises DeployError where it is no Space, or holds a secret."""
+    root = Path(folder).expanduser().resolve()
+    sdk, hardware = _sdk(root)
+    sizes, left_out = _walk(root)
+    for name in sizes:
+        _refuse_secrets(root / name, name, token)
+    return SpaceFolder(root, sdk, hardware, sizes, left_out)
+
+
+def _sdk(root: Path) -> tuple[str, str]:
+    """The kind of Space, and ZeroGPU's name where its README asks for that."""
+    readme = root / "README.md"
+    if not readme.is_file():
+        raise DeployError(
+            f"{root} is not a Space folder: it has no README.md. "
+            "Export a run as a Space first (python cli.py export WORKSPACE RUN FOLDER --space)."
+        )
+    try:
+        card: dict[str, Any] = metadata_load(readme) or {}
+    except Exception as error:  # the YAML reader raises many kinds
+        raise DeployError(f"The lines between '---' at the top of {readme} cannot be read: {error}.") from error
+    sdk = card.get("sdk")
+    if sdk not in APP_FILES:
+        raise DeployError(
+            f"{readme} does not say what kind of Space this is. Put 'sdk: gradio' between two lines '---' at its top, "
+            "or export the Space again."
+        )
+    app_file = str(card.get("app_file") or APP_FILES[sdk])
+    if not (root / app_file).is_file():
+        raise DeployError(f"{root} is not a complete Space folder: {app_file} is missing. Export the Space again.")
+    hardware = str(card.get("suggested_hardware") or "")
+    return str(sdk), hardware if hardware == ZERO_GPU else ""
+
+
+def _walk(root: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    sizes: dict[str, int] = {}
+    left_out: list[str] = []
+    for folder, subfolders, files in os.walk(root):
+        for path in [Path(folder, name) for name in sorted(subfolders + files)]:
+            name = path.relative_to(root).as_posix()
+            if _stays_here(path):
+                left_out.append(name)
+            elif path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise DeployError(f"{name} in the Space folder is a link, not a file. Put a copy of the file there.")
+            elif path.is_file():
+                sizes[name] = path.stat().st_size
+        subfolders[:] = [name for name in subfolders if not _stays_here(Path(folder, name))]
+    return sizes, tuple(sorted(left_out))
+
+
+def _stays_here(path: Path) -> bool:
+    virtual_environment = path.is_dir() and (path / "pyvenv.cfg").exists()
+    return path.name.startswith(".") or virtual_environment or any(path.match(pattern) for pattern in LEFT_OUT)
+
+
+def _refuse_secrets(path: Path, name: str, token: str | None) -> None:
+    patterns = [TOKEN_IN_FILE] + ([re.escape(token.encode())] if token else [])
+    if any(path.match(pattern) for pattern in SECRET_FILES) or _holds(path, b"|".join(patterns)):
+        raise DeployError(
+            f"{name} in the Space folder looks like it holds a password or a token, so nothing was sent. Take it out; "
+            "a Space gets its secrets on its settings page."
+        )
+
+
+def _holds(path: Path, pattern: bytes) -> bool:
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        return re.search(pattern, view) is not None
+
+
+# --- A static Space: one page that runs model.onnx in the visitor's own browser --------------------------------------
+
+
+def write_page(folder: Path, info: dict[str, Any], heading: str, runtime: Path) -> None:
+    """Write the page and what it needs beside it into a folder that holds model.onnx and the example pictures.
+
+    ``runtime``: the folder with the files of onnxruntime-web. examples/golden.json says what Python answers, so that
+    anybody can compare.
+    """
+    for name in SHA256:
+        shutil.copyfile(runtime / name, folder / name)
+    shutil.copyfile(TEMPLATES / LICENCE, folder / LICENCE)
+    pictures = sorted((folder / "examples").glob("*.jpg"))
+    (folder / PAGE).write_text(_page(folder, info, heading, [path.name for path in pictures]), encoding="utf-8")
+    write_golden(folder, info, pictures)
+
+
+def write_golden(folder: Path, info: dict[str, Any], pictures: Sequence[Path]) -> None:
+    """examples/golden.json: what Python answers about these ``pictures`` in examples/."""
+    answers = OnnxClassifier(onnx_session(folder / ONNX), info).predict(pictures)
+    rows = [
+        {"file": path.name, "probabilities": list(answer.probabilities.values()), "distance": answer.distance}
+        for path, answer in zip(pictures, answers, strict=True)
+    ]
+    (folder / "examples").mkdir(exist_ok=True)
+    (folder / "examples" / GOLDEN).write_text(json.dumps(rows), encoding="utf-8")
+
+
+def _page(folder: Path, info: dict[str, Any], heading: str, examples: Sequence[str]) -> str:
+    style, script = (_read(name) for name in ("page.css", "page.js"))
+    settings = {
+        "classes": info["label_names"],
+        "outputs": {"kind": "softmax", "several": False, "thresholds": [], **(info.get("outputs") or {})},
+        "none": NONE,
+        "several": SEVERAL,
+        "model": _file(folder, ONNX),
+        "runtime": _file(folder, WASM),
+        "examples": list(examples),
+    }
+    return Template(_read(PAGE)).substitute(
+        policy=POLICY.format(style=_allowed(style), script=_allowed(script)),
+        title=html.escape(heading),
+        style=style,
+        settings=json.dumps(settings).replace("<", "\\u003c"),
+        script=script,
+    )
+
+
+def _read(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _allowed(text: str) -> str:
+    """How a policy names what may stand in the page."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _file(folder: Path, name: str) -> dict[str, Any]:
+    return {"name": name, "bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}

@@ -23,7 +23,7 @@ import psutil
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 
 from pipeline.deploy.golden import Agreement, Golden, agreement, golden_pictures
-from pipeline.deploy.hub import SpaceFolder, read_space
+from pipeline.deploy.space import SpaceFolder, read_space
 from pipeline.deploy.web_trial import TOLERANCE as PAGE_TOLERANCE
 from pipeline.deploy.web_trial import try_page
 from pipeline.errors import DeployError, UsageError

@@ -17,9 +17,9 @@ from threading import Thread
 from typing import Any
 
 from pipeline.deploy.golden import Agreement, Golden, agreement
+from pipeline.deploy.space import GOLDEN, PAGE
 from pipeline.errors import DeployError
 from pipeline.predict import read_info
-from pipeline.static_space import GOLDEN, PAGE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 APPLICATIONS = (

@@ -60,6 +60,21 @@ NO_PICTURES = {
     "a program": rb"MZ|\x7fELF|#!",
 }
 
+PICTURE_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "gif", "webp", "bmp", "tif", "tiff", "avif", "mpo"),
+        *("heic", "heif", "svg", "ico", "psd"),
+    )
+)
+
+MAGIC = (
+    (re.compile(rb"\xff\xd8\xff"), "jpg"), (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
+    (re.compile(rb"GIF8[79]a"), "gif"),
+    (re.compile(rb"RIFF....WEBP", re.S), "webp"), (re.compile(rb"BM....\0\0\0\0", re.S), "bmp"),
+    (re.compile(rb"II\*\0|MM\0\*"), "tif"), (re.compile(rb"....ftypavi[fs]", re.S), "avif"),
+)  # fmt: skip
+
 
 def closer_look(data: bytes, trouble: Unreadable) -> tuple[str, str]:
     """(verdict, reason) of bytes that could not be opened because of ``trouble``, in more exact words if there are."""

@@ -1,41 +1,36 @@
 """A stage in its own process: start, watch, cancel, resume, re-attach; its events are a file in the workspace.
 
-    python -m pipeline.jobs.job JOB_FOLDER        (what ``start`` runs)
-
 A job's folder holds ``job.json`` (what to do), ``process.json`` (who does it), ``events.jsonl`` (what happened so far,
 one JSON object a line), ``output.txt`` (what the process printed) and, once asked for, the file ``cancel``.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import psutil
 from filelock import FileLock
 
-from pipeline.errors import Cancelled, JobError, LimitReached, PipelineError
-from pipeline.jobs.worker import ENDINGS, Recorder, end_after_grace
-from pipeline.stage import Stage, run
+from pipeline.errors import JobError, LimitReached
+from pipeline.jobs.stages import StageFunction, find, name_of, written_name
+from pipeline.model import backbones
 from pipeline.workspace.database import now
 from pipeline.workspace.limits import Limits, check_config
 from pipeline.workspace.workspace import Workspace, workspaces_in, writing
 
 GRACE_SECONDS = 20.0
 START_SECONDS = 60.0
-PACKAGES = ("pipeline", "cleaner", "tests")
-StageFunction = Callable[[Workspace, Any], Stage[Any]]
+
+ENDINGS = {"done": "done", "failed": "failed", "cancelled": "cancelled"}
 
 
 @dataclass(frozen=True)
@@ -71,19 +66,17 @@ class Job:
 def start(workspace: Workspace, stage: StageFunction, config: Any, grace_seconds: float = GRACE_SECONDS) -> Job:
     """Run ``stage(workspace, config)`` in a process of its own, which outlives this one. ``config``: a dataclass.
 
-    Once it is asked to stop it has ``grace_seconds`` to reach its next step. Raises LimitReached where the workspace
-    has limits and this is more.
+    Once it is asked to stop it has ``grace_seconds`` to reach its next step. Raises JobError where ``stage`` is none of
+    :data:`pipeline.jobs.stages.STAGES`, LimitReached where the workspace has limits and this is more.
     """
-    target = f"{stage.__module__}:{stage.__qualname__}"
-    _resolve(target)
-    return _start(workspace, target, asdict(config), grace_seconds)
+    return _start(workspace, name_of(stage), asdict(config), grace_seconds)
 
 
-def _start(workspace: Workspace, target: str, config: Mapping[str, Any], grace_seconds: float = GRACE_SECONDS) -> Job:
+def _start(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_seconds: float = GRACE_SECONDS) -> Job:
     limits = Limits.of(workspace)
     if limits is None:
-        return _launch(workspace, target, config, grace_seconds)
-    check_config(workspace, config)
+        return _launch(workspace, stage, config, grace_seconds)
+    check_config(workspace, config, backbones.bundled())
     limits.check_disk(workspace)
     with FileLock(workspace.limits.with_suffix(".lock")):
         active = [job for other in workspaces_in(workspace.root.parent) for job in list_jobs(other) if job.active]
@@ -92,31 +85,32 @@ def _start(workspace: Workspace, target: str, config: Mapping[str, Any], grace_s
                 f"This public demo does {limits.jobs} things at a time for each visitor, and yours are still at work. "
                 "Wait until one of them is done, or cancel it."
             )
-        return _launch(workspace, target, config, grace_seconds)
+        return _launch(workspace, stage, config, grace_seconds)
 
 
-def _launch(workspace: Workspace, target: str, config: Mapping[str, Any], grace_seconds: float) -> Job:
-    job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{target.split(':')[1]}-{uuid.uuid4().hex[:6]}"
+def _launch(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_seconds: float) -> Job:
+    job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{stage}-{uuid.uuid4().hex[:6]}"
     folder = workspace.jobs / job_id
     with writing(folder) as part:
         part.mkdir()
-        what = {"target": target, "config": config, "workspace": str(workspace.root), "grace_seconds": grace_seconds}
-        _write(part / "job.json", {**what, "at": now()})
+        what = {"stage": stage, "config": config, "workspace": str(workspace.root), "grace_seconds": grace_seconds}
+        write_json(part / "job.json", {**what, "at": now()})
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.jobs.job", str(folder)],
+            [sys.executable, "-m", "pipeline.jobs.worker", str(folder)],
             cwd=Path(__file__).resolve().parents[2],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _write(folder / "process.json", _identity(process.pid))  # it can be found, and ended, from now on
+    write_json(folder / "process.json", identity(process.pid))  # it can be found, and ended, from now on
     threading.Thread(target=process.wait, daemon=True).start()  # reaps it, so that it never shows as a zombie
     return get_job(workspace, job_id)
 
 
-def _identity(pid: int) -> dict[str, Any]:
+def identity(pid: int) -> dict[str, Any]:
+    """What tells a process from a later one of the same number."""
     return {"pid": pid, "created": psutil.Process(pid).create_time()}
 
 
@@ -149,14 +143,15 @@ def resume(workspace: Workspace, job_id: str) -> Job:
     job = get_job(workspace, job_id)
     if job.active:
         raise JobError("This job is still running.")
-    return _start(workspace, _read(job.folder / "job.json")["target"], job.config)
+    find(job.stage, job.config)  # said now, where it cannot be
+    return _start(workspace, job.stage, job.config)
 
 
 def end_all(workspace: Workspace) -> None:
     """End every job of the workspace at once, with all its processes; nothing is asked and nothing kept."""
     for job in list_jobs(workspace):
         if _alive(job.folder) and (job.folder / "process.json").exists():
-            _kill(int(_read(job.folder / "process.json")["pid"]))
+            _kill(int(read_json(job.folder / "process.json")["pid"]))
 
 
 def _kill(pid: int) -> None:
@@ -180,14 +175,14 @@ def wait_for(workspace: Workspace, job_id: str, seconds: float) -> Job:
 
 
 def _load(folder: Path) -> Job:
-    description = _read(folder / "job.json")
+    description = read_json(folder / "job.json")
     events = _events(folder)
     last = events[-1] if events else {}
     steps: dict[str, Any] = next((event for event in reversed(events) if event["kind"] == "progress"), {})
     return Job(
         id=folder.name,
         folder=folder,
-        stage=description["target"].split(":")[1],
+        stage=written_name(description),
         config=description["config"],
         started=description["at"],
         status=_status(folder, description["at"], last),
@@ -213,7 +208,7 @@ def _alive(folder: Path) -> bool:
     process_file = folder / "process.json"
     if not process_file.exists():
         return time.time() - folder.stat().st_mtime < START_SECONDS
-    who = _read(process_file)
+    who = read_json(process_file)
     try:
         process = psutil.Process(who["pid"])
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -240,65 +235,13 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and "kind" in event else None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """One of the files of a job's folder."""
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return content
 
 
-def _write(file: Path, content: Mapping[str, Any]) -> None:
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write one of the files of a job's folder, whole or not at all."""
     with writing(file) as part:
         part.write_text(json.dumps(content, ensure_ascii=False, default=str), encoding="utf-8")
-
-
-# --- the process -----------------------------------------------------------------------------------------------------
-
-
-def work(folder: Path) -> int:
-    """Do the job described in ``folder``; returns the exit code (0 done, 1 failed, 130 cancelled)."""
-    description = _read(folder / "job.json")
-    _write(folder / "process.json", _identity(os.getpid()))
-    workspace = Workspace(Path(description["workspace"]))
-    recorder = Recorder(folder, workspace)
-    signal.signal(signal.SIGTERM, recorder.tell)
-    threading.Thread(target=end_after_grace, args=(recorder, description["grace_seconds"]), daemon=True).start()
-    try:
-        function, config_type = _resolve(description["target"])
-        config = config_type(**_tuples(description["config"]))
-        result = run(function(Workspace.open(workspace.root), config), recorder)
-        recorder.write("done", result=result)
-        return 0
-    except Cancelled as stopped:
-        recorder.write("failed" if recorder.over else "cancelled", message=recorder.over or str(stopped))
-        return 130
-    except PipelineError as failure:
-        recorder.write("failed", message=str(failure))
-        return 1
-    except Exception as failure:
-        recorder.write(
-            "failed", message=f"An unexpected error ({type(failure).__name__}: {failure}). See {folder}/output.txt"
-        )
-        raise
-
-
-def _resolve(target: str) -> tuple[StageFunction, Callable[..., Any]]:
-    """The stage function ``module:name`` and the type of its second argument."""
-    module, name = target.split(":")
-    if module.split(".")[0] not in PACKAGES:
-        raise JobError(f"{target} is not a stage of Winnow.")
-    function = getattr(importlib.import_module(module), name)
-    annotated = get_type_hints(function)["config"]
-    kinds: list[Any] = [kind for kind in getattr(annotated, "__args__", (annotated,)) if is_dataclass(kind)]
-    return function, kinds[0]
-
-
-def _tuples(config: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples; configurations have no lists."""
-    return {key: _tuple(value) for key, value in config.items()}
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(_tuple(item) for item in value) if isinstance(value, list) else value
-
-
-if __name__ == "__main__":
-    sys.exit(work(Path(sys.argv[1])))

@@ -1,9 +1,14 @@
-"""What a job's own process writes down, and when it has to stop: asked to, or at a limit."""
+"""A job's own process: it runs the stage, writes down what happens, and stops when asked to or at a limit.
+
+python -m pipeline.jobs.worker JOB_FOLDER        (what ``start`` runs)
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import threading
 import time
 from dataclasses import asdict, is_dataclass
@@ -11,13 +16,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeline.errors import Cancelled, LimitReached
-from pipeline.stage import Progress
+from pipeline.errors import Cancelled, LimitReached, PipelineError
+from pipeline.jobs.job import ENDINGS, identity, read_json, write_json
+from pipeline.jobs.stages import find, written_name
+from pipeline.stage import Progress, run
 from pipeline.workspace.database import now
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
 
-ENDINGS = {"done": "done", "failed": "failed", "cancelled": "cancelled"}
 LOOK_SECONDS = 1.0
 
 
@@ -85,3 +91,33 @@ def end_after_grace(recorder: Recorder, seconds: float) -> None:
     ended = f"Ended: it did not stop by itself within {seconds:g} seconds."
     recorder.write("failed" if recorder.over else "cancelled", message=recorder.over or ended)
     os._exit(130)
+
+
+def work(folder: Path) -> int:
+    """Do the job described in ``folder``; returns the exit code (0 done, 1 failed, 130 cancelled)."""
+    description = read_json(folder / "job.json")
+    write_json(folder / "process.json", identity(os.getpid()))
+    workspace = Workspace(Path(description["workspace"]))
+    recorder = Recorder(folder, workspace)
+    signal.signal(signal.SIGTERM, recorder.tell)
+    threading.Thread(target=end_after_grace, args=(recorder, description["grace_seconds"]), daemon=True).start()
+    try:
+        stage, config = find(written_name(description), description["config"])
+        result = run(stage(Workspace.open(workspace.root), config), recorder)
+        recorder.write("done", result=result)
+        return 0
+    except Cancelled as stopped:
+        recorder.write("failed" if recorder.over else "cancelled", message=recorder.over or str(stopped))
+        return 130
+    except PipelineError as failure:
+        recorder.write("failed", message=str(failure))
+        return 1
+    except Exception as failure:
+        recorder.write(
+            "failed", message=f"An unexpected error ({type(failure).__name__}: {failure}). See {folder}/output.txt"
+        )
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(work(Path(sys.argv[1])))

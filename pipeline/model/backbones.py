@@ -100,6 +100,12 @@ def bundled_weights(name: str) -> Path | None:
     return next((Path(spec.origin).parent / "models").glob("*.pth"), None)
 
 
+def bundled() -> list[str]:
+    """What can be trained without ever asking the network: presets, then timm names."""
+    names = [name for name in BUNDLED if bundled_weights(name)]
+    return [*(preset for preset, name in PRESETS.items() if name in names), *names]
+
+
 def resolve(name: str) -> str:
     """The timm name of a preset; any other name as it is."""
     return PRESETS.get(name, name)
@@ -118,14 +124,14 @@ def create(name: str, class_count: int, arguments: Mapping[str, Any] | None = No
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else " 'python cli.py backbones' lists them."
         raise BackboneError(f"There is no backbone '{name}'.{hint}")
-    bundled = bundled_weights(name)
-    if not weights and bundled is None:
+    here = bundled_weights(name)
+    if not weights and here is None:
         return _fetched(name, class_count, arguments)
     model = _made(name, arguments, pretrained=False)
     if weights:
         _load_own(model, Path(weights))
-    elif bundled:
-        _load_in_order(model, bundled)
+    elif here:
+        _load_in_order(model, here)
     model.reset_classifier(class_count)
     return model
 

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
-from pipeline.errors import NetworkError
-from pipeline.web.addresses import MAX_URL_CHARACTERS
+from pipeline.errors import BlockedAddress, NetworkError
+from pipeline.web.addresses import link, parse
 
 KINDS = ("no_network", "blocked", "rate_limited", "unreadable", "nothing_found")
 INSTEAD = "Import a folder of your own pictures, a CSV file of URLs, or the starter set instead."
 MAX_TEXT_CHARACTERS = 500
-URL = re.compile(r"https?://[^\x00-\x20/?#][^\x00-\x1f\x7f\ud800-\udfff]*", re.I)
 # Control characters, and those that change the direction in which a line is read.
 INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+
+# What a second provider may add to a URL; a licence goes with its URL and its creator.
+CLAIMS = ("page_url", "title", "width", "height", "thumbnail", "licence", "licence_url", "creator")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture somebody says is on the web: its URL and what was said about it. ``licence`` is a claim.
+    """A picture somebody says is on the web: its WEB_LINK and what was said about it. ``licence`` is a claim.
 
-    ``thumbnail`` is the URL of a small picture of it, ``creator`` who made it.
+    ``thumbnail`` is the WEB_LINK of a small picture of it, ``creator`` who made it.
     """
 
     url: str
@@ -65,7 +68,7 @@ class Page:
 
 
 def candidate(provider: str, query: Query, url: Any, **claims: Any) -> Candidate | None:
-    """A candidate from what a stranger sent: every value is checked or left out; None without a usable URL."""
+    """A candidate from what a stranger sent: every value is checked or left out; None without a usable WEB_LINK."""
     usable = link(url)
     if usable is None:
         return None
@@ -82,12 +85,6 @@ def candidate(provider: str, query: Query, url: Any, **claims: Any) -> Candidate
         width=whole(claims.get("width")),
         height=whole(claims.get("height")),
     )
-
-
-def link(value: Any) -> str | None:
-    """``value`` if it is an http or https URL."""
-    text = value.strip() if isinstance(value, str) else ""
-    return text if len(text) <= MAX_URL_CHARACTERS and URL.fullmatch(text) else None
 
 
 def words(value: Any) -> str | None:
@@ -204,3 +201,40 @@ def _in_words(seconds: float | None) -> str:
     if seconds <= 90 * 60:
         return f"{math.ceil(seconds / 60)} minutes"
     return f"{math.ceil(seconds / 3600)} hours" if seconds <= 48 * 3600 else "some days"
+
+
+def merged(lists: Sequence[Sequence[Candidate]], maximum: int, taken: Collection[str] = ()) -> dict[str, Candidate]:
+    """Up to ``maximum`` candidates by ``address``, the lists taken in turn, without those in ``taken``.
+
+    Of a URL that several lists have the first one counts, and the others fill in what it does not say.
+    """
+    found: dict[str, Candidate] = {}
+    for one in (one for row in zip_longest(*lists) for one in row if one is not None):
+        key = address(one.url)
+        if key in found:
+            found[key] = _filled(found[key], one)
+        elif key not in taken and len(found) < maximum:
+            found[key] = one
+    return found
+
+
+def address(url: str) -> str:
+    """The URL as it is compared: host in lower case, no fragment, no default port."""
+    try:
+        return parse(url).url
+    except BlockedAddress:  # nobody will fetch it; a download says why
+        return url
+
+
+def _filled(first: Candidate, second: Candidate) -> Candidate:
+    """``first`` with what only ``second`` says; a licence with a text to read counts more than one without."""
+    better = bool(second.licence_url and not first.licence_url)
+    rights = ("licence", "licence_url", "creator")
+    return replace(
+        first,
+        **{
+            key: getattr(second, key)
+            for key in CLAIMS
+            if getattr(second, key) and (not getattr(first, key) or (better and key in rights))
+        },
+    )

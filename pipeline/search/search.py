@@ -6,17 +6,29 @@ import math
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import zip_longest
 from typing import TypeAlias
 
-from pipeline.collect.entries import clean_label
-from pipeline.errors import BlockedAddress, UsageError
-from pipeline.providers import Provider, providers
+from pipeline.errors import UsageError
+from pipeline.labels import clean_label
 from pipeline.search.cache import SearchCache
-from pipeline.search.candidates import Candidate, Page, Query, SearchFailed, link, nothing_found, together, words
+from pipeline.search.candidates import (
+    Candidate,
+    Page,
+    Query,
+    SearchFailed,
+    address,
+    candidate,
+    merged,
+    nothing_found,
+    together,
+    words,
+)
+from pipeline.search.duckduckgo import DuckDuckGo
+from pipeline.search.openverse import Openverse
 from pipeline.search.wanted import remember_safesearch
+from pipeline.search.wikimedia import Wikimedia
 from pipeline.stage import Progress, Stage
-from pipeline.web.addresses import parse
+from pipeline.web.addresses import link
 from pipeline.workspace.workspace import Workspace
 
 __all__ = ["Candidate", "Found", "Problem", "SearchConfig", "SearchFailed", "merged", "providers", "search"]
@@ -28,12 +40,12 @@ SIZES = ("", "small", "medium", "large")
 KINDS_OF_PICTURE = ("", "photo", "drawing")
 SILENCING = ("no_network", "blocked", "rate_limited")
 LONGEST_SLEEP = 0.5
-# What a second provider may add to a URL; a licence goes with its URL and its creator.
-CLAIMS = ("page_url", "title", "width", "height", "thumbnail", "licence", "licence_url", "creator")
 
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], None]
 Turn: TypeAlias = Generator[Progress, None, None]
+
+Ask: TypeAlias = Callable[[Query], Page]
 
 
 @dataclass(frozen=True)
@@ -267,38 +279,36 @@ class _Asking:
 # --- one list of several -------------------------------------------------------------------------------------------
 
 
-def merged(lists: Sequence[Sequence[Candidate]], maximum: int, taken: Collection[str] = ()) -> dict[str, Candidate]:
-    """Up to ``maximum`` candidates by ``address``, the lists taken in turn, without those in ``taken``.
+# --- Who can be asked for pictures, by name: DuckDuckGo, Openverse, Wikimedia Commons, and one's own list of URLs ----
 
-    Of a URL that several lists have the first one counts, and the others fill in what it does not say.
+
+@dataclass(frozen=True)
+class Provider:
+    """Somebody who knows pictures: ``ask`` gives one page of candidates or raises SearchFailed.
+
+    ``who`` is the name for people. At least ``seconds_between`` pass between two questions; ``kept``: its answers are
+    kept on disk for a while.
     """
-    found: dict[str, Candidate] = {}
-    for one in (one for row in zip_longest(*lists) for one in row if one is not None):
-        key = address(one.url)
-        if key in found:
-            found[key] = _filled(found[key], one)
-        elif key not in taken and len(found) < maximum:
-            found[key] = one
-    return found
+
+    name: str
+    who: str
+    ask: Ask
+    seconds_between: float = 1.0
+    kept: bool = True
 
 
-def address(url: str) -> str:
-    """The URL as it is compared: host in lower case, no fragment, no default port."""
-    try:
-        return parse(url).url
-    except BlockedAddress:  # nobody will fetch it; a download says why
-        return url
-
-
-def _filled(first: Candidate, second: Candidate) -> Candidate:
-    """``first`` with what only ``second`` says; a licence with a text to read counts more than one without."""
-    better = bool(second.licence_url and not first.licence_url)
-    rights = ("licence", "licence_url", "creator")
-    return replace(
-        first,
-        **{
-            key: getattr(second, key)
-            for key in CLAIMS
-            if getattr(second, key) and (not getattr(first, key) or (better and key in rights))
-        },
+def providers() -> dict[str, Provider]:
+    """Everybody who can be asked, by name."""
+    known = (
+        Provider("duckduckgo", "DuckDuckGo", DuckDuckGo(), seconds_between=2.0),
+        Provider("openverse", "Openverse", Openverse(), seconds_between=3.0),  # strict with those who have no key
+        Provider("wikimedia", "Wikimedia Commons", Wikimedia()),
+        Provider("urls", "The list of URLs", listed, seconds_between=0.0, kept=False),
     )
+    return {provider.name: provider for provider in known}
+
+
+def listed(query: Query) -> Page:
+    """The URLs that the phrase is a list of, separated by white space. Filters mean nothing here."""
+    found = [candidate("urls", Query(""), url) for url in query.phrase.split()]
+    return Page(tuple(one for one in found if one is not None))

@@ -20,6 +20,7 @@ from pipeline.errors import TrainingError
 from pipeline.predict import file_sha256
 from pipeline.train.config import TrainConfig
 from pipeline.train.data import Dataset
+from pipeline.train.state import Training
 from pipeline.workspace.workspace import Workspace, writing
 
 FORMAT = 1
@@ -101,3 +102,32 @@ def size_of(state: Any) -> int:
     if isinstance(state, (list, tuple)):
         return sum(size_of(value) for value in state)
     return 0
+
+
+def state_of(training: Training) -> dict[str, Any]:
+    """What a checkpoint holds of a training, besides the loop and the plan."""
+    best_loss, best = training.best
+    return {
+        "model": training.model.state_dict(),
+        "scaler": training.scaler.state_dict(),
+        "best": {"loss": best_loss, "model": best},
+        "epochs": training.epochs,
+        "seconds": training.seconds,
+        "notes": training.notes,
+        "decision": training.decision,
+        "out_of_fold": [
+            {"positions": torch.from_numpy(positions), "probabilities": torch.from_numpy(probabilities)}
+            for positions, probabilities in training.out_of_fold
+        ],
+    }
+
+
+def restore(training: Training, state: Mapping[str, Any]) -> None:
+    """The training as it was when ``state`` was taken."""
+    training.model.load_state_dict(state["model"])
+    training.scaler.load_state_dict(state["scaler"])
+    training.best = (float(state["best"]["loss"]), dict(state["best"]["model"]))
+    training.epochs, training.notes = list(state["epochs"]), list(state["notes"])
+    training.spent = float(state["seconds"])
+    training.decision = str(state["decision"])
+    training.out_of_fold = [(fold["positions"].numpy(), fold["probabilities"].numpy()) for fold in state["out_of_fold"]]

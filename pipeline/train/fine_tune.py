@@ -14,115 +14,13 @@ import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 
-from pipeline.model.head import fit_head
-from pipeline.model.losses import loss_and_error
-from pipeline.model.out_of_fold import out_of_fold
 from pipeline.predict import ensemble
-from pipeline.schedules import cycles, factor, momentum
 from pipeline.stage import Progress, Stage, run
-from pipeline.train.checkpoints import Checkpoints
+from pipeline.train.checkpoints import Checkpoints, state_of
 from pipeline.train.data import ahead, batches
-from pipeline.train.evaluate import Filled
-from pipeline.train.plan import decided, plan, stops
-from pipeline.train.state import (
-    Epoch,
-    Training,
-    answers,
-    new_optimizer,
-    open_layers,
-    progress,
-    random_views,
-    set_rates,
-    step,
-    train_mode,
-)
-
-
-def fit_the_head(training: Training) -> Stage[None]:
-    """Fit the head on features of the train split: as they are, then with them mirrored, then with random views; of
-    these heads the best is kept. Then out of fold, for the train and the valid split.
-    """
-    began = time.monotonic()
-    dataset, config = training.dataset, training.config
-    train, valid = dataset.positions("train"), dataset.positions("valid")
-    views = [(yield from _features_of_view(training, train, 0))]
-    held_out = yield from _features(training, valid, "Reading features")
-    if config.freeze_epochs:
-        yield _better_head(training, views, held_out, began)
-    for number in range(1, config.freeze_epochs):
-        views.append((yield from _features_of_view(training, train, number)))
-        yield _better_head(training, views, held_out, began)
-    both, features = np.concatenate([train, valid]), torch.cat([views[0], held_out])
-    del views, held_out
-    groups = [str(group) for group in dataset.rows["group"].iloc[both]]
-    for positions, likely in out_of_fold(features, training.targets[both], groups, len(dataset.classes)):
-        training.out_of_fold.append((both[positions], likely))
-
-
-def _better_head(training: Training, views: list[torch.Tensor], held_out: torch.Tensor, began: float) -> Progress:
-    """Fit a head to the ``views``, and keep it where it has a lower loss on the valid split than the one before."""
-    config, classes = training.config, len(training.dataset.classes)
-    targets = training.targets[training.dataset.positions("train")]
-    weights = training.picture_weights(targets) if config.balance != "none" else None
-    head = fit_head(views, targets, classes, weights=weights)
-    logits, outputs = head(held_out), training.dataset.outputs
-    valid_loss, wrong = loss_and_error(logits, training.targets[training.dataset.positions("valid")], outputs)
-    if valid_loss >= training.best[0]:
-        words = f"Not better with {len(views)} views of each picture: {100 * wrong:.1f} % of the valid split wrong"
-        return Progress(0, 0, words, {"phase": "head"})
-    classifier = training.model.get_classifier()
-    with torch.no_grad():
-        classifier.weight.copy_(head.weight)
-        classifier.bias.copy_(head.bias)
-    train_loss, _ = loss_and_error(head(views[0]), targets, outputs)
-    training.epochs.clear()
-    return _end_epoch(training, 0, "head", train_loss, logits, time.monotonic() - began, views=len(views))
-
-
-def _features_of_view(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
-    """Features of the pictures in one view: 0 as they are, 1 mirrored where that may be, then random ones."""
-    augmentation = training.config.random_views
-    if number == 0 or augmentation is None:
-        return (yield from _features(training, positions, "Reading features"))
-    if number == 1 and augmentation.flip:
-        return (yield from _features(training, positions, "Reading mirrored features", mirrored=True))
-    return (yield from _random_features(training, positions, number))
-
-
-def _features(
-    training: Training, positions: np.ndarray[Any, Any], note: str, mirrored: bool = False
-) -> Stage[torch.Tensor]:
-    features, _ = yield from answers(training, positions, note, "features", mirrored)
-    return features
-
-
-def _random_features(training: Training, positions: np.ndarray[Any, Any], number: int) -> Stage[torch.Tensor]:
-    began, found = time.monotonic(), Filled(len(positions))
-    chance = torch.Generator().manual_seed(training.config.seed + number)
-    training.model.eval()
-    body = training.body(len(positions))
-    for some in batches(positions, training.config.batch_size):
-        part = training.ranks.part(len(some))
-        with torch.inference_mode():
-            features = body(random_views(training, some, chance, part=part))
-        found.add(training.ranks.gathered(features.float().cpu(), len(some)))
-        yield progress(found.done, len(positions), "Reading features of random views", "features", began)
-    return found.rows
-
-
-def _end_epoch(
-    training: Training, epoch: int, phase: str, train_loss: float, logits: torch.Tensor, seconds: float, **more: Any
-) -> Progress:
-    """Put the epoch on record, keep the weights where they are the best so far, and say so."""
-    held_out = training.targets[training.dataset.positions("valid")]
-    valid_loss, wrong = loss_and_error(logits, held_out, training.dataset.outputs)
-    row = {"epoch": epoch, "phase": phase, "train_loss": train_loss, "valid_loss": valid_loss, "error_rate": wrong}
-    training.epochs.append({**row, "seconds": round(seconds, 2), **more})
-    if valid_loss < training.best[0]:
-        training.best = (valid_loss, copy.deepcopy(training.model.state_dict()))
-    words = f"Epoch {epoch}: {100 * wrong:.1f} % of the valid split wrong"
-    return Progress(epoch, len(training.plan), words, {"phase": phase, "epoch": training.epochs[-1]})
-
+from pipeline.train.plan import cycles, decided, factor, momentum, plan, stops
+from pipeline.train.state import Epoch, Training, _end_epoch, answers, progress
+from pipeline.train.step import new_optimizer, open_layers, set_rates, step, train_mode
 
 # --- more layers -----------------------------------------------------------------------------------------------
 
@@ -303,32 +201,3 @@ def _mean(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tenso
 
 
 # --- broken off and taken up again ---------------------------------------------------------------------------------
-
-
-def state_of(training: Training) -> dict[str, Any]:
-    """What a checkpoint holds of a training, besides the loop and the plan."""
-    best_loss, best = training.best
-    return {
-        "model": training.model.state_dict(),
-        "scaler": training.scaler.state_dict(),
-        "best": {"loss": best_loss, "model": best},
-        "epochs": training.epochs,
-        "seconds": training.seconds,
-        "notes": training.notes,
-        "decision": training.decision,
-        "out_of_fold": [
-            {"positions": torch.from_numpy(positions), "probabilities": torch.from_numpy(probabilities)}
-            for positions, probabilities in training.out_of_fold
-        ],
-    }
-
-
-def restore(training: Training, state: Mapping[str, Any]) -> None:
-    """The training as it was when ``state`` was taken."""
-    training.model.load_state_dict(state["model"])
-    training.scaler.load_state_dict(state["scaler"])
-    training.best = (float(state["best"]["loss"]), dict(state["best"]["model"]))
-    training.epochs, training.notes = list(state["epochs"]), list(state["notes"])
-    training.spent = float(state["seconds"])
-    training.decision = str(state["decision"])
-    training.out_of_fold = [(fold["positions"].numpy(), fold["probabilities"].numpy()) for fold in state["out_of_fold"]]

@@ -16,7 +16,8 @@ from pipeline.jobs.turns import one_at_a_time
 from pipeline.stage import Progress, Stage
 from pipeline.train.config import TrainConfig
 from pipeline.train.data import batches
-from pipeline.train.state import Training, new_optimizer, step, train_mode
+from pipeline.train.state import Training
+from pipeline.train.step import new_optimizer, step, train_mode
 from pipeline.train.train import prepare, training_lock
 from pipeline.workspace.workspace import Workspace
 

@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.errors import BackboneError, NotEnoughData
 from pipeline.images.pixel_cache import CachedRows, PixelCache
 from pipeline.images.sandbox import Limits, map_in_workers
+from pipeline.model import backbones
 from pipeline.predict import Preprocessing, Unreadable, open_image
 from pipeline.workspace.limits import check_config
 from pipeline.workspace.workspace import Workspace
@@ -64,7 +65,7 @@ def preview(workspace: Workspace, config: TrainConfig, pictures: int = PICTURES,
     They come from the training cache, or are decoded in a process of their own. Raises NotEnoughData where there is
     none, BackboneError for an unknown backbone, and LimitReached where the workspace has limits.
     """
-    check_config(workspace, asdict(config))
+    check_config(workspace, asdict(config), backbones.bundled())
     preprocessing = _preprocessing(config)
     rows = _sample(workspace, config.seed, pictures)
     with tempfile.TemporaryDirectory(prefix="winnow-preview-") as folder:
@@ -130,7 +131,7 @@ def _inputs(training: Training, views: int) -> torch.Tensor:
     """float [V, N, 3, H, W]: what training feeds the network, ``views`` times in a row."""
     import torch
 
-    from pipeline.train.state import random_views
+    from pipeline.train.step import random_views
 
     order = np.arange(len(training.dataset.rows))
     generator = torch.Generator().manual_seed(training.config.seed)

@@ -17,11 +17,12 @@ from pipeline.model import backbones
 from pipeline.model.losses import targets_of
 from pipeline.predict import Preprocessing
 from pipeline.stage import Stage, run
-from pipeline.train.checkpoints import Checkpoints
+from pipeline.train.checkpoints import Checkpoints, restore, state_of
 from pipeline.train.config import TrainConfig
 from pipeline.train.data import load_dataset
 from pipeline.train.distributed import Ranks, joined
-from pipeline.train.fine_tune import fine_tune, fit_the_head, restore, state_of
+from pipeline.train.fine_tune import fine_tune
+from pipeline.train.fit_head import fit_the_head
 from pipeline.train.state import Training
 from pipeline.train.write_run import write_run
 from pipeline.verify.split import assign_splits

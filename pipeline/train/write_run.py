@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.data_version import learnt_from
 from pipeline.labels import Floats, as_flags
 from pipeline.model import backbones
-from pipeline.model.calibrate import fit_temperature
+from pipeline.model.calibrate import choose, fit_temperature
 from pipeline.model.familiar import learn, limit
 from pipeline.model.out_of_fold import strangeness
-from pipeline.predict import Outputs
+from pipeline.predict import SEVERAL, Outputs
 from pipeline.stage import Stage
-from pipeline.thresholds import choose
 from pipeline.train.augment import views_to_ask
 from pipeline.train.data import Dataset
 from pipeline.train.evaluate import baseline_error_rate, error_rate, predictions_table
 from pipeline.train.state import Training, answers
 from pipeline.workspace.database import now
+from pipeline.workspace.records import Decision
 from pipeline.workspace.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model
 from pipeline.workspace.workspace import Workspace, writing
 
@@ -143,3 +145,29 @@ def _record(training: Training, predictions: pd.DataFrame, complete: bool) -> di
         "notes": training.notes,
         "decision": training.decision,
     }
+
+
+# --- Which data a run was trained on: a version of the images, labels and splits, and the decisions made until then
+
+
+def learnt_from(workspace: Workspace, rows: pd.DataFrame, seconds: float) -> dict[str, Any]:
+    """{data_version, decisions} of a run on ``rows`` (:func:`data_version`) that were read ``seconds`` ago."""
+    read = datetime.now(UTC) - timedelta(seconds=seconds)
+    return {"data_version": data_version(rows), "decisions": standing(workspace.store.decisions(), read)}
+
+
+def data_version(rows: pd.DataFrame) -> str:
+    """64 hex digits that change when an image comes or goes, or gets another label or split; not with the order.
+
+    ``rows``: id, label (several joined by ``|``, in any order), split of every image that is trained or judged on.
+    """
+    lines = (
+        "\t".join((str(image), SEVERAL.join(sorted(str(label).split(SEVERAL))), str(split)))
+        for image, label, split in zip(rows["id"], rows["label"], rows["split"], strict=True)
+    )
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def standing(journal: Iterable[Decision], until: datetime) -> int:
+    """How many decisions of the journal were made until then and are not undone."""
+    return sum(not decision.undone and datetime.fromisoformat(decision.at) <= until for decision in journal)

@@ -45,6 +45,8 @@ AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<name>[^:\[\]@]+))(?::(?P<po
 NAME_CHARACTERS = re.compile(r"[^\x00-\x20\x7f#%/:<>?@\[\\\]^|]+")
 NUMBER = re.compile(r"(?P<hex>0[xX][0-9A-Fa-f]*)|(?P<octal>0[0-7]*)|(?P<decimal>[1-9][0-9]*)")
 
+WEB_LINK = re.compile(r"https?://[^\x00-\x20/?#][^\x00-\x1f\x7f\ud800-\udfff]*", re.I)
+
 
 class BlockedScheme(BlockedAddress):
     """The URL is not http or https."""
@@ -295,3 +297,9 @@ class PinnedNetwork(httpcore.AsyncNetworkBackend):
     def close(self) -> None:
         """Let go of the resolver's threads; one that hangs is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def link(value: Any) -> str | None:
+    """``value`` if it is an http or https WEB_LINK."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text if len(text) <= MAX_URL_CHARACTERS and WEB_LINK.fullmatch(text) else None

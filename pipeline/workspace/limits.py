@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import LimitReached, UsageError
-from pipeline.model import backbones
 from pipeline.workspace.workspace import Workspace, writing
 
 PREFIX = "WINNOW_DEMO_"
@@ -73,12 +72,13 @@ class Limits:
         with writing(file, durable=False) as part:
             part.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
-    def check(self, config: Mapping[str, Any]) -> None:
-        """Raises LimitReached where a configuration (its fields by name) asks for too much."""
+    def check(self, config: Mapping[str, Any], bundled: Collection[str]) -> None:
+        """Raises LimitReached where a configuration (its fields by name) asks for too much, or for a backbone that is
+        none of the ``bundled`` ones.
+        """
         backbone = config.get("backbone")
-        if backbone is not None and backbones.bundled_weights(backbones.resolve(str(backbone))) is None:
-            here = ", ".join(name for name in backbones.BUNDLED if backbones.bundled_weights(name))
-            raise LimitReached(f"{backbone}: this public demo trains only what came with Winnow: {here}.")
+        if backbone is not None and backbone not in bundled:
+            raise LimitReached(f"{backbone}: this public demo trains only what came with Winnow: {', '.join(bundled)}.")
         highest = {"epochs": self.epochs, "batch_size": self.batch_size, "steps": 200}
         for name in CEILINGS:
             most, value = highest.get(name, self.pixels), config.get(name)
@@ -114,10 +114,12 @@ def room_for_images(workspace: Workspace) -> int | None:
     return limits.room(workspace) if limits else None
 
 
-def check_config(workspace: Workspace, config: Mapping[str, Any]) -> None:
-    """Raises LimitReached where a configuration (its fields by name) asks for more than the workspace's limits."""
+def check_config(workspace: Workspace, config: Mapping[str, Any], bundled: Collection[str]) -> None:
+    """Raises LimitReached where a configuration (its fields by name) asks for more than the workspace's limits, or for
+    a backbone that is none of the ``bundled`` ones.
+    """
     if limits := Limits.of(workspace):
-        limits.check(config)
+        limits.check(config, bundled)
 
 
 def check_images(workspace: Workspace, number: int) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -16,16 +17,19 @@ import numpy as np
 import pandas as pd
 
 from pipeline import __version__
-from pipeline.errors import RunError
+from pipeline.errors import RunError, UsageError
 from pipeline.labels import answers_of
 from pipeline.predict import CONFIG, WEIGHTS, Familiar, Outputs, checksum, file_sha256
-from pipeline.run_notes import read_about, write_about
-from pipeline.workspace.workspace import Workspace
+from pipeline.workspace.workspace import Workspace, writing
 
 Halves: TypeAlias = np.ndarray[Any, np.dtype[np.float16]]
 MANIFEST = "run.json"
 PREDICTIONS, OUT_OF_FOLD = "predictions.csv", "out_of_fold.csv"
 FEATURES, FEATURE_IDS = "features.npy", "features_ids.txt"
+
+FILE = "about.json"
+LONGEST_NAME, LONGEST_NOTE = 80, 2000
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -244,3 +248,43 @@ def write_info(folder: Path, info: Mapping[str, Any]) -> None:
     """Write config.json with its checksum."""
     content = {**info, "checksum": checksum(info)}
     (folder / CONFIG).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+# --- What a person says about a run: a name and a note, in a file of their own that can be changed at any time -------
+
+
+@dataclass(frozen=True)
+class About:
+    """``name`` (one line) and ``note`` of a run; None: nothing was said. An empty note is a note taken away."""
+
+    name: str | None = None
+    note: str | None = None
+
+
+def read_about(folder: Path) -> About:
+    """What was said about the run in ``folder``; nothing where the file is missing or damaged."""
+    try:
+        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return About(_text(said["name"]), _text(said["note"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return About()
+
+
+def write_about(folder: Path, name: str, note: str) -> About:
+    """Say so about the run in ``folder``, whole or not at all. An empty name takes the name away.
+
+    Raises UsageError where either is too long.
+    """
+    about = About(" ".join(_UNSEEN.sub(" ", name).split()) or None, _UNSEEN.sub("", note).strip())
+    for words, longest, what in ((about.name, LONGEST_NAME, "name"), (about.note, LONGEST_NOTE, "note")):
+        if len(words or "") > longest:
+            raise UsageError(f"The {what} has {len(words or ''):,} characters; {longest:,} is the most. Shorten it.")
+    with writing(folder / FILE) as part:
+        part.write_text(json.dumps(asdict(about), ensure_ascii=False), encoding="utf-8")
+    return about
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import StoreError
+from pipeline.predict import SEVERAL
 from pipeline.workspace.database import now
 from pipeline.workspace.journal import Journal
 from pipeline.workspace.records import NewImage, Verdict
+from pipeline.workspace.workspace import Workspace
 
 SPLITS = ("train", "valid", "test")
 STATUSES = ("new", "ok", "set_aside", "removed")
@@ -250,3 +253,24 @@ def _label_where_none(db: sqlite3.Connection, labels: Mapping[str, str]) -> None
     db.executemany("INSERT INTO labels VALUES (?, ?)", pairs)
     original = "UPDATE images SET original_label = ? WHERE id = ? AND original_label IS NULL"
     db.executemany(original, [(labels[image], image) for image in bare])
+
+
+def class_counts(workspace: Workspace) -> dict[str, int]:
+    """How many images each class has, removed ones left out; in alphabetical order. One of several counts in each."""
+    images = workspace.store.images()
+    cells = images[images["status"] != "removed"]["label"].dropna()
+    counts = Counter(label for cell in cells for label in str(cell).split(SEVERAL))
+    return dict(sorted(counts.items()))
+
+
+def image_rows(workspace: Workspace, status: str | None = None) -> list[dict[str, Any]]:
+    """The store's rows as plain values: id, file, label, original_label, split, group, status, verdict, reason, width,
+    height, format, bytes, added_at, ``quality`` (its scores, where measured), and ``source`` with provider, name, page
+    and licence.
+    """
+    rows = []
+    for row in workspace.store.images(status).to_dict("records"):
+        source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
+        scores = json.loads(row["quality"]) if row["quality"] else None
+        rows.append({**{str(key): value for key, value in row.items()}, "quality": scores, "source": source})
+    return rows

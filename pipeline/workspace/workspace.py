@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import WorkspaceError
+from pipeline.errors import ExportError, WorkspaceError
 
 if TYPE_CHECKING:
     from pipeline.workspace.store import Store
@@ -255,3 +255,17 @@ def _move(source: Path, target: Path) -> None:
 
 def _reason(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def outside(workspace: Workspace, out: str) -> Path:
+    """The folder ``out``, which may not exist yet. Raises ExportError where it is a file or part of the workspace."""
+    try:
+        target = Path(out).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a NUL in it, say, or ~name of nobody
+        raise ExportError(f"{out!r} cannot be a folder: {error}. Choose another.") from error
+    own = workspace.root.resolve()
+    if target == own or (own in target.parents and workspace.exports.resolve() not in target.parents):
+        raise ExportError(f"{target} is part of the workspace. Choose a folder outside it, or in {workspace.exports}.")
+    if target.exists() and not target.is_dir():
+        raise ExportError(f"{target} is a file. Choose the name of a new folder.")
+    return target

@@ -14,16 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.answers_csv import page_of, writing_answers
 from pipeline.ask.many import (
     AT_ONCE,
     LISTS_KEPT,
     PredictConfig,
     forget_small,
     found,
+    page_of,
     predict_many,
     predict_paths,
     rows,
+    writing_answers,
 )
 from pipeline.errors import RunError, SourceError
 from pipeline.predict import Classifier

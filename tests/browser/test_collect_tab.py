@@ -18,9 +18,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
 from pipeline.collect.download import DownloadConfig, download, waiting
-from pipeline.collect.entries import clean_label
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.jobs import job as jobs
+from pipeline.labels import clean_label
 from pipeline.search.wanted import BLUR
 from pipeline.stage import run
 from pipeline.workspace.workspace import Workspace

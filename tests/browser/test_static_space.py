@@ -17,12 +17,12 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipeline.deploy.export import ExportConfig, Exported, export
+from pipeline.deploy.space import GOLDEN, PAGE, write_golden, write_page
 from pipeline.deploy.web_runtime import web_runtime
 from pipeline.deploy.web_trial import ask_page, served, try_page
 from pipeline.errors import DeployError, ExportError
 from pipeline.predict import NONE, ONNX, OnnxClassifier, checksum
 from pipeline.stage import run
-from pipeline.static_space import GOLDEN, PAGE, write_golden, write_page
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.entries import MAX_LABEL_CHARACTERS, clean_label, clean_labels, shown
+from pipeline.collect.entries import shown
 from pipeline.errors import SourceError
+from pipeline.labels import MAX_LABEL_CHARACTERS, clean_label, clean_labels
 from tests.paths import SHARED
 
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"

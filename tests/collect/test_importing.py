@@ -21,9 +21,10 @@ import pytest
 from cleaner.clean.decisions import remove
 from pipeline.collect.data_card import CARD
 from pipeline.collect.entries import MAX_IMAGE_BYTES
-from pipeline.collect.importing import ImportConfig, Imported, class_counts, import_images
+from pipeline.collect.importing import ImportConfig, Imported, import_images
 from pipeline.errors import PipelineError, SourceError, WorkspaceError
 from pipeline.stage import Progress, run
+from pipeline.workspace.store import class_counts
 from pipeline.workspace.workspace import Workspace
 from tests.importing_for_tests import bring_in, lay, picture, snapshot, whole
 from tests.paths import ROOT, SHARED

@@ -16,10 +16,10 @@ from PIL import ExifTags, Image
 import cli
 from cleaner.clean.decisions import relabel, remove
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD
-from pipeline.collect.entries import clean_label
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.dataset.export import CLASSES, LABELS, METADATA, DatasetConfig, ExportedDataset, export_dataset
 from pipeline.errors import ExportError, NotEnoughData, SourceError, UsageError
+from pipeline.labels import clean_label
 from pipeline.safe_text import restored
 from pipeline.stage import run
 from pipeline.workspace.records import NewImage

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.collect.entries import clean_label
 from pipeline.dataset.folders import folder_names
 from pipeline.errors import SourceError
+from pipeline.labels import clean_label
 from tests.paths import SHARED
 
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"

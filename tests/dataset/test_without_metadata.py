@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from pipeline.dataset.without_metadata import Published, Wanted, has_position, is_bare, publish
+from pipeline.dataset.without_metadata import Published, Wanted, has_position, publish
+from pipeline.images.containers import is_bare
 from pipeline.predict import open_header, open_image
 
 SECRET = b"the-secret-of-the-owner"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.confusion_plot import MOST, RIGHT, counted, draw, worst
+from pipeline.deploy.model_card import MOST, RIGHT, counted, draw, worst
 
 
 def test_rows_are_labels_columns_answers_and_what_is_neither_is_left_out() -> None:

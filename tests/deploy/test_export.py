@@ -25,10 +25,9 @@ from PIL import Image
 
 from cleaner.clean.decisions import relabel, remove
 from pipeline.deploy.export import ExportConfig, Exported, export
-from pipeline.deploy.hub import read_space
 from pipeline.deploy.model_card import front_matter, model_card, title
 from pipeline.deploy.parity import BY_TORCH, ask_apart
-from pipeline.deploy.space import PYTHON, readme
+from pipeline.deploy.space import PYTHON, read_space, readme
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.predict import Classifier, open_image
 from pipeline.stage import run

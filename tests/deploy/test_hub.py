@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
-from pipeline.deploy.hub import DeployConfig, Deployed, deploy, read_space
+from pipeline.deploy.hub import DeployConfig, Deployed, deploy
+from pipeline.deploy.space import read_space
 from pipeline.errors import DeployError
 from pipeline.stage import Progress, run
 from tests.hub_stand_in import TOKEN, HubStandIn, closed_port

@@ -13,7 +13,7 @@ import pytest
 from pipeline.deploy import trial
 from pipeline.deploy.export import ExportConfig, export
 from pipeline.deploy.golden import Golden
-from pipeline.deploy.hub import read_space
+from pipeline.deploy.space import read_space
 from pipeline.deploy.trial import TrialConfig, Tried, fingerprint, try_space
 from pipeline.errors import DeployError, UsageError
 from pipeline.stage import Progress, run

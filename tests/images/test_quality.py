@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
-from pipeline.collect.importing import ImportConfig, image_rows, import_images
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.images.decode import squished, unsquished
 from pipeline.images.quality import quality
-from pipeline.problems import KINDS, problems
 from pipeline.stage import run
+from pipeline.verify.findings import KINDS, problems
 from pipeline.verify.verify import VerifyConfig, verify
+from pipeline.workspace.store import image_rows
 from pipeline.workspace.workspace import Workspace
 
 Harm = Callable[[Image.Image], Image.Image]

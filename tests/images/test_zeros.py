@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline.zeros import zeroed
+from pipeline.images.damage import zeroed
 
 CODINGS = [
     ("JPEG", {}),

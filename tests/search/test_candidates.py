@@ -14,7 +14,6 @@ from pipeline.search.candidates import (
     blocked,
     candidate,
     in_trouble,
-    link,
     no_network,
     nothing_found,
     rate_limited,
@@ -24,6 +23,7 @@ from pipeline.search.candidates import (
     whole,
     words,
 )
+from pipeline.web.addresses import link
 
 QUERY = Query("grizzly bear")
 ANYTHING = st.recursive(

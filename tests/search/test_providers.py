@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.providers import listed, providers
 from pipeline.search.candidates import Page, Query
+from pipeline.search.search import listed, providers
 
 
 def test_everybody_has_a_name_for_programs_and_one_for_people() -> None:

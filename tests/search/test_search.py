@@ -15,20 +15,21 @@ from hypothesis import strategies as st
 from cli import main
 from pipeline.errors import NetworkError, SourceError, UsageError
 from pipeline.jobs import job as jobs
-from pipeline.providers import Provider, providers
 from pipeline.search.api import WebApi
 from pipeline.search.candidates import (
     Candidate,
     Page,
     Query,
     SearchFailed,
+    address,
     blocked,
+    merged,
     no_network,
     rate_limited,
     unreadable,
 )
 from pipeline.search.openverse import Openverse
-from pipeline.search.search import Found, SearchConfig, address, merged, search
+from pipeline.search.search import Found, Provider, SearchConfig, providers, search
 from pipeline.stage import Progress, run
 from pipeline.workspace.workspace import Workspace
 from tests.api_server import Answer, ApiServer, Asked, sent

@@ -17,7 +17,7 @@ from pipeline.errors import Cancelled, TrainingError
 from pipeline.predict import Classifier
 from pipeline.stage import Progress, run
 from pipeline.train.checkpoints import Checkpoints
-from pipeline.train.state import new_optimizer, step
+from pipeline.train.step import new_optimizer, step
 from pipeline.train.train import TrainConfig, prepare, train
 from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from pipeline.data_version import data_version, standing
+from pipeline.train.write_run import data_version, standing
 from pipeline.workspace.records import Decision, State
 
 ROWS = pd.DataFrame(

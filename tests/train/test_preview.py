@@ -21,7 +21,7 @@ from pipeline.stage import run
 from pipeline.train import preview as view_preview
 from pipeline.train.config import TrainConfig
 from pipeline.train.preview import fitting, kept_shares, preview
-from pipeline.train.state import random_views
+from pipeline.train.step import random_views
 from pipeline.train.train import prepare
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace

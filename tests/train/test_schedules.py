@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.schedules import END, cycles, factor, momentum
 from pipeline.train.config import SCHEDULES, TrainConfig
+from pipeline.train.plan import END, cycles, factor, momentum
 
 configs = st.builds(
     TrainConfig,

@@ -13,7 +13,8 @@ from PIL import Image
 from cleaner.clean.decisions import relabel
 from cleaner.clean.suspects import suspects
 from cleaner.review.chosen import Chosen, images_of
-from cleaner.review.review import confusion, judged, review
+from cleaner.review.confusion import confusion
+from cleaner.review.review import judged, review
 from cleaner.tabs.review.story import Looks, large_view, look_view
 from cleaner.tabs.review.tab import everything
 from pipeline.collect.importing import ImportConfig, import_images

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from timm.models import create_model
 
 from pipeline.stage import run
-from pipeline.train.state import Training, new_optimizer, open_layers, random_views, set_rates, step, train_mode
+from pipeline.train.state import Training
+from pipeline.train.step import new_optimizer, open_layers, random_views, set_rates, step, train_mode
 from pipeline.train.train import TrainConfig, prepare
 from pipeline.workspace.workspace import Workspace
 

@@ -17,7 +17,7 @@ from pipeline.errors import BackboneError, NotEnoughData, RunError, TrainingErro
 from pipeline.predict import Classifier
 from pipeline.stage import Progress, run
 from pipeline.train.plan import LEARNING, plan
-from pipeline.train.state import new_optimizer, step, train_mode
+from pipeline.train.step import new_optimizer, step, train_mode
 from pipeline.train.train import TrainConfig, prepare, train, training_lock
 from pipeline.workspace.runs import Run, list_runs, load_run
 from pipeline.workspace.workspace import Workspace

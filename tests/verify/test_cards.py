@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.stage import run
-from pipeline.tidy import set_aside
-from pipeline.verify.cards import Card, cards
+from pipeline.verify.cards import Card, cards, set_aside
 from pipeline.verify.findings import verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage

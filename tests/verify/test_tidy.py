@@ -11,7 +11,7 @@ from cleaner.clean.decisions import remove, undo
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.errors import StoreError
 from pipeline.stage import run
-from pipeline.tidy import keep_best, restore, set_aside
+from pipeline.verify.cards import keep_best, restore, set_aside
 from pipeline.verify.findings import verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace

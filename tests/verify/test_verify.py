@@ -20,9 +20,8 @@ from cleaner.clean.decisions import keep, relabel, remove, restore
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.collect.starter_set import BROKEN, write_messy
 from pipeline.errors import TooManyBroken
-from pipeline.problems import KINDS
 from pipeline.stage import Progress, run
-from pipeline.verify.findings import Verified, verified
+from pipeline.verify.findings import KINDS, Verified, verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cleaner.classes import rename
 from cleaner.clean import decisions
+from cleaner.clean.decisions import rename
 from cleaner.clean.replay import export_decisions, replay
 from pipeline.errors import PipelineError
 from pipeline.workspace.records import State

@@ -14,6 +14,7 @@ from pipeline.errors import Cancelled, LimitReached, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.worker import Recorder
+from pipeline.model.backbones import bundled
 from pipeline.stage import Progress, run
 from pipeline.train.config import TrainConfig
 from pipeline.workspace.limits import Limits, disk_use
@@ -57,11 +58,11 @@ def test_the_environment_sets_them() -> None:
     ],
 )  # fmt: skip
 def test_a_training_that_asks_for_too_much_is_refused(change: dict[str, object]) -> None:
-    limits = Limits()
-    limits.check(asdict(TrainConfig()))
-    limits.check({**asdict(TrainConfig()), "epochs": 5, "image_size": 288, "backbone": "fast"})
+    limits, here = Limits(), bundled()
+    limits.check(asdict(TrainConfig()), here)
+    limits.check({**asdict(TrainConfig()), "epochs": 5, "image_size": 288, "backbone": "fast"}, here)
     with pytest.raises(LimitReached, match="public demo"):
-        limits.check({**asdict(TrainConfig()), **change})
+        limits.check({**asdict(TrainConfig()), **change}, here)
 
 
 def test_more_pictures_than_there_is_room_for_are_not_imported(tmp_path: Path, photographs: Path) -> None:

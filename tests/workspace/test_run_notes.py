@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.run_notes import FILE, LONGEST_NAME, LONGEST_NOTE, About, read_about, write_about
+from pipeline.workspace.runs import FILE, LONGEST_NAME, LONGEST_NOTE, About, read_about, write_about
 
 
 def test_what_was_said_is_read_again(tmp_path: Path) -> None:

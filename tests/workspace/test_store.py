@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StaleDecision, StoreError
-from pipeline.migrations import MIGRATIONS
+from pipeline.workspace.database import MIGRATIONS
 from pipeline.workspace.records import Decision, State
 from pipeline.workspace.store import NewImage, Store, Verdict
 from pipeline.workspace.workspace import Workspace

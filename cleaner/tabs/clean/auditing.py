@@ -9,8 +9,8 @@ import gradio as gr
 
 from cleaner.clean.audit import audits, in_words, log_audit
 from cleaner.tabs.clean.queue import ALL, AUDIT, View
-from cleaner.tabs.show import find_run
 from pipeline.errors import RunError
+from pipeline.tabs.page.choose_run import find_run
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import escape
 from pipeline.workspace.workspace import Workspace

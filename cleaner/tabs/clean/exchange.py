@@ -17,6 +17,7 @@ from pipeline.dataset.export import DatasetConfig, export_dataset
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.job_panel import running
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, escape, heading, table
@@ -50,7 +51,7 @@ def replayed_view(done: Replayed) -> str:
 
 def dataset_job(workspace: Workspace, layout: str) -> Job:
     """Start writing the cleaned set into a new folder of the workspace's exports."""
-    if running(workspace, "export_dataset"):
+    if running(workspace, StageName.DATASET):
         raise UsageError("The set is being written already; see above.")
     out = workspace.exports / f"dataset-{layout}-{time.strftime('%Y%m%d-%H%M%S')}"
     return jobs.start(workspace, export_dataset, DatasetConfig(str(out), layout))

@@ -15,10 +15,10 @@ from cleaner.clean.audit import audits
 from cleaner.clean.progress import outlook, pace
 from cleaner.clean.queues import Queue, Queues
 from cleaner.clean.suspects import CLEANED
-from cleaner.tabs.show import LATEST, find_run
 from pipeline.errors import PipelineError, RunError, StaleDecision, StoreError, UsageError
 from pipeline.labels import named
 from pipeline.predict import NONE
+from pipeline.tabs.page.choose_run import LATEST, find_run
 from pipeline.tabs.page.show import count
 from pipeline.tabs.page.viewer import large, thumbnail
 from pipeline.workspace.journal import last_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from cleaner.classes import plan, rename
+from cleaner.clean.decisions import plan, rename
 from cleaner.tabs.clean.queue import View
 from pipeline.errors import PipelineError
 from pipeline.tabs.page.shared import Shared, Values, translate

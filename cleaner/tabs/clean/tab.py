@@ -17,8 +17,8 @@ from cleaner.tabs.clean.queue import ALL, Answer, Filters, View, apply, class_ch
 from cleaner.tabs.clean.renaming import build_renaming
 from cleaner.tabs.compare import tab as compared
 from cleaner.tabs.review.story import wire_viewer
-from cleaner.tabs.show import LATEST, find_run, refreshed, run_list
 from pipeline.errors import WorkspaceError
+from pipeline.tabs.page.choose_run import LATEST, find_run, refreshed_run_list, run_list
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import guide
@@ -88,7 +88,12 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
         names = class_choices(workspace, run)
         label = label if label in [value for _, value in names] else ALL
         view = queue_view(workspace, Filters(run or LATEST, label, split or ALL, kind or ALL), queues=queues)
-        return [refreshed(workspace, run), gr.Dropdown(choices=names, value=label), splits(workspace, run, split), view]
+        return [
+            refreshed_run_list(workspace, run),
+            gr.Dropdown(choices=names, value=label),
+            splits(workspace, run, split),
+            view,
+        ]
 
     @translate
     def refilter(values: Values) -> View:

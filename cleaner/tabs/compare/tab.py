@@ -12,10 +12,10 @@ from cleaner.compare.compare import Comparison, Pairs, comparison, pairs
 from cleaner.compare.ledger import ledger
 from cleaner.tabs.compare.ledger import ledger_file, ledger_view
 from cleaner.tabs.review.story import large_view, wire_viewer
-from cleaner.tabs.show import LATEST, PREVIOUS, find_run, refreshed, run_list
 from pipeline.errors import PipelineError, RunError
 from pipeline.jobs.job import Job
 from pipeline.labels import in_words
+from pipeline.tabs.page.choose_run import LATEST, PREVIOUS, find_run, refreshed_run_list, run_list
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, percent
@@ -187,7 +187,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         workspace = shared.open(name)
         if news(workspace, seen):
             before, after = PREVIOUS, LATEST
-        pair = [refreshed(workspace, before, PREVIOUS), refreshed(workspace, after)]
+        pair = [refreshed_run_list(workspace, before, PREVIOUS), refreshed_run_list(workspace, after)]
         found = ledger(workspace)
         file = ledger_file(workspace, found, Path(w.file.GRADIO_CACHE))
         button = gr.DownloadButton(value=str(file) if file else None, visible=file is not None)

@@ -9,11 +9,9 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from cleaner.calibration import BINS, Calibration, calibration
 from cleaner.review.chosen import UNSURE, WORST, Chosen, images_of
-from cleaner.review.confusion import seriated
-from cleaner.review.review import confusion, margins, pairs_in
-from cleaner.review.scores import RATES, per_class
+from cleaner.review.confusion import confusion, margins, pairs_in, seriated
+from cleaner.review.scores import BINS, RATES, Calibration, calibration, per_class
 from cleaner.review.slices import KINDS, QUERY, SIZE, SOURCE, Slice, slices
 from pipeline.labels import in_words, known
 from pipeline.predict import NONE, Outputs

@@ -10,7 +10,8 @@ import gradio as gr
 import pandas as pd
 
 from cleaner.review.chosen import Chosen
-from cleaner.review.review import confusion, error_rate, judged
+from cleaner.review.confusion import confusion
+from cleaner.review.review import error_rate, judged
 from cleaner.tabs.review.figures import (
     Page,
     View,
@@ -22,9 +23,9 @@ from cleaner.tabs.review.figures import (
     slices_view,
 )
 from cleaner.tabs.review.story import wire_viewer
-from cleaner.tabs.show import find_run, refreshed, run_list
 from pipeline.errors import RunError
 from pipeline.tabs.page import show
+from pipeline.tabs.page.choose_run import find_run, refreshed_run_list, run_list
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
@@ -159,8 +160,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         try:
             run = opened.run(workspace, chosen)
         except RunError as error:
-            return [refreshed(workspace, chosen), show.empty(str(error)), "", *[None] * 7]
-        return [refreshed(workspace, chosen), headline(run), *everything(workspace, run, split)]
+            return [refreshed_run_list(workspace, chosen), show.empty(str(error)), "", *[None] * 7]
+        return [refreshed_run_list(workspace, chosen), headline(run), *everything(workspace, run, split)]
 
     @translate
     def refill(values: Values) -> list[Any]:

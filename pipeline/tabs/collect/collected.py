@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD, write_card
-from pipeline.collect.importing import class_counts
 from pipeline.collect.outcomes import Outcome
-from pipeline.errors import WorkspaceError
+from pipeline.errors import UsageError, WorkspaceError
+from pipeline.images import in_workers
+from pipeline.jobs.stages import StageName
+from pipeline.tabs.page.job_panel import running
 from pipeline.tabs.page.show import bars, count, empty, escape, facts, picture
-from pipeline.tabs.thumbnails import a_few_of_each, thumbnails
+from pipeline.workspace.store import class_counts
 from pipeline.workspace.workspace import Workspace, writing
 
-SAMPLE = 21
 SHOWN_CLASSES = 200
 LONGEST_URL = 200
 
@@ -53,23 +52,20 @@ def _advice(counts: Mapping[str, int]) -> str:
 
 def sample(workspace: Workspace) -> str:
     """A few pictures of each class, as HTML."""
-    images = workspace.store.images()
-    usable = images[images["status"].isin(["new", "ok"])]
-    return _tiles(workspace, a_few_of_each(usable, SAMPLE))
+    return _tiles(in_workers.sample(workspace))
 
 
 def newest(workspace: Workspace) -> str:
     """The pictures that arrived last, the newest first, as HTML."""
     images = workspace.store.images()
-    usable = images[images["status"].isin(["new", "ok"])].tail(SAMPLE).iloc[::-1]
-    tiles = _tiles(workspace, usable)
+    usable = images[images["status"].isin(["new", "ok"])].tail(in_workers.SAMPLE).iloc[::-1]
+    tiles = _tiles(in_workers.thumbnails(workspace, usable))
     return f"<p class='w-hint w-arriving'>Just arrived</p>{tiles}" if tiles else ""
 
 
-def _tiles(workspace: Workspace, images: pd.DataFrame) -> str:
+def _tiles(pictures: Sequence[tuple[Path, str]]) -> str:
     tiles = "".join(
-        f"<figure>{picture(path, label)}<figcaption>{escape(label)}</figcaption></figure>"
-        for path, label in thumbnails(workspace, images)
+        f"<figure>{picture(path, label)}<figcaption>{escape(label)}</figcaption></figure>" for path, label in pictures
     )
     return f'<div class="w-tiles">{tiles}</div>' if tiles else ""
 
@@ -138,3 +134,17 @@ def _examples(outcome: Outcome) -> str:
 
 def _shortened(url: str) -> str:
     return url if len(url) <= LONGEST_URL else f"{url[: LONGEST_URL - 1]}…"
+
+
+# --- One collection at a time: importing, searching and downloading wait for one another -----------------------------
+
+
+def collecting(workspace: Workspace) -> bool:
+    """Whether pictures are being collected in a workspace right now."""
+    return running(workspace, StageName.IMPORT, StageName.SEARCH, StageName.DOWNLOAD) is not None
+
+
+def one_at_a_time(workspace: Workspace) -> None:
+    """Raises UsageError while pictures are being collected in a workspace."""
+    if collecting(workspace):
+        raise UsageError("Pictures are being collected already. Wait until that is done, or cancel it above.")

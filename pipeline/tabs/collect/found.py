@@ -14,9 +14,8 @@ from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.search.wanted import previewed
-from pipeline.tabs.collect.collected import outcomes_view
+from pipeline.tabs.collect.collected import collecting, one_at_a_time, outcomes_view
 from pipeline.tabs.collect.preview import Looking, View, candidates_view, mark
-from pipeline.tabs.collecting import collecting, one_at_a_time
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate

@@ -10,14 +10,14 @@ from pathlib import Path
 import gradio as gr
 
 from pipeline.collect.download import DownloadConfig, download
-from pipeline.collect.entries import clean_label
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
-from pipeline.search.candidates import link
-from pipeline.tabs.collecting import one_at_a_time
+from pipeline.labels import clean_label
+from pipeline.tabs.collect.collected import one_at_a_time
 from pipeline.tabs.page.shared import Shared
 from pipeline.tabs.page.uploads import keep_uploads
+from pipeline.web.addresses import link
 from pipeline.workspace.workspace import Workspace
 
 

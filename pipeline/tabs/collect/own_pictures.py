@@ -10,15 +10,15 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from pipeline.collect.entries import PICTURE_SUFFIXES
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.collect.ready_made import READY_MADE, ReadyMade
 from pipeline.collect.sources import TABLE_SUFFIXES
 from pipeline.collect.tables import names_files
 from pipeline.errors import UsageError
+from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
-from pipeline.tabs.collecting import one_at_a_time
+from pipeline.tabs.collect.collected import one_at_a_time
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate

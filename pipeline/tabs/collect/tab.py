@@ -11,13 +11,12 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipeline.errors import PipelineError
-from pipeline.tabs.collect.collected import newest, overview, papers, sample
+from pipeline.tabs.collect.collected import collecting, newest, overview, papers, sample
 from pipeline.tabs.collect.found import FoundPart, draw_found
 from pipeline.tabs.collect.links import draw_links
 from pipeline.tabs.collect.own_pictures import draw_own, draw_ready_made
 from pipeline.tabs.collect.preview import Looking
 from pipeline.tabs.collect.web_search import draw_search
-from pipeline.tabs.collecting import collecting
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values
 from pipeline.tabs.page.show import guide, heading, pictures_html

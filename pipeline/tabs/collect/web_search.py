@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from pipeline.collect.entries import clean_label
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
+from pipeline.labels import clean_label
 from pipeline.search.search import SearchConfig, providers, search
-from pipeline.tabs.collecting import one_at_a_time
+from pipeline.tabs.collect.collected import one_at_a_time
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.shared import Shared, Values
 from pipeline.workspace.workspace import Workspace

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.deploy.hub import SpaceFolder, read_space
+from pipeline.deploy.space import SpaceFolder, read_space
 from pipeline.deploy.trial import fingerprint
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.show import count, escape, facts, table
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace, writing
@@ -73,7 +74,7 @@ def _size(number: int) -> str:
 
 
 def _parity(workspace: Workspace, folder: Path) -> str:
-    results = (job.result or {} for job in _done(workspace, "export", "out", folder))
+    results = (job.result or {} for job in _done(workspace, StageName.EXPORT, "out", folder))
     parity = next((dict(result["parity"]) for result in results if "parity" in result), None)
     if parity is None:
         return ""
@@ -93,7 +94,9 @@ def _done(workspace: Workspace, stage: str, field: str, folder: Path) -> Iterabl
 
 def last_trial(workspace: Workspace, space: SpaceFolder) -> Mapping[str, Any] | None:
     """What the last test of a Space folder, as it is now, found; None where it was not tested, or changed since."""
-    tried = [job.result for job in _done(workspace, "try_space", "folder", space.folder) if not job.config["url"]]
+    tried = [
+        job.result for job in _done(workspace, StageName.TRY_SPACE, "folder", space.folder) if not job.config["url"]
+    ]
     now = fingerprint(space) if tried else ""
     return next((dict(result) for result in tried if result and result["fingerprint"] == now), None)
 

@@ -13,11 +13,13 @@ from gradio.components import Component
 from huggingface_hub import HfApi
 
 from pipeline.deploy.export import ExportConfig, export
-from pipeline.deploy.hub import DeployConfig, deploy, read_space
+from pipeline.deploy.hub import DeployConfig, deploy
+from pipeline.deploy.space import read_space
 from pipeline.deploy.trial import TrialConfig, try_space
 from pipeline.errors import DeployError, PipelineError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.stage import Progress
 from pipeline.stage import run as drive
 from pipeline.tabs.deploy.space import (
@@ -52,7 +54,7 @@ NOT_FROM_HERE = (
 def export_job(workspace: Workspace, run_id: str | None, kind: str, examples: int) -> Job:
     """Start making the Space folder of a run (None: the newest), with so many example pictures."""
     run = load_run(workspace, run_id or None)
-    if running(workspace, "export"):
+    if running(workspace, StageName.EXPORT):
         raise UsageError("A folder is being made already; see above.")
     out = str(space_folder(workspace, run, kind))
     return jobs.start(workspace, export, ExportConfig(run.id, out, space=True, kind=kind, examples=int(examples or 0)))
@@ -61,7 +63,7 @@ def export_job(workspace: Workspace, run_id: str | None, kind: str, examples: in
 def trial_job(workspace: Workspace, run_id: str | None, kind: str, url: str = "") -> Job:
     """Start testing the Space folder of a run: here, or (``url``: an address, or user/name) where it is online."""
     folder = _made(workspace, load_run(workspace, run_id or None), kind)
-    if running(workspace, "try_space"):
+    if running(workspace, StageName.TRY_SPACE):
         raise UsageError("A Space is being tested already; see above.")
     return jobs.start(workspace, try_space, TrialConfig(str(folder), url.strip()))
 

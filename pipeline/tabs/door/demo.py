@@ -13,10 +13,11 @@ import gradio as gr
 from filelock import FileLock, Timeout
 
 from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.images.in_workers import sample
 from pipeline.stage import run
-from pipeline.tabs.collect.collected import sample
 from pipeline.tabs.door.visitors import Visitors, clear_demo
 from pipeline.tabs.page.show import escape, translate
+from pipeline.tabs.page.whose import Whose
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
 
@@ -93,6 +94,11 @@ def terms(limits: Limits) -> str:
         f"<p><b>Public demo.</b> {escape(first)}</p>"
         f"<details><summary>What it allows</summary><p>{escape(more)}</p></details>"
     )
+
+
+def draw_banner(whose: Whose) -> Banner | None:
+    """The head of the page of a public demo; None, and nothing drawn, where the app is no such demo."""
+    return Banner(whose, whose.limits) if isinstance(whose, Visitors) and whose.limits else None
 
 
 class Banner:

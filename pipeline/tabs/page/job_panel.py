@@ -15,7 +15,8 @@ from gradio.components import Component
 from pipeline.errors import PipelineError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
-from pipeline.tabs.page.job_view import DOING, History, body, headline
+from pipeline.jobs.stages import doing
+from pipeline.tabs.page.job_view import History, body, headline
 from pipeline.tabs.page.picker import Workspaces, chosen
 from pipeline.tabs.page.show import ago, translate
 from pipeline.workspace.workspace import Workspace
@@ -200,4 +201,4 @@ def running(workspace: Workspace, *stages: str) -> Job | None:
 
 
 def _choice(job: Job) -> str:
-    return f"{DOING.get(job.stage, job.stage)}, {job.status}, {ago(job.started)}"
+    return f"{doing(job.stage)}, {job.status}, {ago(job.started)}"

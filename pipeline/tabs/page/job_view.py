@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pipeline.jobs.job import Job
-from pipeline.tabs.job_result import result_in_words
+from pipeline.jobs.stages import StageName, doing
 from pipeline.tabs.page.plot import Frame
-from pipeline.tabs.page.show import count, duration, escape, percent, table
+from pipeline.tabs.page.show import count, duration, error_rate, escape, percent, table
 
-DOING = {
-    "import_images": "Importing pictures",
-    "search": "Searching the web",
-    "download": "Downloading pictures",
-    "verify": "Checking pictures",
-    "train": "Training",
-    "find_lr": "Looking for a learning rate",
-    "predict_many": "Asking about pictures",
-    "export": "Making the model folder",
-    "try_space": "Testing the Space",
-    "export_dataset": "Writing the cleaned set",
-    "deploy": "Sending to Hugging Face",
-}
 PHASES = {
     "features": "looking at the pictures once",
     "head": "learning the classes",
@@ -35,6 +22,8 @@ FRAME = Frame(640, 190, left=44, right=8, top=10, bottom=24)
 LOW_FRAME = Frame(640, 96, left=44, right=8, top=10, bottom=8)
 POINTS = 240
 REASONS, FILES = 12, 50
+
+RATES = {"suggestion": "the middle of the valley", "steepest": "where the loss falls fastest"}
 
 
 @dataclass
@@ -83,17 +72,17 @@ class History:
 
 def headline(job: Job, history: History) -> str:
     """One line, plain text: ``Training · 45% · about 1 min left``, or how the job ended."""
-    doing = DOING.get(job.stage, job.stage.replace("_", " ").capitalize())
+    title = doing(job.stage)
     if not job.active:
-        return f"{doing}: {_ending(job, history)}"
+        return f"{title}: {_ending(job, history)}"
     if job.cancelling:
-        return f"{doing} · stopping…"
+        return f"{title} · stopping…"
     if job.status == "queued":
         place = history.metrics.get("place")
-        return f"{doing} · waiting: you are number {place}" if place else f"{doing} · waiting for its turn"
+        return f"{title} · waiting: you are number {place}" if place else f"{title} · waiting for its turn"
     if not history.seen:
-        return f"{doing} · starting…"
-    parts = [doing, f"{job.done / job.total:.0%}" if job.total else "", _left(job, history)]
+        return f"{title} · starting…"
+    parts = [title, f"{job.done / job.total:.0%}" if job.total else "", _left(job, history)]
     return " · ".join(part for part in parts if part)
 
 
@@ -124,7 +113,7 @@ def body(job: Job, history: History) -> str:
     if not job.active:
         words = job.note if job.status == "failed" else _ending(job, history)
         parts.append(f'<p class="w-ending w-{escape(job.status)}">{escape(words)}</p>')
-    if job.stage == "import_images" and job.result:
+    if job.stage == StageName.IMPORT and job.result:
         parts.append(_not_taken(job.result.get("failed", ())))
     curves = curve(history.losses, history.valid) + error_curve(history.wrong, len(history.losses) - 1)
     parts.append(f'<div class="w-plots"><div>{curves}</div>{epoch_table(history.epochs)}</div>')
@@ -257,3 +246,95 @@ def _number(value: object) -> str:
 def _clock(epoch: Mapping[str, Any]) -> str:
     seconds = round(float(epoch.get("seconds") or 0))
     return f"{seconds // 60:02d}:{seconds % 60:02d}"
+
+
+# --- What a job brought, in a sentence, for those stages that have words of their own --------------------------------
+
+
+def result_in_words(stage: str, result: Mapping[str, Any]) -> str:
+    """What a job brought, in a sentence; empty for a stage without words of its own."""
+    words = _RESULTS.get(stage)
+    return words(result) if words else ""
+
+
+def _imported(result: Mapping[str, Any]) -> str:
+    parts = [f"{count(result.get('added', 0), 'picture')} added"]
+    if result.get("duplicates"):
+        parts.append(f"{result['duplicates']:,} were there already")
+    if result.get("failed"):
+        first = result["failed"][0]
+        parts.append(f"{len(result['failed']):,} not taken (first: {first['path']}: {first['reason'].rstrip('.')})")
+    return " ".join([", ".join(parts) + ".", *result.get("notes", ())])
+
+
+def _found(result: Mapping[str, Any]) -> str:
+    missing: dict[str, str] = {}  # each provider once; that one of several knows nothing of a class is no news
+    classes = {candidate["label"] for candidate in result.get("candidates", ())}
+    for problem in result.get("problems", ()):
+        if problem["kind"] != "nothing_found" or problem["label"] not in classes:
+            missing.setdefault(problem["provider"], f"{problem['label']}: {problem['reason']}")
+    found = f"{count(len(result.get('candidates', ())), 'picture')} found. Look at them in Collect, then download."
+    return " ".join([found, *missing.values()])
+
+
+def _downloaded(result: Mapping[str, Any]) -> str:
+    failed = result.get("failed", 0)
+    return f"{count(result.get('downloaded', 0), 'picture')} downloaded" + (f", {failed:,} failed." if failed else ".")
+
+
+def _verified(result: Mapping[str, Any]) -> str:
+    aside, groups = len(result.get("set_aside", ())), len(result.get("duplicate_groups", ()))
+    return (
+        f"{count(result.get('checked', 0), 'picture')} checked: {result.get('ok', 0):,} fine, {aside:,} set aside, "
+        f"{count(groups, 'duplicate group')}."
+    )
+
+
+def _trained(result: Mapping[str, Any]) -> str:
+    test = (result.get("record") or {}).get("test")
+    if not isinstance(test, Mapping) or not test.get("n"):
+        return "The new run is in the list."
+    baseline = test.get("baseline_error_rate")
+    beside = f" Always answering the largest class would be wrong {percent(baseline)} of the time." if baseline else ""
+    return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}"
+
+
+def _rate_found(result: Mapping[str, Any]) -> str:
+    rates = [f"{result[name]:.1e} ({words})" for name, words in RATES.items() if isinstance(result.get(name), float)]
+    return f"It suggests {' or '.join(rates)}. The curve is in Train, under More options." if rates else ""
+
+
+def _answered(result: Mapping[str, Any]) -> str:
+    failed = f", {result['failed']:,} could not be used" if result.get("failed") else ""
+    return f"{count(result.get('asked', 0), 'picture')}{failed}. The table is in Predict."
+
+
+def _exported(result: Mapping[str, Any]) -> str:
+    pictures = (result.get("parity") or {}).get("images", 0)
+    return f"{count(len(result.get('files', ())), 'file')} written; checked on {count(pictures, 'picture')}."
+
+
+def _tried(result: Mapping[str, Any]) -> str:
+    agreed = result.get("agreed") or {}
+    pictures = count(agreed.get("images", 0), "golden picture")
+    return (
+        f"It answers as the model here does, on {pictures} (largest difference {agreed.get('max_difference', 0):.1g})."
+    )
+
+
+def _deployed(result: Mapping[str, Any]) -> str:
+    return f"It is at {result.get('url', '')}."
+
+
+_RESULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    StageName.IMPORT: _imported,
+    StageName.SEARCH: _found,
+    StageName.DOWNLOAD: _downloaded,
+    StageName.VERIFY: _verified,
+    StageName.TRAIN: _trained,
+    StageName.FIND_LR: _rate_found,
+    StageName.PREDICT: _answered,
+    StageName.EXPORT: _exported,
+    StageName.TRY_SPACE: _tried,
+    StageName.DEPLOY: _deployed,
+}

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from pipeline.tabs.door.demo import Banner
-from pipeline.tabs.door.visitors import Visitors
 from pipeline.tabs.page.job_panel import QUIET, JobPanel
 from pipeline.tabs.page.picker import Picker, Workspaces, draw_picker
 from pipeline.tabs.page.show import translate
@@ -37,6 +35,14 @@ class _Watch:
     inputs: tuple[Component, ...]
 
 
+class Head(Protocol):
+    """What stands above everything else on the page."""
+
+    def wire(self, demo: gr.Blocks) -> None:
+        """Connect it, once all of ``demo`` is drawn."""
+        ...
+
+
 @dataclass(frozen=True)
 class Shared:
     """Handed to every tab's ``build``. ``local`` is True when only this machine's own people can reach the app."""
@@ -47,7 +53,7 @@ class Shared:
     tabs: gr.Tabs
     opened: gr.State
     local: bool = False
-    banner: Banner | None = None
+    head: Head | None = None
     _watches: list[_Watch] = field(default_factory=list)
 
     @property
@@ -89,8 +95,8 @@ class Shared:
 
     def wire(self, demo: gr.Blocks) -> None:
         """Connect what was watched; called once, when all tabs are built."""
-        if self.banner:
-            self.banner.wire(demo)
+        if self.head:
+            self.head.wire(demo)
         self.picking.wire(demo)
         self.job.wire(demo, self.tabs)
         for tab in dict.fromkeys(watch.tab for watch in self._watches):
@@ -133,15 +139,15 @@ def _filled(watches: Sequence[_Watch], name: str, values: Values) -> dict[Block,
     return filled
 
 
-def draw_shared(root: Path | Whose, local: bool) -> Shared:
-    """The head of the page: workspace picker, job panel; and the tabs, still empty. A public demo's says what it is.
+def draw_shared(root: Path | Whose, local: bool, draw_head: Callable[[Whose], Head | None] = lambda _: None) -> Shared:
+    """The head of the page: what ``draw_head`` puts there, workspace picker, job panel; and the tabs, still empty.
 
     ``root``: the default workspace of whoever runs the app (made if missing), or what tells whose workspaces there are.
     """
     whose = one_person(root) if isinstance(root, Path) else root
     workspaces = Workspaces(whose)
-    banner = Banner(whose, whose.limits) if isinstance(whose, Visitors) and whose.limits else None
+    head = draw_head(whose)
     picking = draw_picker(workspaces)
     job = JobPanel(workspaces, picking.dropdown)
     tabs = gr.Tabs(elem_id="tabs", overflow_behavior="wrap")
-    return Shared(workspaces, picking, job, tabs, gr.State(""), local, banner)
+    return Shared(workspaces, picking, job, tabs, gr.State(""), local, head)

@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
+import pandas as pd
 
 from pipeline.errors import PipelineError
+from pipeline.verify.findings import Verified
+from pipeline.workspace.store import SPLITS
+from pipeline.workspace.workspace import Workspace
 
 P = ParamSpec("P")
 R = TypeVar("R")
 TITLE = "That did not work"
+
+SHOWN_CLASSES = 200
 
 
 def translate(function: Callable[P, R]) -> Callable[P, R]:
@@ -180,3 +186,39 @@ def picture(file: Path, text: str) -> str:
 def pictures_html(elem_id: str) -> gr.HTML:
     """A place for HTML that holds :func:`picture`."""
     return gr.HTML(elem_id=elem_id, js_on_load=_FIND_PICTURES)
+
+
+def splits(workspace: Workspace, found: Verified | None = None) -> str:
+    """How many usable pictures of each class are in train, valid and test, and what ``found`` says of the class, as
+    HTML; empty before verify. Of very many classes those with a problem come first, and the rest is counted.
+    """
+    counts = split_counts(workspace)
+    if counts.empty:
+        return ""
+    notes = {problem.label: problem.reason for problem in found.class_problems} if found else {}
+    order = [str(label) for label in counts.index]
+    numbers = dict(zip(order, counts.to_numpy(dtype=int).tolist(), strict=True))
+    if len(order) > SHOWN_CLASSES:
+        order.sort(key=lambda label: label not in notes)
+    headers = ("class", *SPLITS, "all", "") if notes else ("class", *SPLITS, "all")
+    rows = [
+        (label, *(f"{number:,}" for number in numbers[label]), *([notes.get(label, "")] if notes else []))
+        for label in order[:SHOWN_CLASSES]
+    ]
+    more = (
+        f"and {count(len(order) - SHOWN_CLASSES, 'more class', 'more classes')}" if len(order) > SHOWN_CLASSES else ""
+    )
+    return table(headers, rows, numbers=range(1, 5), caption=more)
+
+
+def split_counts(workspace: Workspace) -> pd.DataFrame:
+    """Usable pictures per class (index, sorted) and split (columns train, valid, test, all); a picture with several
+    labels counts for each.
+    """
+    images = workspace.store.images("ok")
+    placed = images[images["split"].notna() & images["label"].notna()]
+    if placed.empty:
+        return pd.DataFrame(columns=[*SPLITS, "all"])
+    one_each = placed.assign(label=placed["label"].str.split("|")).explode("label")
+    counts = pd.crosstab(one_each["label"], one_each["split"]).reindex(columns=list(SPLITS), fill_value=0)
+    return counts.assign(all=counts.sum(axis=1)).sort_index()

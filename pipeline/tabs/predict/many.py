@@ -10,11 +10,11 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from pipeline.answers_csv import page_of
-from pipeline.ask.many import SMALL, TABLE, PredictConfig, predict_many
+from pipeline.ask.many import SMALL, TABLE, PredictConfig, page_of, predict_many
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.labels import in_words
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET, running
@@ -25,7 +25,6 @@ from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
 
 PAGE = 50
-STAGE = "predict_many"
 NOTHING: dict[str, Any] = {"rows": None}
 DOWNLOAD = """() => setTimeout(
     () => document.querySelector('#predict-download a, a#predict-download, #predict-download')?.click(), 300)"""
@@ -35,7 +34,7 @@ def start(workspace: Workspace, run_id: str | None, sources: list[str], tta: boo
     """Start asking a run about files and folders. Raises UsageError for none, and while another list is at work."""
     if not sources:
         raise UsageError("Choose pictures or a folder first.")
-    if running(workspace, STAGE):
+    if running(workspace, StageName.PREDICT):
         raise UsageError("A list of pictures is being asked about already; see above.")
     run = load_run(workspace, run_id or None)
     return jobs.start(workspace, predict_many, PredictConfig(tuple(sources), run.id, tta))
@@ -43,7 +42,11 @@ def start(workspace: Workspace, run_id: str | None, sources: list[str], tta: boo
 
 def last_list(workspace: Workspace) -> Job | None:
     """The newest job that asked about many pictures, where its table is still there."""
-    done = (job for job in jobs.list_jobs(workspace) if job.stage == STAGE and job.status == "done" and job.result)
+    done = (
+        job
+        for job in jobs.list_jobs(workspace)
+        if job.stage == StageName.PREDICT and job.status == "done" and job.result
+    )
     return next((job for job in done if _table(workspace, job).is_file()), None)
 
 

@@ -12,8 +12,9 @@ from gradio.components import Component
 from pipeline.errors import TrainingError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
-from pipeline.tabs.job_result import RATES
+from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.job_panel import QUIET
+from pipeline.tabs.page.job_view import RATES
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import ago
 from pipeline.tabs.train.fields import held
@@ -34,7 +35,7 @@ def rates_view(workspace: Workspace, rate: float | None) -> View:
     """
     now = rate if isinstance(rate, (int, float)) and rate > 0 else None
     for job in jobs.list_jobs(workspace):
-        curve = _curve(job.result) if job.stage == "find_lr" and job.status == "done" else []
+        curve = _curve(job.result) if job.stage == StageName.FIND_LR and job.status == "done" else []
         if len(curve) >= FEWEST:
             return {"curve": curve, "marks": _marks(job.result, curve), "about": _about(job), "now": now}
     return {"curve": [], "marks": [], "about": "", "now": now}

@@ -9,10 +9,10 @@ from typing import Any
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.job_panel import running
-from pipeline.tabs.page.show import count, empty, escape
+from pipeline.tabs.page.show import count, empty, escape, splits
 from pipeline.tabs.train.fields import config_from, settings, starting_points
-from pipeline.tabs.verify.tab import splits
 from pipeline.train.data import usable_rows
 from pipeline.train.lr_finder import LrFindConfig, find_lr
 from pipeline.train.train import TrainConfig, train
@@ -45,7 +45,7 @@ def check(workspace: Workspace, config: TrainConfig, local: bool) -> None:
     if not (images["status"] == "new").any():
         usable_rows(workspace, config.head)
     _check_weights(workspace, config.weights, local)
-    if running(workspace, "train", "find_lr"):
+    if running(workspace, StageName.TRAIN, StageName.FIND_LR):
         raise UsageError("A training is running already. Wait for it, or cancel it above.")
 
 

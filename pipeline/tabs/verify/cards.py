@@ -14,8 +14,7 @@ import pandas as pd
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.tabs.page.show import count
 from pipeline.tabs.page.viewer import large, thumbnail
-from pipeline.tidy import keep_best, restore, set_aside
-from pipeline.verify.cards import GROUPS, Card, cards
+from pipeline.verify.cards import GROUPS, Card, cards, keep_best, restore, set_aside
 from pipeline.verify.findings import Verified
 from pipeline.workspace.workspace import Workspace
 

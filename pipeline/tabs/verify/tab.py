@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 
 from pipeline.errors import NotEnoughData, PipelineError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET, running
 from pipeline.tabs.page.shared import Shared, Values, translate
-from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, table
+from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, splits
 from pipeline.tabs.page.viewer import viewer
 from pipeline.tabs.verify.cards import Done, Looking, View, act, any_view, cards_view, large_view, notice, take_back
 from pipeline.verify.findings import Verified, verified
 from pipeline.verify.verify import DOUBT, VerifyConfig, verify
-from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
-SHOWN_CLASSES = 200
 IMAGE_IDS = 100_000
 
 
@@ -32,7 +30,7 @@ def verify_job(workspace: Workspace, accept_broken: bool = False) -> Job:
     """Start checking. Raises NotEnoughData where there is nothing to check, UsageError where it is at work already."""
     if workspace.store.images().empty:
         raise NotEnoughData("There are no pictures to check yet. Go to Collect and bring some in first.")
-    if running(workspace, "verify"):
+    if running(workspace, StageName.VERIFY):
         raise UsageError("The pictures are being checked already; see above.")
     return jobs.start(workspace, verify, VerifyConfig(accept_broken=accept_broken))
 
@@ -86,42 +84,6 @@ def question(sentence: str) -> str:
         "<b>Check the pictures</b> once more. <b>If these files are simply broken</b>, go on: they are set aside "
         "with their reasons, none is deleted, and they can be taken back.</p>"
     )
-
-
-def splits(workspace: Workspace, found: Verified | None = None) -> str:
-    """How many usable pictures of each class are in train, valid and test, and what ``found`` says of the class, as
-    HTML; empty before verify. Of very many classes those with a problem come first, and the rest is counted.
-    """
-    counts = split_counts(workspace)
-    if counts.empty:
-        return ""
-    notes = {problem.label: problem.reason for problem in found.class_problems} if found else {}
-    order = [str(label) for label in counts.index]
-    numbers = dict(zip(order, counts.to_numpy(dtype=int).tolist(), strict=True))
-    if len(order) > SHOWN_CLASSES:
-        order.sort(key=lambda label: label not in notes)
-    headers = ("class", *SPLITS, "all", "") if notes else ("class", *SPLITS, "all")
-    rows = [
-        (label, *(f"{number:,}" for number in numbers[label]), *([notes.get(label, "")] if notes else []))
-        for label in order[:SHOWN_CLASSES]
-    ]
-    more = (
-        f"and {count(len(order) - SHOWN_CLASSES, 'more class', 'more classes')}" if len(order) > SHOWN_CLASSES else ""
-    )
-    return table(headers, rows, numbers=range(1, 5), caption=more)
-
-
-def split_counts(workspace: Workspace) -> pd.DataFrame:
-    """Usable pictures per class (index, sorted) and split (columns train, valid, test, all); a picture with several
-    labels counts for each.
-    """
-    images = workspace.store.images("ok")
-    placed = images[images["split"].notna() & images["label"].notna()]
-    if placed.empty:
-        return pd.DataFrame(columns=[*SPLITS, "all"])
-    one_each = placed.assign(label=placed["label"].str.split("|")).explode("label")
-    counts = pd.crosstab(one_each["label"], one_each["split"]).reindex(columns=list(SPLITS), fill_value=0)
-    return counts.assign(all=counts.sum(axis=1)).sort_index()
 
 
 # --- the tab -------------------------------------------------------------------------------------------------------

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cleaner.classes import plan, rename
-from cleaner.clean.decisions import decisions, relabel, remove, undo_step
+from cleaner.clean.decisions import decisions, plan, relabel, remove, rename, undo_step
 from pipeline.errors import SourceError, UsageError
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cleaner.classes import rename
 from cleaner.clean import decisions
+from cleaner.clean.decisions import rename
 from cleaner.clean.queues import Queues
 from cleaner.clean.suspects import suspects
 from pipeline.errors import PipelineError

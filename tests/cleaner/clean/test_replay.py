@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cleaner.classes import rename
-from cleaner.clean.decisions import decisions, keep, relabel, remove, restore, undo, undo_step
+from cleaner.clean.decisions import decisions, keep, relabel, remove, rename, restore, undo, undo_step
 from cleaner.clean.replay import COLUMNS, Conflict, export_decisions, replay
 from pipeline.errors import PipelineError, SourceError
 from pipeline.workspace.records import State

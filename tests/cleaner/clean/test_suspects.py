@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cleaner.classes import rename
 from cleaner.clean.audit import audits
-from cleaner.clean.decisions import keep, relabel, remove, undo, undo_step
+from cleaner.clean.decisions import keep, relabel, remove, rename, undo, undo_step
 from cleaner.clean.suspects import audit, renamed_since, suspects, suspicion, usual_by_class
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import run

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cleaner.calibration import BINS, calibration, in_bin
+from cleaner.review.scores import BINS, calibration, in_bin
 from pipeline.predict import NONE, Outputs
 
 SIGMOID = Outputs("sigmoid", several=True)

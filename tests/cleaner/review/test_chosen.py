@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cleaner.review.chosen import UNSURE, WORST, Chosen, images_of
-from cleaner.review.review import confusion, margins
+from cleaner.review.confusion import confusion, margins
 from cleaner.review.scores import per_class
 from pipeline.predict import NONE, Outputs
 

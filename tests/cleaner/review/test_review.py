@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cleaner.clean.decisions import relabel, remove
-from cleaner.review.review import confusion, judged, most_confused, review, top_losses
+from cleaner.review.confusion import confusion, most_confused
+from cleaner.review.review import judged, review, top_losses
 from pipeline.errors import UsageError
 from tests.cleaner.fabricate import CLASSES, Shot, run_with, workspace_with
 

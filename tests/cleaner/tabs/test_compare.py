@@ -20,7 +20,7 @@ from cleaner.tabs.compare.tab import (
     pictures_view,
     settings_html,
 )
-from cleaner.tabs.show import LATEST, PREVIOUS
+from pipeline.tabs.page.choose_run import LATEST, PREVIOUS
 from pipeline.workspace.runs import MANIFEST, describe
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, run_with, workspace_with

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 
-from pipeline.deploy.hub import DeployConfig, read_space
+from pipeline.deploy.hub import DeployConfig
+from pipeline.deploy.space import read_space
 from pipeline.errors import DeployError, RunError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.stage import Progress

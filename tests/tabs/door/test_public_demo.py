@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cleaner.classes import rename
+from cleaner.clean.decisions import rename
 from pipeline.jobs import job as jobs
 from pipeline.tabs.door.visitors import SCOPE, Visitors
 from pipeline.workspace.limits import Limits

@@ -6,8 +6,16 @@ from typing import Any
 import pytest
 
 from pipeline.jobs.job import Job
-from pipeline.tabs.job_result import result_in_words
-from pipeline.tabs.page.job_view import History, body, curve, epoch_table, error_curve, headline, thinned
+from pipeline.tabs.page.job_view import (
+    History,
+    body,
+    curve,
+    epoch_table,
+    error_curve,
+    headline,
+    result_in_words,
+    thinned,
+)
 
 
 def job(**changes: Any) -> Job:

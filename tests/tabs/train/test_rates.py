@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.jobs import job as jobs
-from pipeline.tabs.job_result import result_in_words
+from pipeline.jobs.stages import name_of
+from pipeline.tabs.page.job_view import result_in_words
 from pipeline.tabs.train.rates import rates_view, rounded
 from pipeline.tabs.train.start import find_job
 from pipeline.train.config import TrainConfig
@@ -27,9 +28,10 @@ def ended(workspace: Workspace, number: int, result: Any, kind: str = "done") ->
     """A job that looked for a rate, as it lies on the disk."""
     folder = workspace.jobs / f"job-{number}"
     folder.mkdir()
-    target = f"{find_lr.__module__}:{find_lr.__qualname__}"
     config = {"backbone": "lite", "image_size": 64, "batch_size": 8}
-    (folder / "job.json").write_text(json.dumps({"target": target, "config": config, "at": f"2026-01-0{number}"}))
+    (folder / "job.json").write_text(
+        json.dumps({"stage": name_of(find_lr), "config": config, "at": f"2026-01-0{number}"})
+    )
     (folder / "events.jsonl").write_text(json.dumps({"kind": kind, "at": "2026-01-09", "result": result}) + "\n")
     return folder
 

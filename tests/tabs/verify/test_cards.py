@@ -22,7 +22,7 @@ from pipeline.tabs.verify.cards import (
     notice,
     take_back,
 )
-from pipeline.tidy import set_aside
+from pipeline.verify.cards import set_aside
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace

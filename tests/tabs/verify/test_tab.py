@@ -8,7 +8,8 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.errors import NotEnoughData
 from pipeline.jobs import job as jobs
 from pipeline.stage import run
-from pipeline.tabs.verify.tab import doubt, question, split_counts, splits, summary, verify_job
+from pipeline.tabs.page.show import split_counts, splits
+from pipeline.tabs.verify.tab import doubt, question, summary, verify_job
 from pipeline.verify.findings import verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
@@ -106,6 +107,6 @@ def test_what_is_wrong_with_a_class_stands_beside_it(checked: Workspace) -> None
 
 
 def test_of_very_many_classes_the_rest_is_counted(checked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.tabs.verify.tab.SHOWN_CLASSES", 3)
+    monkeypatch.setattr("pipeline.tabs.page.show.SHOWN_CLASSES", 3)
     html = splits(checked, verified(checked))
     assert html.count("<tr>") == 1 + 3 and "and 2 more classes" in html
