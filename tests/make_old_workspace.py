@@ -30,31 +30,31 @@ from typing import Any
 import psutil
 import timm
 import torch
-from PIL import Image
-from safetensors.torch import save_file
-
-import cli
 from cleaner.classes import rename
 from cleaner.decisions import decide_each, keep, relabel, remove, restore, undo, wish
 from cleaner.replay import export_decisions
-from pipeline import jobs
+from PIL import Image
 from pipeline.candidates import Page, Query, candidate
-from pipeline.dataset import DatasetConfig, export_dataset
 from pipeline.download import DownloadConfig, download
 from pipeline.export import ExportConfig, export
 from pipeline.importing import ImportConfig, import_images
-from pipeline.jobs import Job, StageFunction
 from pipeline.lr_finder import LrFindConfig, find_lr
-from pipeline.predict import Classifier
 from pipeline.predict_many import SMALL, PredictConfig, predict_many
 from pipeline.providers import Provider
 from pipeline.runs import Run, describe, list_runs
-from pipeline.search import SearchConfig, search
-from pipeline.stage import run
 from pipeline.starter_set import write_starter
 from pipeline.tabs.job_view import History, headline
-from pipeline.train import TrainConfig, train
 from pipeline.trial import TrialConfig, try_space
+from safetensors.torch import save_file
+
+import cli
+from pipeline import jobs
+from pipeline.dataset import DatasetConfig, export_dataset
+from pipeline.jobs import Job, StageFunction
+from pipeline.predict import Classifier
+from pipeline.search import SearchConfig, search
+from pipeline.stage import run
+from pipeline.train import TrainConfig, train
 from pipeline.verify import VerifyConfig, verify
 from pipeline.workspace import Workspace
 from tests.site import Site, reply, running

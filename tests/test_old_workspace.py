@@ -17,21 +17,21 @@ import pytest
 import torch
 
 import cli
-from cleaner.decisions import undo
-from cleaner.replay import export_decisions, replay
-from cleaner.tabs.history import history_view
-from pipeline.dataset import DatasetConfig, export_dataset
-from pipeline.deploy import read_space
-from pipeline.export import ExportConfig, export
-from pipeline.importing import ImportConfig, import_images
-from pipeline.jobs import Job, cancel, get_job, list_jobs, resume, wait_for
+from cleaner.clean.decisions import undo
+from cleaner.clean.replay import export_decisions, replay
+from cleaner.tabs.clean.history import history_view
+from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.dataset.export import DatasetConfig, export_dataset
+from pipeline.deploy.export import ExportConfig, export
+from pipeline.deploy.space import read_space
+from pipeline.jobs.job import Job, cancel, get_job, list_jobs, resume, wait_for
 from pipeline.predict import Classifier
-from pipeline.runs import list_runs, load_run
 from pipeline.stage import run
-from pipeline.tabs.job_view import History, body, headline
-from pipeline.tabs.many import list_view
-from pipeline.tabs.train_runs import one_run, runs_view
-from pipeline.workspace import Workspace
+from pipeline.tabs.page.job_view import History, body, headline
+from pipeline.tabs.predict.many import list_view
+from pipeline.tabs.train.runs import one_run, runs_view
+from pipeline.workspace.runs import list_runs, load_run
+from pipeline.workspace.workspace import Workspace
 
 DATA = Path(__file__).parent / "data"
 TOLD: dict[str, Any] = json.loads((DATA / "old_workspace.json").read_text(encoding="utf-8"))

@@ -80,7 +80,7 @@ def test_the_archive_is_small_enough_and_has_the_sum_that_is_written_down():
 def test_each_class_has_as_many_images_as_origin_and_docs_say(starter):
     counts = Counter(name.partition("/")[0] for name in starter)
     assert tuple(sorted(counts)) == CLASSES
-    docs = (ARCHIVE.parents[2] / "docs" / "starter.md").read_text(encoding="utf-8")
+    docs = (ARCHIVE.parents[3] / "docs" / "starter.md").read_text(encoding="utf-8")
     for text in (ORIGIN, docs):
         stated = {label: int(n) for label, n in re.findall(r"^\| (\w+) \| (\d+) \|", text, re.MULTILINE)}
         assert {label: stated[label] for label in CLASSES} == counts
@@ -208,7 +208,7 @@ def test_copies_are_what_their_kind_says(messy, truth):
 
 
 def test_each_kind_is_planted_as_often_as_the_docs_say(truth):
-    docs = (ARCHIVE.parents[2] / "docs" / "starter.md").read_text(encoding="utf-8")
+    docs = (ARCHIVE.parents[3] / "docs" / "starter.md").read_text(encoding="utf-8")
     stated = {kind: int(n) for kind, n in re.findall(r"^\| `(\w+)` \| (\d+) \|", docs, re.MULTILINE)}
     assert stated == Counter(row["kind"] for row in truth)
 

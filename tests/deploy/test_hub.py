@@ -437,7 +437,7 @@ def test_a_traceback_that_shows_variables_does_not_show_the_token(hub: HubStandI
         run(deploy(DeployConfig(str(space), "ann/bears"), TOKEN, hub=partial(HfApi, endpoint=hub.url)))
     except DeployError as error:
         shown = traceback.TracebackException.from_exception(error, capture_locals=True)
-    inside = [frame for frame in shown.stack if frame.filename.endswith("deploy.py") and frame.name == "deploy"]
+    inside = [frame for frame in shown.stack if frame.filename.endswith("hub.py") and frame.name == "deploy"]
     assert "secret = 'hf_…'" in [f"{name} = {value}" for name, value in (inside[0].locals or {}).items()]
     shown_variables = {name: value for name, value in (inside[0].locals or {}).items() if name != "token"}
     assert TOKEN not in str(shown_variables)

@@ -30,7 +30,7 @@ from pipeline.tabs.page.looks import theme
 from pipeline.tabs.page.whose import OnePerson, Whose
 from pipeline.workspace.workspace import Workspace, workspaces_in
 
-STYLE = Path(__file__).parent / "style.css"
+STYLE = Path(__file__).parents[1] / "page" / "style.css"
 LOCAL_UPLOAD, PUBLIC_UPLOAD = "4gb", "200mb"
 
 
