@@ -108,9 +108,13 @@ def main() -> None:
         save_file(timm.create_model(BACKBONE, pretrained=False).state_dict(), weights)
         workspace = filled(Path(folder) / "workspace", args.pictures[0])
         config = TrainConfig(
-            BACKBONE, str(weights), layers="all" if args.epochs else "head", epochs=args.epochs,
-            image_size=args.image_size, batch_size=64,
-        )  # fmt: skip
+            BACKBONE,
+            str(weights),
+            layers="all" if args.epochs else "head",
+            epochs=args.epochs,
+            image_size=args.image_size,
+            batch_size=64,
+        )
         print(f"{args.pictures[0]:,} pictures, before: {own_memory():.0f} MiB", flush=True)
         watch = Watch()
         done = run(train(workspace, config), watch)

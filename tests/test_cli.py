@@ -247,8 +247,10 @@ def test_a_stopped_command_exits_130_and_the_workspace_opens(photographs: Path, 
     assert subprocess.run([sys.executable, "cli.py", "import", ws, photographs], cwd=ROOT, check=False).returncode == 0
     process = subprocess.Popen(
         [sys.executable, "cli.py", "train", str(ws), "--image-size", "64", "--epochs", "500", "--batch-size", "8"],
-        cwd=ROOT, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("Epoch"):
@@ -262,9 +264,12 @@ def test_a_stopped_command_exits_130_and_the_workspace_opens(photographs: Path, 
     assert json.loads((kept / "run.json").read_text(encoding="utf-8"))["complete"] is False
     assert cli.main(["predict", str(kept), str(next(photographs.rglob("*.jpg")))]) == 0
     listed = subprocess.run(
-        [sys.executable, "cli.py", "images", str(ws), "--json"], cwd=ROOT, capture_output=True, check=True,
+        [sys.executable, "cli.py", "images", str(ws), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
+    )
     assert len(json.loads(listed.stdout)["images"]) == 40
 
 

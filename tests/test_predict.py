@@ -234,10 +234,17 @@ def odd_pictures(tmp_path: Path) -> Workspace:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     ways: list[tuple[str, str, dict[str, object]]] = [
-        ("RGB", "jpg", {"exif": exif}), ("CMYK", "jpg", {}), ("L", "jpg", {}), ("RGBA", "png", {}), ("P", "gif", {}),
-        ("LA", "png", {}), ("1", "png", {}), ("RGBA", "webp", {"lossless": True}), ("RGB", "tif", {}),
+        ("RGB", "jpg", {"exif": exif}),
+        ("CMYK", "jpg", {}),
+        ("L", "jpg", {}),
+        ("RGBA", "png", {}),
+        ("P", "gif", {}),
+        ("LA", "png", {}),
+        ("1", "png", {}),
+        ("RGBA", "webp", {"lossless": True}),
+        ("RGB", "tif", {}),
         ("RGB", "bmp", {}),
-    ]  # fmt: skip
+    ]
     for label in ("left", "right"):
         (folder / label).mkdir(parents=True)
         for number, (mode, suffix, options) in enumerate(ways):

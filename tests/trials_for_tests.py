@@ -20,8 +20,11 @@ def as_tested(workspace: Workspace, folder: Path, url: str = "") -> None:
     (job / "job.json").write_text(json.dumps({**described, "grace_seconds": 5, "at": now()}), encoding="utf-8")
     agreed = {"images": 7, "max_difference": 1e-7, "worst": "", "same_top": True}
     result = {
-        "agreed": agreed, "where": url or "here", "fingerprint": fingerprint(read_space(folder)),
-        "first_answer_seconds": 4.2, "memory_mib": 233,
-    }  # fmt: skip
+        "agreed": agreed,
+        "where": url or "here",
+        "fingerprint": fingerprint(read_space(folder)),
+        "first_answer_seconds": 4.2,
+        "memory_mib": 233,
+    }
     event = {"kind": "done", "at": now(), "result": result}
     (job / "events.jsonl").write_text(json.dumps(event) + "\n", encoding="utf-8")

@@ -18,9 +18,18 @@ ROOT = Path(__file__).resolve().parent.parent
 CODE = (".py", ".pyc", ".so", ".pyd")
 WRITING = 0b11  # O_WRONLY | O_RDWR
 TOUCHING = {
-    "socket.connect", "socket.bind", "socket.getaddrinfo", "os.mkdir", "os.remove", "os.rename", "os.system",
-    "subprocess.Popen", "sqlite3.connect", "tempfile.mkstemp", "tempfile.mkdtemp",
-}  # fmt: skip
+    "socket.connect",
+    "socket.bind",
+    "socket.getaddrinfo",
+    "os.mkdir",
+    "os.remove",
+    "os.rename",
+    "os.system",
+    "subprocess.Popen",
+    "sqlite3.connect",
+    "tempfile.mkstemp",
+    "tempfile.mkdtemp",
+}
 
 
 class Watch:

@@ -22,8 +22,16 @@ from pipeline.workspace.store import STATUSES
 from pipeline.workspace.workspace import Workspace, writing
 
 COLUMNS = (
-    "at", "image", "name", "action", "labels_before", "labels_after", "status_before", "status_after", "undone",
-)  # fmt: skip
+    "at",
+    "image",
+    "name",
+    "action",
+    "labels_before",
+    "labels_after",
+    "status_before",
+    "status_after",
+    "undone",
+)
 NEEDED = ("image", "action", "labels_before", "labels_after", "status_before", "status_after")
 ACTIONS = ("keep", "relabel", "remove", "restore", "set_aside", "rename")
 MAX_BYTES = 256 << 20

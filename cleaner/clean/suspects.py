@@ -21,8 +21,18 @@ from pipeline.workspace.workspace import Workspace
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 COLUMNS = [
-    "id", "file", "label", "suggested", "score", "why", "split", "probability", "suggested_probability", "loss", "kind",
-]  # fmt: skip
+    "id",
+    "file",
+    "label",
+    "suggested",
+    "score",
+    "why",
+    "split",
+    "probability",
+    "suggested_probability",
+    "loss",
+    "kind",
+]
 CLEANED = ("train", "valid")
 DISPUTED = 0.5
 DECIDED_BEFORE = 0.5

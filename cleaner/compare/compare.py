@@ -133,9 +133,23 @@ def comparison(found: Pairs) -> Comparison:
     notes = list(_notes(found))
     words = [*_words(found, a, b, said, needed), *notes]
     return Comparison(
-        a, b, found.split, n, len(fixed), len(broken), (len(broken) - len(fixed)) / n, low, high,
-        mcnemar(len(fixed), len(broken)), said, needed, fixed, broken, notes, " ".join(words),
-    )  # fmt: skip
+        a,
+        b,
+        found.split,
+        n,
+        len(fixed),
+        len(broken),
+        (len(broken) - len(fixed)) / n,
+        low,
+        high,
+        mcnemar(len(fixed), len(broken)),
+        said,
+        needed,
+        fixed,
+        broken,
+        notes,
+        " ".join(words),
+    )
 
 
 def _rate(run: str, errors: int, n: int) -> Rate:

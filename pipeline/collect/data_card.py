@@ -32,10 +32,20 @@ HUB_LICENCES = re.compile(
 )
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 COLUMNS: Mapping[str, str] = {
-    "file": "file", "id": "id", "label": "label", "title": "title", "creator": "creator", "licence": "licence",
-    "licence_url": "licence_url", "page_url": "page_url", "name": "source", "provider": "provider", "query": "query",
-    "at": "fetched_at", "original_sha256": "original_sha256",
-}  # fmt: skip
+    "file": "file",
+    "id": "id",
+    "label": "label",
+    "title": "title",
+    "creator": "creator",
+    "licence": "licence",
+    "licence_url": "licence_url",
+    "page_url": "page_url",
+    "name": "source",
+    "provider": "provider",
+    "query": "query",
+    "at": "fetched_at",
+    "original_sha256": "original_sha256",
+}
 UNKNOWN = """\
 - Whether the claimed licences are true, and whether they allow what you want to do. Ask before you publish pictures,
   or a model made of them.

@@ -16,9 +16,15 @@ MAX_IMAGE_BYTES = 64 << 20
 MAX_ENTRIES = 200_000
 MAX_MATCHING_SECONDS = 10.0
 SPLIT_NAMES = {
-    "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
-    "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+    "testing": "test",
+}
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,12 @@ ROLES = {
     "is_valid": ("is_valid",),
 }
 BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 YES_OR_NO = {"true": "valid", "1": "valid", "yes": "valid", "false": "train", "0": "train", "no": "train", "": ""}
 WEB = re.compile(r"https?://", re.I)
 Cells: TypeAlias = Mapping[str, str]

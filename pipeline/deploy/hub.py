@@ -144,9 +144,13 @@ def _create(api: HfApi, repo_id: str, space: SpaceFolder, private: bool, token: 
     try:
         hardware = SpaceHardware(space.hardware) if space.hardware else None
         api.create_repo(
-            repo_id, repo_type="space", space_sdk=space.sdk, space_hardware=hardware, private=private or None,
+            repo_id,
+            repo_type="space",
+            space_sdk=space.sdk,
+            space_hardware=hardware,
+            private=private or None,
             token=token,
-        )  # fmt: skip
+        )
     except HfHubHTTPError as refused:
         if not api.repo_exists(repo_id, repo_type="space", token=token):
             raise refused from None

@@ -51,9 +51,15 @@ def network(classifier: Classifier) -> ModelProto:
     example = torch.zeros(2, *classifier.preprocessing.size, 3)
     with _quiet():
         program = torch.onnx.export(
-            Asked().eval(), (example,), dynamo=True, opset_version=OPSET, verbose=False, input_names=[PIXELS],
-            output_names=outputs, dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
-        )  # fmt: skip
+            Asked().eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            verbose=False,
+            input_names=[PIXELS],
+            output_names=outputs,
+            dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
+        )
     if program is None:
         raise ValueError("torch.onnx.export gave no model")
     model: ModelProto = program.model_proto
@@ -126,10 +132,16 @@ def quantised(model: ModelProto, pictures: Iterable[np.ndarray[Any, Any]]) -> Mo
         logging.root.setLevel(logging.ERROR)  # it warns, each time, of a step that torch.onnx has done already
         try:
             quantize_static(
-                before, after, _Shown(pictures), quant_format=QuantFormat.QDQ, per_channel=True,
-                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=list(QUANTISED),
+                before,
+                after,
+                _Shown(pictures),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=list(QUANTISED),
                 nodes_to_exclude=_only_for_distance(model),
-            )  # fmt: skip
+            )
         finally:
             logging.root.setLevel(level)
         made: ModelProto = onnx.load(after)

@@ -152,8 +152,11 @@ def ask_apart(script: str, model: Path, files: Sequence[str]) -> list[dict[str, 
             input=json.dumps({"model": str(model), "pictures": list(files)}),
             env={**environment, "HF_HUB_OFFLINE": "1"},
             cwd=model if model.is_dir() else model.parent,
-            capture_output=True, text=True, timeout=CHECK_SECONDS, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=CHECK_SECONDS,
+            check=True,
+        )
     except subprocess.TimeoutExpired as error:
         raise ExportError(
             f"The exported model gave no answer within {CHECK_SECONDS} seconds; nothing was written."

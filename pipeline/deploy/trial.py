@@ -117,9 +117,14 @@ def _try_here(space: SpaceFolder, golden: Sequence[Golden], scratch: Path, pytho
         answers, times = _ask(url, golden)
         answered = time.monotonic() - app.began - sum(times[1:])
         result = Tried(
-            asdict(agreement(golden, answers, TOLERANCE)), "here", fingerprint(space), round(app.page_seconds, 2),
-            round(answered, 2), _median(times[1:]), round(app.memory_mib()),
-        )  # fmt: skip
+            asdict(agreement(golden, answers, TOLERANCE)),
+            "here",
+            fingerprint(space),
+            round(app.page_seconds, 2),
+            round(answered, 2),
+            _median(times[1:]),
+            round(app.memory_mib()),
+        )
     _judge(result, TOLERANCE)
     yield Progress(4, 4, "It answers as the model here does")
     return result
@@ -185,9 +190,12 @@ def _started(python: Path, folder: Path, log: Path) -> Iterator[_App]:
     with log.open("wb") as said:
         began = time.monotonic()
         process = subprocess.Popen(
-            [str(python), "-B", "app.py"], cwd=folder, env={**_environment(), **settings}, stdout=said,
+            [str(python), "-B", "app.py"],
+            cwd=folder,
+            env={**_environment(), **settings},
+            stdout=said,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
         try:
             yield _App(process, f"http://127.0.0.1:{port}", log, began)
         finally:

@@ -30,10 +30,17 @@ APPLICATIONS = (
 TOLERANCE = 2e-2
 SECONDS = 300
 SWITCHES = (
-    "--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    "--virtual-time-budget=100000000", "--dump-dom",
-)  # fmt: skip
+    "--headless",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--virtual-time-budget=100000000",
+    "--dump-dom",
+)
 RESULT = re.compile(r'<script type="application/json" id="result">(.*?)</script>', re.DOTALL)
 
 
@@ -104,8 +111,10 @@ def ask_page(folder: Path, browser: Path | None = None) -> list[dict[str, Any]]:
 
 class _Files(SimpleHTTPRequestHandler):
     extensions_map: dict[str, str] = {  # noqa: RUF012 - the name is SimpleHTTPRequestHandler's
-        **SimpleHTTPRequestHandler.extensions_map, ".wasm": "application/wasm", ".mjs": "text/javascript",
-    }  # fmt: skip
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".wasm": "application/wasm",
+        ".mjs": "text/javascript",
+    }
 
     def log_message(self, *_: Any) -> None:
         """Nothing is logged."""

@@ -69,11 +69,14 @@ PICTURE_SUFFIXES = frozenset(
 )
 
 MAGIC = (
-    (re.compile(rb"\xff\xd8\xff"), "jpg"), (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
+    (re.compile(rb"\xff\xd8\xff"), "jpg"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
     (re.compile(rb"GIF8[79]a"), "gif"),
-    (re.compile(rb"RIFF....WEBP", re.S), "webp"), (re.compile(rb"BM....\0\0\0\0", re.S), "bmp"),
-    (re.compile(rb"II\*\0|MM\0\*"), "tif"), (re.compile(rb"....ftypavi[fs]", re.S), "avif"),
-)  # fmt: skip
+    (re.compile(rb"RIFF....WEBP", re.S), "webp"),
+    (re.compile(rb"BM....\0\0\0\0", re.S), "bmp"),
+    (re.compile(rb"II\*\0|MM\0\*"), "tif"),
+    (re.compile(rb"....ftypavi[fs]", re.S), "avif"),
+)
 
 
 def closer_look(data: bytes, trouble: Unreadable) -> tuple[str, str]:

@@ -53,7 +53,12 @@ def build(tab: gr.Tab, shared: Shared) -> None:
 
     inputs: list[Any] = [shared.picker, text, offline]
     gr.on(
-        [text.change, offline.change], view, inputs, listed,
-        api_visibility="private", show_progress="hidden", trigger_mode="always_last",
-    )  # fmt: skip
+        [text.change, offline.change],
+        view,
+        inputs,
+        listed,
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
     shared.watch(tab, view, listed, [text, offline])

@@ -36,9 +36,13 @@ def train_mode(model: Any) -> None:
 def new_optimizer(model: Any, config: TrainConfig) -> Any:
     """The optimiser over all parameters; the rate of each parameter group is to be ``lr`` times its ``lr_scale``."""
     return create_optimizer_v2(
-        model, config.optimizer, lr=config.base_lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay,
+        model,
+        config.optimizer,
+        lr=config.base_lr,
+        weight_decay=config.weight_decay,
+        layer_decay=config.layer_decay,
         fused=True,
-    )  # fmt: skip
+    )
 
 
 def set_rates(optimizer: Any, rate: float, momentum: float | None = None) -> None:

@@ -11,9 +11,24 @@ import httpcore2 as httpcore
 from pipeline.errors import NetworkError
 
 CODES = (
-    "dns", "truncated", "too_large", "timeout", "redirect_limit", "blocked_address", "blocked_scheme", "not_image",
-    "unsupported", "corrupt", "bomb", "http_error", "rate_limited", "reset", "bad_response", "noai", "too_small",
-)  # fmt: skip
+    "dns",
+    "truncated",
+    "too_large",
+    "timeout",
+    "redirect_limit",
+    "blocked_address",
+    "blocked_scheme",
+    "not_image",
+    "unsupported",
+    "corrupt",
+    "bomb",
+    "http_error",
+    "rate_limited",
+    "reset",
+    "bad_response",
+    "noai",
+    "too_small",
+)
 # Behind the reason of a failure that may pass (``NotFetched.again``).
 AGAIN = "It is tried again at the next download."
 AGENT = "Winnow"

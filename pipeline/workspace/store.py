@@ -48,9 +48,19 @@ ADD_SOURCE = """
             :creator, :licence_url, :original_sha256, :original_bytes, :split)
 """
 CANDIDATE_COLUMNS = (
-    "url", "label", "provider", "page_url", "licence", "query", "title", "width", "height", "thumbnail", "creator",
+    "url",
+    "label",
+    "provider",
+    "page_url",
+    "licence",
+    "query",
+    "title",
+    "width",
+    "height",
+    "thumbnail",
+    "creator",
     "licence_url",
-)  # fmt: skip
+)
 
 
 class Store(Journal):

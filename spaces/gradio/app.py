@@ -95,9 +95,14 @@ def create_app(
             )
         # preprocess=False: Gradio would open the picture itself, by other rules than those the model was trained with
         picture.change(
-            predict, picture, [answer, warning], preprocess=False, api_name="predict", show_progress="minimal",
+            predict,
+            picture,
+            [answer, warning],
+            preprocess=False,
+            api_name="predict",
+            show_progress="minimal",
             concurrency_limit=1,
-        )  # fmt: skip
+        )
     return app
 
 

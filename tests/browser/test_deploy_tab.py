@@ -44,9 +44,13 @@ def served(trained: Workspace, tmp_path: Path) -> Iterator[tuple[App, HubStandIn
     home.mkdir()
     with HubStandIn(CANARY) as hub:
         environment = {
-            **hub.environment, "GRADIO_TEMP_DIR": str(home / "gradio"), "HF_HOME": str(home / "hf"), "HOME": str(home),
-            "TMPDIR": str(home), "HF_DEBUG": "1",
-        }  # fmt: skip
+            **hub.environment,
+            "GRADIO_TEMP_DIR": str(home / "gradio"),
+            "HF_HOME": str(home / "hf"),
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "HF_DEBUG": "1",
+        }
         log = home / "log"
         with Server(ROOT, "--workspace", str(trained.root), environment=environment, log=log) as server:
             yield App(server.url, log, tmp_path), hub

@@ -24,10 +24,19 @@ HOSTILE = '=HYPERLINK("http://evil.example")\n| <script>alert(1)</script> [x](ja
 def image(number: int, **options: object) -> NewImage:
     image_id = f"{number:064x}"
     found = NewImage(
-        image_id, f"{image_id[:2]}/{image_id}.jpg", 1000, "cat", "openverse", f"https://a.example/{number}.jpg",
-        page_url=f"https://a.example/page/{number}", licence="CC BY 4.0", query="cat photo", title=f"Cat {number}",
-        creator="Ann", licence_url="https://creativecommons.org/licenses/by/4.0/",
-    )  # fmt: skip
+        image_id,
+        f"{image_id[:2]}/{image_id}.jpg",
+        1000,
+        "cat",
+        "openverse",
+        f"https://a.example/{number}.jpg",
+        page_url=f"https://a.example/page/{number}",
+        licence="CC BY 4.0",
+        query="cat photo",
+        title=f"Cat {number}",
+        creator="Ann",
+        licence_url="https://creativecommons.org/licenses/by/4.0/",
+    )
     return replace(found, **options)  # type: ignore[arg-type]
 
 
@@ -37,14 +46,31 @@ def collected(workspace: Workspace) -> Workspace:
     workspace.store.add_images(
         [
             *(image(number) for number in (1, 2, 3)),
-            image(4, label="dog", provider="file", name="dogs/4.jpg", page_url=None, licence=None, query=None,
-                  title=None, creator=None, licence_url=None),
+            image(
+                4,
+                label="dog",
+                provider="file",
+                name="dogs/4.jpg",
+                page_url=None,
+                licence=None,
+                query=None,
+                title=None,
+                creator=None,
+                licence_url=None,
+            ),
             image(5, name="https://b.example/5.jpg"),
             image(6, label="dog"),
-            image(1, provider="wikimedia", name="https://c.example/1.jpg", licence="CC0 1.0", licence_url=None,
-                  original_sha256="f" * 64, original_bytes=9_000_000),
+            image(
+                1,
+                provider="wikimedia",
+                name="https://c.example/1.jpg",
+                licence="CC0 1.0",
+                licence_url=None,
+                original_sha256="f" * 64,
+                original_bytes=9_000_000,
+            ),
         ]
-    )  # fmt: skip
+    )
     ids = {number: f"{number:064x}" for number in range(1, 7)}
     workspace.store.record_verdicts(
         [Verdict(ids[number], "ok", "ok", "") for number in (1, 2, 3, 4)]
@@ -57,11 +83,18 @@ def collected(workspace: Workspace) -> Workspace:
     )
     workspace.store.record_downloads(
         [
-            {"url": f"https://gone.example/{n}", "label": "cat", "status": "failed", "code": "http_error",
-             "reason": "404", "sha256": None, "again": 0}
+            {
+                "url": f"https://gone.example/{n}",
+                "label": "cat",
+                "status": "failed",
+                "code": "http_error",
+                "reason": "404",
+                "sha256": None,
+                "again": 0,
+            }
             for n in (1, 2)
         ]
-    )  # fmt: skip
+    )
     return workspace
 
 

@@ -38,8 +38,10 @@ def test_outcomes_are_counted_by_status_and_code_the_most_frequent_first(workspa
     ended(workspace, "https://b.example/9.jpg", "duplicate")
     found = outcomes(workspace)
     assert [(o.status, o.code, o.number) for o in found] == [
-        ("failed", "http_error", 3), ("stored", "", 2), ("duplicate", "", 1),
-    ]  # fmt: skip
+        ("failed", "http_error", 3),
+        ("stored", "", 2),
+        ("duplicate", "", 1),
+    ]
     assert found[0].title == "The site said no"
 
 

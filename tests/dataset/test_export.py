@@ -108,8 +108,11 @@ def test_a_table_of_paths_has_labels_and_splits(mixed: Workspace, tmp_path: Path
     exported(mixed, tmp_path / "out", "csv")
     rows = table(tmp_path / "out" / LABELS)
     assert sorted((row["label"], row["split"]) for row in rows) == [
-        ("cat", "train"), ("cat", "valid"), ("dog", "test"), ("dog", "train"),
-    ]  # fmt: skip
+        ("cat", "train"),
+        ("cat", "valid"),
+        ("dog", "test"),
+        ("dog", "train"),
+    ]
     assert {row["path"] for row in rows} == files(tmp_path / "out") - PAPERS - {LABELS}
     assert table(tmp_path / "out" / CLASSES) == [{"label": "cat"}, {"label": "dog"}]
 
@@ -143,9 +146,15 @@ def test_the_commands_print_what_was_written(
     assert cli.main(arguments) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == {
-        "folder": str(tmp_path / "out"), "files": 8, "copied": 4, "re_encoded": 0, "with_position": 0, "left_out": 1,
-        "failed": [], "classes": {"cat": 2, "dog": 2},
-    }  # fmt: skip
+        "folder": str(tmp_path / "out"),
+        "files": 8,
+        "copied": 4,
+        "re_encoded": 0,
+        "with_position": 0,
+        "left_out": 1,
+        "failed": [],
+        "classes": {"cat": 2, "dog": 2},
+    }
     assert cli.main(arguments) == 1 and "is not empty" in capsys.readouterr().err
 
 

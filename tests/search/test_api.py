@@ -72,10 +72,25 @@ def test_it_can_be_asked_where_an_event_loop_is_running_already() -> None:
         (Answer(b"", 302, {"Location": "http://127.0.0.1:9/internal"}), "no_network", "cannot be reached"),
     ],
     ids=[
-        "403", "401", "429", "429-with-a-time", "503-with-a-time", "500", "503", "a-page-instead", "cut-off", "nothing",
-        "too-deep", "no-text", "a-huge-number", "a-list", "too-large", "404", "sent-to-an-internal-address",
+        "403",
+        "401",
+        "429",
+        "429-with-a-time",
+        "503-with-a-time",
+        "500",
+        "503",
+        "a-page-instead",
+        "cut-off",
+        "nothing",
+        "too-deep",
+        "no-text",
+        "a-huge-number",
+        "a-list",
+        "too-large",
+        "404",
+        "sent-to-an-internal-address",
     ],
-)  # fmt: skip
+)
 def test_each_way_to_fail_is_told_apart(answer: Answer, kind: str, said: str) -> None:
     failure = failure_of(answer)
     assert failure.kind == kind and said in str(failure) and str(failure).startswith("It ")

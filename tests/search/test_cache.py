@@ -20,13 +20,23 @@ QUERY = Query("grizzly bear")
 PAGE = Page(
     (
         Candidate(
-            "https://a.example/1.jpg", "", "fake", "https://a.example/", "CC BY 4.0", "grizzly bear", "Ein Bär", 640,
-            480, "https://a.example/t.jpg", "Ann", "https://cc.example/by",
+            "https://a.example/1.jpg",
+            "",
+            "fake",
+            "https://a.example/",
+            "CC BY 4.0",
+            "grizzly bear",
+            "Ein Bär",
+            640,
+            480,
+            "https://a.example/t.jpg",
+            "Ann",
+            "https://cc.example/by",
         ),
         Candidate("https://a.example/2.jpg", provider="fake", query="grizzly bear"),
     ),
     more=True,
-)  # fmt: skip
+)
 
 
 @pytest.fixture

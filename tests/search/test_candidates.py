@@ -35,24 +35,55 @@ ANYTHING = st.recursive(
 
 def test_what_makes_sense_is_kept() -> None:
     found = candidate(
-        "openverse", QUERY, " https://a.example/b c.jpg ", title="A <b>bear</b>", width="640", height=480,
-        licence="CC BY 4.0", licence_url="https://cc.example/by", creator="Ann", page_url="https://a.example/",
+        "openverse",
+        QUERY,
+        " https://a.example/b c.jpg ",
+        title="A <b>bear</b>",
+        width="640",
+        height=480,
+        licence="CC BY 4.0",
+        licence_url="https://cc.example/by",
+        creator="Ann",
+        page_url="https://a.example/",
         thumbnail="https://a.example/t.jpg",
-    )  # fmt: skip
+    )
     assert found == Candidate(
-        "https://a.example/b c.jpg", "", "openverse", "https://a.example/", "CC BY 4.0", "grizzly bear",
-        "A <b>bear</b>", 640, 480, "https://a.example/t.jpg", "Ann", "https://cc.example/by",
-    )  # fmt: skip
+        "https://a.example/b c.jpg",
+        "",
+        "openverse",
+        "https://a.example/",
+        "CC BY 4.0",
+        "grizzly bear",
+        "A <b>bear</b>",
+        640,
+        480,
+        "https://a.example/t.jpg",
+        "Ann",
+        "https://cc.example/by",
+    )
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        None, 7, "", "a.jpg", "javascript:alert(1)", "data:image/png;base64,AA", "ftp://a.example/a.jpg",
-        "//a.example/a", "https://", "https:///a.jpg", "https://a.example/\nHost: evil", "https://a.example/\x00", " ",
-        "https://a.example/\ud800", "https://a.example/" + "a" * 9_000, ["https://a.example/a.jpg"],
+        None,
+        7,
+        "",
+        "a.jpg",
+        "javascript:alert(1)",
+        "data:image/png;base64,AA",
+        "ftp://a.example/a.jpg",
+        "//a.example/a",
+        "https://",
+        "https:///a.jpg",
+        "https://a.example/\nHost: evil",
+        "https://a.example/\x00",
+        " ",
+        "https://a.example/\ud800",
+        "https://a.example/" + "a" * 9_000,
+        ["https://a.example/a.jpg"],
     ],
-)  # fmt: skip
+)
 def test_what_is_no_url_of_the_web_is_no_candidate(url: object) -> None:
     assert link(url) is None
     assert candidate("openverse", QUERY, url) is None

@@ -51,9 +51,14 @@ class Web:
 
 def page(*urls: str, **more: Any) -> Answer:
     row = {
-        "title": "A <b>bear</b>", "url": "https://page.example/a%20page", "width": 640, "height": 480, "source": "Bing",
-        "thumbnail": "https://tse1.example/th?id=OIP.x&pid=Api", "image_token": "0",
-    }  # fmt: skip
+        "title": "A <b>bear</b>",
+        "url": "https://page.example/a%20page",
+        "width": 640,
+        "height": 480,
+        "source": "Bing",
+        "thumbnail": "https://tse1.example/th?id=OIP.x&pid=Api",
+        "image_token": "0",
+    }
     text = json.dumps({"next": "i.js?q=x", "results": [{**row, **more, "image": url} for url in urls]})
     return Answer(text.replace("/", "\\/").encode(), headers={"Content-Type": "application/x-javascript"})
 
@@ -84,9 +89,17 @@ def test_results_become_candidates_with_the_urls_as_they_were_given() -> None:
     assert found.more
     first, second = found.candidates
     assert first == Candidate(
-        url, "", "duckduckgo", "https://page.example/a%20page", None, "black bear", "A bear", 640, 480,
+        url,
+        "",
+        "duckduckgo",
+        "https://page.example/a%20page",
+        None,
+        "black bear",
+        "A bear",
+        640,
+        480,
         "https://tse1.example/th?id=OIP.x&pid=Api",
-    )  # fmt: skip
+    )
     assert second.url == "https://a.example/plain.jpg"
     assert paths(questions) == ["/duckduckgo.com", "/duckduckgo.com/i.js"]
     assert questions[1].parameters["q"] == "black bear" and questions[1].parameters["vqd"] == "4-42"

@@ -52,7 +52,7 @@ def picture(number: int = 1, **more: Any) -> dict[str, Any]:
         "detail_url": f"https://api.example/v1/images/{name}/",
         "related_url": f"https://api.example/v1/images/{name}/related/",
         "unstable__sensitivity": [],
-    }  | more  # fmt: skip
+    } | more
 
 
 def results(*rows: Any, page: int = 1, pages: Any = 1) -> dict[str, Any]:
@@ -100,9 +100,14 @@ def test_filters_are_asked_for() -> None:
     query = Query("x" * 300, 3, "large", "photo", open_licence=True, safesearch=False)
     _, question = asked(sent(results()), query)
     assert question.parameters == {
-        "q": "x" * 200, "page": "3", "page_size": "20", "size": "large", "category": "photograph",
-        "license_type": "commercial,modification", "mature": "true",
-    }  # fmt: skip
+        "q": "x" * 200,
+        "page": "3",
+        "page_size": "20",
+        "size": "large",
+        "category": "photograph",
+        "license_type": "commercial,modification",
+        "mature": "true",
+    }
     _, question = asked(sent(results()), replace(QUERY, kind="drawing"))
     assert question.parameters["category"] == "illustration"
 
@@ -138,9 +143,13 @@ def test_what_is_for_adults_only_stays_out_whatever_the_server_sends() -> None:
 
 def test_what_cannot_be_a_candidate_is_left_out() -> None:
     rows = (
-        picture(1, url="javascript:alert(1)"), picture(2, url=None), picture(3, filetype="svg"), "bear", None,
+        picture(1, url="javascript:alert(1)"),
+        picture(2, url=None),
+        picture(3, filetype="svg"),
+        "bear",
+        None,
         {"url": "https://live.example/4.jpg"},
-    )  # fmt: skip
+    )
     assert found(*rows) == (Candidate("https://live.example/4.jpg", provider="openverse", query="grizzly bear"),)
 
 

@@ -21,7 +21,9 @@ def test_a_list_of_urls_becomes_candidates() -> None:
         Query(" https://a.example/1.jpg\nHTTP://B.example/2\thttps://c.example/3?a=1&b=2#x javascript:x a.jpg")
     )
     assert [one.url for one in page.candidates] == [
-        "https://a.example/1.jpg", "HTTP://B.example/2", "https://c.example/3?a=1&b=2#x",
-    ]  # fmt: skip
+        "https://a.example/1.jpg",
+        "HTTP://B.example/2",
+        "https://c.example/3?a=1&b=2#x",
+    ]
     assert {(one.provider, one.query) for one in page.candidates} == {("urls", "")} and not page.more
     assert listed(Query(" ")) == Page()

@@ -110,9 +110,15 @@ def test_candidates_are_found_with_their_class_and_where_they_are_from(workspace
 
 def test_everything_that_was_said_is_on_record(workspace: Workspace) -> None:
     said = {
-        "page_url": "https://p.example/", "licence": "CC BY 4.0", "title": "A bear", "width": 640, "height": 480,
-        "thumbnail": "https://t.example/", "creator": "Ann", "licence_url": "https://cc.example/by",
-    }  # fmt: skip
+        "page_url": "https://p.example/",
+        "licence": "CC BY 4.0",
+        "title": "A bear",
+        "width": 640,
+        "height": 480,
+        "thumbnail": "https://t.example/",
+        "creator": "Ann",
+        "licence_url": "https://cc.example/by",
+    }
     found = found_by(workspace, BEAR, openverse=Fake(bear=[[Candidate("https://a.example/1", **said)]]))
     row = workspace.store.candidates().to_dict("records")[0]
     assert {key: row[key] for key in said} == said and row["query"] == "bear" and row["provider"] == "openverse"
@@ -251,8 +257,13 @@ def test_questions_to_one_provider_are_paced_and_each_has_a_pace_of_its_own(work
     config = replace(BEAR, providers=("openverse", "wikimedia"), extras=("sun", "shade"))
     run(search(workspace, config, {"openverse": slow, "wikimedia": quick}, clock, clock.sleep))
     assert asked_at == [
-        ("slow", 100), ("quick", 100), ("slow", 103), ("quick", 103), ("slow", 106), ("quick", 106),
-    ]  # fmt: skip
+        ("slow", 100),
+        ("quick", 100),
+        ("slow", 103),
+        ("quick", 103),
+        ("slow", 106),
+        ("quick", 106),
+    ]
     assert max(clock.naps) <= 0.5, "a search that waits can be cancelled"
 
 
@@ -274,8 +285,11 @@ def test_an_answer_is_kept_and_used_again(workspace: Workspace) -> None:
     again = run(search(workspace, BEAR, kept), shown.append)
     assert again.candidates == first.candidates and fake.phrases == [("bear", 1)]
     assert [progress.note for progress in shown] == [
-        "Asking Openverse: bear", "Searched", "Openverse answered this within the last hour: bear", "Searched",
-    ]  # fmt: skip
+        "Asking Openverse: bear",
+        "Searched",
+        "Openverse answered this within the last hour: bear",
+        "Searched",
+    ]
     more = run(search(workspace, replace(BEAR, maximum=6), kept))
     assert len(more.candidates) == 6 and fake.phrases == [("bear", 1), ("bear", 2)]
     run(search(workspace, replace(BEAR, keep_hours=0), kept))
@@ -364,8 +378,10 @@ def test_the_command_line_searches_too(tmp_path: Path, capsys: pytest.CaptureFix
     assert [one["url"] for one in printed["candidates"]] == bears.split()
     assert printed["added"] == 2 and printed["problems"] == []
     for wrong, said in (
-        (["--provider", "openverse"], "mixed"), (["--extra", "sun"], "mixed"), (["--max", "0"], "1 to 1,000"),
-    ):  # fmt: skip
+        (["--provider", "openverse"], "mixed"),
+        (["--extra", "sun"], "mixed"),
+        (["--max", "0"], "1 to 1,000"),
+    ):
         assert main([*command, *wrong]) == 2
         assert said in capsys.readouterr().err
 
@@ -376,9 +392,14 @@ def test_the_command_line_searches_too(tmp_path: Path, capsys: pytest.CaptureFix
 def test_what_one_provider_does_not_say_another_one_does() -> None:
     first = Candidate("https://A.example:443/1.jpg#x", provider="duckduckgo", title="A bear", licence="not stated")
     second = Candidate(
-        "https://a.example/1.jpg", provider="openverse", title="Bear", licence="CC BY 4.0", creator="Ann", width=9,
+        "https://a.example/1.jpg",
+        provider="openverse",
+        title="Bear",
+        licence="CC BY 4.0",
+        creator="Ann",
+        width=9,
         licence_url="https://cc.example/by",
-    )  # fmt: skip
+    )
     (one,) = merged([[first], [second]], 10).values()
     assert one == replace(first, licence="CC BY 4.0", creator="Ann", licence_url="https://cc.example/by", width=9)
     (other,) = merged([[second], [first]], 10).values()

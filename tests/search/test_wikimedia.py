@@ -59,9 +59,13 @@ def info(**more: Any) -> dict[str, Any]:
 
 def file(index: int = 1, title: str = "File:Bear.jpg", **more: Any) -> dict[str, Any]:
     return {
-        "pageid": 1000 + index, "ns": 6, "title": title, "index": index, "imagerepository": "local",
+        "pageid": 1000 + index,
+        "ns": 6,
+        "title": title,
+        "index": index,
+        "imagerepository": "local",
         "imageinfo": [info(**more)],
-    }  # fmt: skip
+    }
 
 
 def results(*pages: Any, **more: Any) -> dict[str, Any]:
@@ -160,9 +164,16 @@ def test_an_original_at_the_limit_is_taken_itself() -> None:
 
 def test_what_cannot_be_a_candidate_is_left_out() -> None:
     pages = (
-        file(mime="image/svg+xml"), file(mime="image/vnd.djvu"), file(mime=None), file(url="javascript:alert(1)"),
-        {"title": "File:Without.jpg"}, file() | {"imageinfo": []}, file() | {"imageinfo": ["x"]}, None, "x",
-    )  # fmt: skip
+        file(mime="image/svg+xml"),
+        file(mime="image/vnd.djvu"),
+        file(mime=None),
+        file(url="javascript:alert(1)"),
+        {"title": "File:Without.jpg"},
+        file() | {"imageinfo": []},
+        file() | {"imageinfo": ["x"]},
+        None,
+        "x",
+    )
     assert found(*pages) == ()
 
 

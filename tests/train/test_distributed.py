@@ -43,9 +43,14 @@ def test_two_processes_train_the_run_of_one(photographs: Path, tmp_path: Path, s
     answers = []
     for command in ([sys.executable, *train], [*launcher, *train]):
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         answers.append(json.loads(done.stdout))  # one document, from the first process
     one, two = answers

@@ -154,9 +154,15 @@ def test_a_file_that_vanished_is_named(photographs: Path, workspace: Workspace) 
 
 @pytest.mark.parametrize(
     ("wrong", "rule"),
-    [({"epochs": -1}, "0 or more"), ({"image_size": 7}, "from 32"), ({"resize": "stretch"}, "squish"),
-     ({"base_lr": 0.0}, "above 0"), ({"augmentation": "wild"}, "photo"), ({"device": "abacus"}, "auto")],
-)  # fmt: skip
+    [
+        ({"epochs": -1}, "0 or more"),
+        ({"image_size": 7}, "from 32"),
+        ({"resize": "stretch"}, "squish"),
+        ({"base_lr": 0.0}, "above 0"),
+        ({"augmentation": "wild"}, "photo"),
+        ({"device": "abacus"}, "auto"),
+    ],
+)
 def test_settings_out_of_range_are_refused_with_the_rule(wrong: dict[str, object], rule: str) -> None:
     with pytest.raises(UsageError, match=rule):
         TrainConfig(**wrong)  # type: ignore[arg-type]

@@ -75,5 +75,10 @@ def test_of_each_group_the_first_is_kept(checked: Workspace) -> None:
     ids = list(checked.store.images()["id"])
     assert keep_best(checked, [ids[:3], ids[3:5], ids[5:6]]) == 3
     assert [checked.store.image(image)["status"] for image in ids[:6]] == [
-        "ok", "set_aside", "set_aside", "ok", "set_aside", "ok",
-    ]  # fmt: skip
+        "ok",
+        "set_aside",
+        "set_aside",
+        "ok",
+        "set_aside",
+        "ok",
+    ]

@@ -53,10 +53,16 @@ def test_the_environment_sets_them() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"epochs": 6}, {"image_size": 512}, {"image_width": 512}, {"presize": 600}, {"batch_size": 65},
-        {"sizes": (64, 512)}, {"backbone": "resnet18"}, {"backbone": "../x"},
+        {"epochs": 6},
+        {"image_size": 512},
+        {"image_width": 512},
+        {"presize": 600},
+        {"batch_size": 65},
+        {"sizes": (64, 512)},
+        {"backbone": "resnet18"},
+        {"backbone": "../x"},
     ],
-)  # fmt: skip
+)
 def test_a_training_that_asks_for_too_much_is_refused(change: dict[str, object]) -> None:
     limits, here = Limits(), bundled()
     limits.check(asdict(TrainConfig()), here)

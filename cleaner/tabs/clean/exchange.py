@@ -132,12 +132,11 @@ def build_exchange(
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shared.watch(tab, fill, [written, pack])
     shared.job.launch(
-        export.click, lambda values: dataset_job(shared.open(values[shared.picker]), values[layout]),
+        export.click,
+        lambda values: dataset_job(shared.open(values[shared.picker]), values[layout]),
         {shared.picker, layout},
-    )  # fmt: skip
+    )
     for button, make in ((save, csv), (pack, archive)):
         made = button.click(make, shared.picker, file, **{**quiet, "show_progress": "minimal"})
         made.success(None, None, None, js=DOWNLOAD.format("clean-download"))
-    load.upload(
-        come_in, {*inputs, load}, [told, queue], concurrency_id="decide", concurrency_limit=1, **quiet
-    )  # fmt: skip
+    load.upload(come_in, {*inputs, load}, [told, queue], concurrency_id="decide", concurrency_limit=1, **quiet)

@@ -67,6 +67,11 @@ def build_renaming(
     shared.watch(tab, names, old, old)
     gr.on([old.input, new.change], preview, {shared.picker, old, new}, what, trigger_mode="multiple", **quiet)
     gr.on(
-        [button.click, new.submit], do, {*inputs, old, new}, [old, new, what, queue],
-        concurrency_id="decide", concurrency_limit=1, **quiet,
-    )  # fmt: skip
+        [button.click, new.submit],
+        do,
+        {*inputs, old, new},
+        [old, new, what, queue],
+        concurrency_id="decide",
+        concurrency_limit=1,
+        **quiet,
+    )

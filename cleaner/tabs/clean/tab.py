@@ -27,9 +27,12 @@ from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 
 KINDS = [
-    ("anything", ALL), ("a doubtful label", "label"), ("two labels for one picture", "two labels"),
-    ("unlike all others", "outlier"), ("a doubtful file", "file"),
-]  # fmt: skip
+    ("anything", ALL),
+    ("a doubtful label", "label"),
+    ("two labels for one picture", "two labels"),
+    ("unlike all others", "outlier"),
+    ("a doubtful file", "file"),
+]
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,14 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
     shared.watch(tab, fill, [w.run, w.label, w.split, w.queue], w.filters)
     gr.on([widget.input for widget in w.filters], refilter, inputs, w.queue, **quiet)
     w.queue.act(
-        act, {*inputs, w.done}, [w.queue, w.done],
-        trigger_mode="multiple", concurrency_id="decide", concurrency_limit=1, **quiet,
-    )  # fmt: skip
+        act,
+        {*inputs, w.done},
+        [w.queue, w.done],
+        trigger_mode="multiple",
+        concurrency_id="decide",
+        concurrency_limit=1,
+        **quiet,
+    )
     w.queue.look(look, inputs, w.queue, trigger_mode="once", **quiet)
     return refilter
 

@@ -145,9 +145,12 @@ def draw_found() -> FoundPart:
         preview = component(Path(__file__).with_name("preview"), "collect-preview")
         with gr.Accordion("More options", open=False, elem_id="collect-download-options"):
             side = gr.Dropdown(
-                SIDES, value=0, label="Reduce larger pictures to", elem_id="collect-side",
+                SIDES,
+                value=0,
+                label="Reduce larger pictures to",
+                elem_id="collect-side",
                 info="The longer side. It saves space on the disk; the hash of the original is kept.",
-            )  # fmt: skip
+            )
             honour = gr.Checkbox(
                 True, label="Respect sites that ask not to be used for training (noai)", elem_id="collect-noai"
             )

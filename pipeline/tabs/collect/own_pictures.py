@@ -74,10 +74,12 @@ def draw_ready_made(shared: Shared) -> gr.Button:
         messy = gr.Button("Use the messy set", elem_id="collect-messy")
 
         chosen = gr.Dropdown(
-            ready_made_choices(None if shared.local else MOST_BYTES_FOR_VISITORS), value=None,
-            label="Or a well-known set from the internet", elem_id="collect-set",
+            ready_made_choices(None if shared.local else MOST_BYTES_FOR_VISITORS),
+            value=None,
+            label="Or a well-known set from the internet",
+            elem_id="collect-set",
             info="It is fetched from fast.ai's servers, so this needs the network, and time.",
-        )  # fmt: skip
+        )
         get = gr.Button("Get this set", elem_id="collect-set-get")
 
     def take(values: Values, source: str | None) -> Job:
@@ -151,29 +153,37 @@ def draw_own(shared: Shared) -> None:
         )
         folder = component(Path(__file__).parents[1] / "page" / "folder", "collect-folder")
         files = gr.File(
-            file_count="multiple", file_types=FILE_TYPES, height=140,
-            show_label=False, elem_id="collect-files", elem_classes="w-upload",
-        )  # fmt: skip
+            file_count="multiple",
+            file_types=FILE_TYPES,
+            height=140,
+            show_label=False,
+            elem_id="collect-files",
+            elem_classes="w-upload",
+        )
         path = None
         if shared.local:
             path = gr.Textbox(
-                label="Or a folder, zip or CSV file on this machine", placeholder="/home/me/bears",
+                label="Or a folder, zip or CSV file on this machine",
+                placeholder="/home/me/bears",
                 elem_id="collect-path",
-            )  # fmt: skip
+            )
         label = gr.Textbox(
             label="Class of these pictures", placeholder="only for loose pictures", elem_id="collect-label"
         )
         with gr.Accordion("More options", open=False, elem_id="collect-import-options"):
             regex = gr.Textbox(
-                label="Class from the file name (regular expression)", placeholder=r"^(.+)_\d+",
+                label="Class from the file name (regular expression)",
+                placeholder=r"^(.+)_\d+",
                 elem_id="collect-regex",
                 info="What the first brackets match is the class: great_pyrenees_173.jpg is 'great_pyrenees'.",
-            )  # fmt: skip
+            )
             separator = gr.Textbox(
-                label="Between several classes of one picture, in a CSV file", placeholder=";", max_length=5,
+                label="Between several classes of one picture, in a CSV file",
+                placeholder=";",
+                max_length=5,
                 elem_id="collect-separator",
                 info="Left empty, only a column 'labels' holds several: 'dog;person' or 'dog person'.",
-            )  # fmt: skip
+            )
         take = gr.Button("Import", elem_id="collect-import")
     _wire(shared, _Own(files, folder, gr.State(None), path, label, regex, separator, take))
 

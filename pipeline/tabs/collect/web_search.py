@@ -56,9 +56,16 @@ class SearchCard:
     def wire(self, shared: Shared) -> None:
         """Make the button work."""
         inputs = {
-            shared.picker, self.classes, self.extras, self.maximum, self.providers, self.open_licence, self.size,
-            self.kind, self.safesearch,
-        }  # fmt: skip
+            shared.picker,
+            self.classes,
+            self.extras,
+            self.maximum,
+            self.providers,
+            self.open_licence,
+            self.size,
+            self.kind,
+            self.safesearch,
+        }
         shared.job.launch(self.find.click, lambda v: search_job(shared.open(v[shared.picker]), self.asked(v)), inputs)
 
 
@@ -68,9 +75,11 @@ def draw_search() -> SearchCard:
         gr.HTML("<h4>Search the web</h4><p>One class a row. You see what was found before anything is downloaded.</p>")
         classes = component(Path(__file__).with_name("classes"), "collect-classes")
         extras = gr.Textbox(
-            label="Extra words", placeholder="photo, sun, shade", elem_id="collect-extras",
+            label="Extra words",
+            placeholder="photo, sun, shade",
+            elem_id="collect-extras",
             info="Each class is also searched with each of these: 'grizzly bear photo', 'grizzly bear sun' …",
-        )  # fmt: skip
+        )
         maximum = gr.Slider(10, 200, 60, step=10, label="Pictures of each", elem_id="collect-maximum")
         places = [(provider.who, name) for name, provider in providers().items() if name != "urls"]
         chosen = gr.CheckboxGroup(
@@ -82,9 +91,11 @@ def draw_search() -> SearchCard:
                 size = gr.Dropdown(SIZES, value="", label="Size", elem_id="collect-size", min_width=120)
                 kind = gr.Dropdown(KINDS, value="", label="Kind", elem_id="collect-kind", min_width=120)
             safesearch = gr.Checkbox(
-                True, label="Safe search", elem_id="collect-safesearch",
+                True,
+                label="Safe search",
+                elem_id="collect-safesearch",
                 info="Without it, the preview is blurred until you point at a picture.",
-            )  # fmt: skip
+            )
         find = gr.Button("Find pictures", elem_id="collect-find")
     return SearchCard(classes, extras, maximum, chosen, open_licence, size, kind, safesearch, find)
 

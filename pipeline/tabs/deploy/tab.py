@@ -123,9 +123,17 @@ class _Widgets:
     @property
     def outputs(self) -> list[Any]:
         return [
-            self.notice, self.body, self.run, self.words, self.listing, self.made, self.proven, self.download,
-            self.form, self.commands,
-        ]  # fmt: skip
+            self.notice,
+            self.body,
+            self.run,
+            self.words,
+            self.listing,
+            self.made,
+            self.proven,
+            self.download,
+            self.form,
+            self.commands,
+        ]
 
 
 def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None:
@@ -176,13 +184,20 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
     shared.job.launch(w.ask.click, start_asking, {*chosen, w.url})
     inputs = [w.run, w.kind, w.repo]
     gr.on(
-        [w.run.input, w.kind.input, w.repo.blur], translate(view), [shared.picker, *inputs], w.outputs,
-        api_visibility="private", show_progress="hidden",
-    )  # fmt: skip
+        [w.run.input, w.kind.input, w.repo.blur],
+        translate(view),
+        [shared.picker, *inputs],
+        w.outputs,
+        api_visibility="private",
+        show_progress="hidden",
+    )
     w.push.click(
-        push_now, [shared.picker, w.run, w.kind, w.repo, w.private, w.token], [w.sent, w.token],
-        api_visibility="private", show_progress_on=w.sent,
-    )  # fmt: skip
+        push_now,
+        [shared.picker, w.run, w.kind, w.repo, w.private, w.token],
+        [w.sent, w.token],
+        api_visibility="private",
+        show_progress_on=w.sent,
+    )
     shared.watch(tab, view, w.outputs, inputs)
 
 
@@ -197,9 +212,15 @@ def _draw(has_token: bool, public: bool) -> _Widgets:
         with gr.Row():
             run = draw_run_list("deploy-run")
             examples = gr.Slider(
-                0, 8, 4, step=1, label="Example pictures", elem_id="deploy-examples", min_width=260,
+                0,
+                8,
+                4,
+                step=1,
+                label="Example pictures",
+                elem_id="deploy-examples",
+                min_width=260,
                 info="for visitors to try; they become public with the app",
-            )  # fmt: skip
+            )
         choices = [(title, name) for title, name, _ in KINDS]
         kind = gr.Radio(choices, value=DEFAULT_KIND, label="Kind of app", elem_id="deploy-kind")
         words = gr.HTML(about(DEFAULT_KIND), elem_id="deploy-about")
@@ -218,9 +239,28 @@ def _draw(has_token: bool, public: bool) -> _Widgets:
             gr.HTML(TOKEN_NEEDED)
             repo, token, private, push, sent, commands, url, ask = _draw_form(has_token)
     return _Widgets(
-        notice, body, run, kind, words, examples, make, listing, made, proven, test, download, form, repo, token,
-        private, push, sent, commands, url, ask,
-    )  # fmt: skip
+        notice,
+        body,
+        run,
+        kind,
+        words,
+        examples,
+        make,
+        listing,
+        made,
+        proven,
+        test,
+        download,
+        form,
+        repo,
+        token,
+        private,
+        push,
+        sent,
+        commands,
+        url,
+        ask,
+    )
 
 
 def _draw_form(has_token: bool) -> tuple[Any, ...]:
@@ -229,9 +269,12 @@ def _draw_form(has_token: bool) -> tuple[Any, ...]:
             label="Name of the Space", placeholder="your-name/bears", elem_id="deploy-repo", min_width=260
         )
         token = gr.Textbox(
-            label="Token", type="password", elem_id="deploy-token", min_width=260,
+            label="Token",
+            type="password",
+            elem_id="deploy-token",
+            min_width=260,
             placeholder="used once, never kept" + ("; empty: HF_TOKEN" if has_token else ""),
-        )  # fmt: skip
+        )
     private = gr.Checkbox(label="Private: only you can open it", elem_id="deploy-private")
     push = gr.Button("Send to Hugging Face", variant="primary", elem_id="deploy-push")
     sent = gr.HTML(elem_id="deploy-result")

@@ -110,16 +110,24 @@ class Banner:
             gr.HTML(terms(limits), elem_id="demo-terms", scale=4, min_width=280)
             self.over = gr.Button("Start over", size="sm", elem_id="demo-over", scale=0, min_width=130)
             self.sure = gr.Button(
-                "Clear all of mine", variant="stop", size="sm", visible=False, elem_id="demo-sure", scale=0,
+                "Clear all of mine",
+                variant="stop",
+                size="sm",
+                visible=False,
+                elem_id="demo-sure",
+                scale=0,
                 min_width=150,
-            )  # fmt: skip
+            )
 
     def wire(self, demo: gr.Blocks) -> None:
         """Make the buttons work, and notice when a page of ``demo`` is closed."""
         self.over.click(
-            lambda: (gr.Button(visible=False), gr.Button(visible=True)), None, [self.over, self.sure],
-            api_visibility="private", show_progress="hidden",
-        )  # fmt: skip
+            lambda: (gr.Button(visible=False), gr.Button(visible=True)),
+            None,
+            [self.over, self.sure],
+            api_visibility="private",
+            show_progress="hidden",
+        )
         cleared = self.sure.click(
             translate(self._visitors.start_over), None, None, api_visibility="private", show_progress="hidden"
         )

@@ -112,22 +112,42 @@ def build_many(tab: gr.Tab, shared: Shared, run: gr.Dropdown, tta: gr.Checkbox) 
     heading("Many at once")
     with gr.Row(elem_classes="w-cards"), gr.Column(elem_classes="w-card", min_width=300):
         files = gr.File(
-            file_count="multiple", file_types=["image"], show_label=False, height=130,
-            elem_id="predict-files", elem_classes="w-upload",
-        )  # fmt: skip
+            file_count="multiple",
+            file_types=["image"],
+            show_label=False,
+            height=130,
+            elem_id="predict-files",
+            elem_classes="w-upload",
+        )
         folder = component(Path(__file__).parents[1] / "page" / "folder", "predict-folder")
         path = gr.Textbox(
-            label="Or a folder on this machine", placeholder="/home/me/pictures", elem_id="predict-path",
+            label="Or a folder on this machine",
+            placeholder="/home/me/pictures",
+            elem_id="predict-path",
             visible=shared.local,
-        )  # fmt: skip
+        )
         with gr.Row(elem_classes="w-buttons"):
             go = gr.Button("Ask about them", elem_id="predict-start", size="lg")
             save = gr.Button("Table as CSV", visible=False, elem_id="predict-csv", size="lg")
             file = gr.DownloadButton("Download", visible=False, elem_id="predict-download", size="sm")
     table = component(Path(__file__).with_name("answers"), "predict-table")
     sent = gr.State(None)
-    _wire_many(tab, shared, {"run": run, "tta": tta, "files": files, "folder": folder, "path": path, "go": go,
-                             "save": save, "file": file, "table": table, "sent": sent})  # fmt: skip
+    _wire_many(
+        tab,
+        shared,
+        {
+            "run": run,
+            "tta": tta,
+            "files": files,
+            "folder": folder,
+            "path": path,
+            "go": go,
+            "save": save,
+            "file": file,
+            "table": table,
+            "sent": sent,
+        },
+    )
 
 
 def _wire_many(tab: gr.Tab, shared: Shared, part: dict[str, Any]) -> None:

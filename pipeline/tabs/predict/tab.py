@@ -43,14 +43,23 @@ def build(tab: gr.Tab, shared: Shared, client: MakeClient | None = one_picture_c
         with gr.Row(elem_classes="w-split"):
             with gr.Column(min_width=300):
                 image = gr.Image(
-                    type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"], label="Picture",
-                    webcam_options=gr.WebcamOptions(mirror=False), height=340, elem_id="predict-image", buttons=[],
-                )  # fmt: skip
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard", "webcam"],
+                    label="Picture",
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    height=340,
+                    elem_id="predict-image",
+                    buttons=[],
+                )
                 image.preprocess = _path  # type: ignore[method-assign]  # Gradio's own opens it, with words for programmers
                 url = gr.Textbox(
-                    label="Or its address on the web", placeholder="https://… and Enter", max_lines=1,
-                    elem_id="predict-url", visible=client is not None,
-                )  # fmt: skip
+                    label="Or its address on the web",
+                    placeholder="https://… and Enter",
+                    max_lines=1,
+                    elem_id="predict-url",
+                    visible=client is not None,
+                )
                 tta = gr.Checkbox(label=views_in_words(()), elem_id="predict-tta")
             with gr.Column(min_width=300):
                 answer = component(Path(__file__).with_name("answer"), "predict-answer")
@@ -99,9 +108,13 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
     below.open(enlarge, shared.picker, seen, trigger_mode="always_last", **QUIET)
     if client is not None:
         fetched = url.submit(
-            translate(lambda address: by_url(address or "", Path(image.GRADIO_CACHE), client)), url, image,
-            api_visibility="private", show_progress_on=image, concurrency_limit=4,
-        )  # fmt: skip
+            translate(lambda address: by_url(address or "", Path(image.GRADIO_CACHE), client)),
+            url,
+            image,
+            api_visibility="private",
+            show_progress_on=image,
+            concurrency_limit=4,
+        )
         told = fetched.success(predict, asked, [answer, words], api_visibility="private", **show)
         answers += [told, told.success(look_closer, asked[:3], below, **QUIET)]
     # Not with cancels=: Gradio answers 422 where an event is cancelled that has only just begun.

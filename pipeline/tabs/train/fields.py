@@ -21,12 +21,18 @@ from pipeline.workspace.workspace import Workspace
 
 RESIZES = [("crop the middle", "crop"), ("keep all, add borders", "pad"), ("squeeze to fit", "squish")]
 AUGMENTATIONS = [
-    ("photographs", "photo"), ("seen from above", "top-down"), ("text and digits", "text"), ("none", "none"),
-]  # fmt: skip
+    ("photographs", "photo"),
+    ("seen from above", "top-down"),
+    ("text and digits", "text"),
+    ("none", "none"),
+]
 PADDINGS = [("black", "zeros"), ("the edge drawn out", "border"), ("a mirror image", "reflection")]
 LAYERS = [
-    ("as many as help", "auto"), ("the head alone", "head"), ("more each epoch", "gradual"), ("all of them", "all"),
-]  # fmt: skip
+    ("as many as help", "auto"),
+    ("the head alone", "head"),
+    ("more each epoch", "gradual"),
+    ("all of them", "all"),
+]
 SCHEDULES = [
     ("up, then down (one cycle)", "one-cycle"),
     ("down (cosine)", "cosine"),
@@ -34,11 +40,16 @@ SCHEDULES = [
 ]
 SNAPSHOTS = [("only the best counts", "none"), ("average them", "average"), ("ask all of them", "ensemble")]
 FLIPS = [
-    ("by what they are like", "auto"), ("never", "none"), ("sideways", "sideways"), ("every way", "every-way"),
-]  # fmt: skip
+    ("by what they are like", "auto"),
+    ("never", "none"),
+    ("sideways", "sideways"),
+    ("every way", "every-way"),
+]
 HEADS = [
-    ("as the labels need", "auto"), ("exactly one class", "softmax"), ("several, or none of these", "sigmoid"),
-]  # fmt: skip
+    ("as the labels need", "auto"),
+    ("exactly one class", "softmax"),
+    ("several, or none of these", "sigmoid"),
+]
 OPTIMIZERS = [("AdamW", "adamw"), ("SGD with momentum", "sgd")]
 BALANCES = [
     ("as they come", "none"),
@@ -114,22 +125,46 @@ FIELDS: Mapping[str, Draw] = {
         shown(v), label="Smaller first", placeholder="128, 192", info="sizes that the epochs go through"
     ),
     "presize": _whole("Cut views from", "pixels a side; 0: a little more than the image size"),
-}  # fmt: skip
+}
 
 # Title of the accordion ("": always in sight under More options) and its fields.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "": ("epochs", "backbone", "note"),
     "The pictures": (
-        "image_size", "image_width", "resize", "padding", "augmentation", "min_scale", "max_rotate",
-        "max_lighting", "flip", "mixup", "cutmix", "sizes", "presize",
+        "image_size",
+        "image_width",
+        "resize",
+        "padding",
+        "augmentation",
+        "min_scale",
+        "max_rotate",
+        "max_lighting",
+        "flip",
+        "mixup",
+        "cutmix",
+        "sizes",
+        "presize",
     ),
     "What learns": ("head", "layers", "freeze_epochs", "minutes", "patience", "balance"),
     "How it learns": (
-        "base_lr", "layer_decay", "schedule", "warmup", "cycle_epochs", "cycle_factor", "snapshots", "batch_size",
-        "optimizer", "weight_decay", "clip", "label_smoothing", "ema", "seed", "device",
+        "base_lr",
+        "layer_decay",
+        "schedule",
+        "warmup",
+        "cycle_epochs",
+        "cycle_factor",
+        "snapshots",
+        "batch_size",
+        "optimizer",
+        "weight_decay",
+        "clip",
+        "label_smoothing",
+        "ema",
+        "seed",
+        "device",
     ),
     "The network": ("weights", "drop_rate", "drop_path_rate"),
-}  # fmt: skip
+}
 
 
 def offline_backbones() -> list[str]:

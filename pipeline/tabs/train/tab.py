@@ -60,9 +60,14 @@ def _wire_settings(
     )
     changes = [field.change for field in fields.values()]  # type: ignore[attr-defined]
     gr.on(
-        [tab.select, shared.picker.change, *changes], spelled_out, inputs, line,
-        api_visibility="private", show_progress="hidden", trigger_mode="always_last",
-    )  # fmt: skip
+        [tab.select, shared.picker.change, *changes],
+        spelled_out,
+        inputs,
+        line,
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
 
 
 def _wire_material(tab: gr.Tab, shared: Shared, counts: gr.HTML, fields: Mapping[str, Component]) -> None:

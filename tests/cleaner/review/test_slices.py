@@ -23,8 +23,11 @@ def test_sizes_go_by_the_shorter_side_from_small_to_large():
     seen = seen_of([(2000, 100, True), (127, 500, False), (128, 128, False), (1023, 4000, True), (1024, 1024, False)])
     found = slices(seen, sources_of())
     assert [(one.name, one.n, one.errors) for one in found] == [
-        (SIZES[0], 2, 1), (SIZES[1], 1, 0), (SIZES[3], 1, 1), (SIZES[4], 1, 0),
-    ]  # fmt: skip
+        (SIZES[0], 2, 1),
+        (SIZES[1], 1, 0),
+        (SIZES[3], 1, 1),
+        (SIZES[4], 1, 0),
+    ]
     assert (found[0].low, found[0].high) == error_rate_interval(1, 2)
     assert in_slice(seen, sources_of(), "size", SIZES[0]).tolist() == [True, True, False, False, False]
 
@@ -32,13 +35,19 @@ def test_sizes_go_by_the_shorter_side_from_small_to_large():
 def test_an_image_of_several_places_counts_in_each_and_the_highest_error_comes_first():
     seen = seen_of([(300, 300, False), (300, 300, True), (300, 300, True)])
     sources = sources_of(
-        ("i0", "web", "ant"), ("i1", "web", "ant"), ("i1", "folder", None),
-        ("i2", "folder", ""), ("i2", "folder", None), ("elsewhere", "web", "ant"),
-    )  # fmt: skip
+        ("i0", "web", "ant"),
+        ("i1", "web", "ant"),
+        ("i1", "folder", None),
+        ("i2", "folder", ""),
+        ("i2", "folder", None),
+        ("elsewhere", "web", "ant"),
+    )
     found = slices(seen, sources)
     assert [(one.kind, one.name, one.n, one.errors) for one in found] == [
-        ("source", "folder", 2, 2), ("source", "web", 2, 1), ("query", "ant", 2, 1),
-    ]  # fmt: skip
+        ("source", "folder", 2, 2),
+        ("source", "web", 2, 1),
+        ("query", "ant", 2, 1),
+    ]
     assert in_slice(seen, sources, "source", "folder").tolist() == [False, True, True]
 
 

@@ -121,12 +121,25 @@ def test_the_preview_is_blurred_from_an_unsafe_search_on_until_its_candidates_ar
 @pytest.mark.parametrize(
     "url",
     [
-        "http://pictures.example/c.jpg", "https://192.168.0.1/b.jpg", "https://router.local/d.jpg", "https://nas/e.jpg",
-        "https://127.0.0.1/f.jpg", "https://[::1]/g.jpg", "https://2130706433/h.jpg", "https://0x7f.1/i.jpg",
-        "https://a.localhost/j.jpg", "https://db.internal/k.jpg", "javascript:alert(1)", "data:image/png;base64,x",
-        "https://[broken/l.jpg", "", None, "https://fritz.box.lan/m.jpg", "//pictures.example/n.jpg",
+        "http://pictures.example/c.jpg",
+        "https://192.168.0.1/b.jpg",
+        "https://router.local/d.jpg",
+        "https://nas/e.jpg",
+        "https://127.0.0.1/f.jpg",
+        "https://[::1]/g.jpg",
+        "https://2130706433/h.jpg",
+        "https://0x7f.1/i.jpg",
+        "https://a.localhost/j.jpg",
+        "https://db.internal/k.jpg",
+        "javascript:alert(1)",
+        "data:image/png;base64,x",
+        "https://[broken/l.jpg",
+        "",
+        None,
+        "https://fritz.box.lan/m.jpg",
+        "//pictures.example/n.jpg",
     ],
-)  # fmt: skip
+)
 def test_a_browser_is_not_sent_to_addresses_of_its_own_network(workspace: Workspace, url: str | None) -> None:
     assert not public_https(url)
     if url:

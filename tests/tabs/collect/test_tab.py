@@ -73,8 +73,12 @@ def test_a_newcomer_sees_pictures_of_every_class_before_anything_was_checked(fil
     html = sample(filled)
     assert html.count("<img") == 21
     assert {name for name in ("apple", "melon", "orange", "pear", "satsuma") if f"<figcaption>{name}" in html} == {
-        "apple", "melon", "orange", "pear", "satsuma",
-    }  # fmt: skip
+        "apple",
+        "melon",
+        "orange",
+        "pear",
+        "satsuma",
+    }
 
 
 def test_a_broken_picture_is_left_out_of_the_sample(workspace: Workspace, tmp_path: Path) -> None:
@@ -241,9 +245,7 @@ def test_unticked_pictures_alone_are_no_end_of_a_download(workspace: Workspace) 
     found(workspace, "https://a.example/1.jpg")
     mark(workspace, "bear", None, wanted=False)
     with gr.Blocks():
-        assert filled_part(workspace) == {
-            "box": True, "about": PREVIEWED, "fetch": ("Download", False), "ended": False
-        }  # fmt: skip
+        assert filled_part(workspace) == {"box": True, "about": PREVIEWED, "fetch": ("Download", False), "ended": False}
 
 
 def test_what_a_site_does_not_want_trained_on_can_still_be_asked_for_in_the_tab(workspace: Workspace) -> None:

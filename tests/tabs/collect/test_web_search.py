@@ -17,13 +17,15 @@ from pipeline.workspace.workspace import Workspace
 @pytest.mark.parametrize(
     ("rows", "classes"),
     [
-        ([["grizzly", "bear in the wild"], ["", ""], [" black bear ", " "]],
-         (("grizzly", "bear in the wild"), ("black bear", "black bear"))),
+        (
+            [["grizzly", "bear in the wild"], ["", ""], [" black bear ", " "]],
+            (("grizzly", "bear in the wild"), ("black bear", "black bear")),
+        ),
         ([["bär", "  brown \t bear "]], (("bär", "brown bear"),)),
         ([["a", "one"], ["a", "two"], ["a", "one"]], (("a", "one"), ("a", "two"))),
         ([["bear", "x"], "junk", None, ["one"], [1, 2], ["a", "b", "c"]], (("bear", "x"),)),
     ],
-)  # fmt: skip
+)
 def test_a_row_is_a_class_and_what_to_search_for(rows: Any, classes: tuple[tuple[str, str], ...]) -> None:
     assert wanted_classes(rows) == classes
 

@@ -120,9 +120,15 @@ def test_a_key_that_was_not_given_out_is_a_newcomers(
     key = str(victim.client.cookies.get(visitors.cookie))
     word, _, seal = key.partition(".")
     forged = {
-        "guess": f"{'A' * 43}.{'0' * 64}", "cut": key[:-1], "seal": f"{word}.", "other seal": f"{word[:-1]}x.{seal}",
-        "name": str(visitors.who(key)), "empty": "", "junk": "%00../..;x", "huge": "a" * 5000 + "." + seal,
-    }[change]  # fmt: skip
+        "guess": f"{'A' * 43}.{'0' * 64}",
+        "cut": key[:-1],
+        "seal": f"{word}.",
+        "other seal": f"{word[:-1]}x.{seal}",
+        "name": str(visitors.who(key)),
+        "empty": "",
+        "junk": "%00../..;x",
+        "huge": "a" * 5000 + "." + seal,
+    }[change]
     assert visitors.who(forged) is None
     somebody = Visitor(victim.address, victim.demo)
     page = somebody.client.get(somebody.address, headers={"cookie": f"{visitors.cookie}={forged}"})
@@ -182,11 +188,30 @@ def _everything(place: str, run: str, image: str) -> dict[str, Any]:
     seen = {"labels": ["pear"], "status": "ok", "reason": "", "known": None}
     actions = [{"number": 1, "kind": "remove", "id": image, "seen": seen, "label": ""}]
     return {
-        "workspace": place, "id": image, "ids": [run], "page": 0, "number": 1, "at": 0, "kind": "step",
-        "action": "undo", "seen": "", "label": LABEL, "urls": [], "all": True, "wanted": False, "first": 1, "last": 1,
-        "mark": "", "actions": actions, "many": False, "files": [["/etc/passwd", "a/1.jpg"]], "lost": 0, "rate": 0.1,
-        "second": "", "run": run,
-    }  # fmt: skip
+        "workspace": place,
+        "id": image,
+        "ids": [run],
+        "page": 0,
+        "number": 1,
+        "at": 0,
+        "kind": "step",
+        "action": "undo",
+        "seen": "",
+        "label": LABEL,
+        "urls": [],
+        "all": True,
+        "wanted": False,
+        "first": 1,
+        "last": 1,
+        "mark": "",
+        "actions": actions,
+        "many": False,
+        "files": [["/etc/passwd", "a/1.jpg"]],
+        "lost": 0,
+        "rate": 0.1,
+        "second": "",
+        "run": run,
+    }
 
 
 def _with(visitor: Visitor, number: int, place: str, run: str) -> list[Any]:
@@ -262,8 +287,10 @@ def test_thumbnails_are_served_to_their_owner_alone(
     own = home_of(visitors, stranger)
     around = f"{own}/starter/thumbnails/../../../{home_of(visitors, victim).name}/{SECRET}/thumbnails"
     for who, path in (
-        (stranger, thumbnail), (nobody, thumbnail), (stranger, f"{around}/{thumbnail.parent.name}/{thumbnail.name}"),
-    ):  # fmt: skip
+        (stranger, thumbnail),
+        (nobody, thumbnail),
+        (stranger, f"{around}/{thumbnail.parent.name}/{thumbnail.name}"),
+    ):
         assert who.api(f"file={path}").status_code == 403
         assert who.api(f"file/{path}").status_code in (403, 404)
     link = own / "starter" / "thumbnails" / "link.jpg"
@@ -311,9 +338,11 @@ def test_forged_uploads_are_refused(demo: tuple[Visitors, Visitor], victim: Visi
     for path in (picture, thumbnail, theirs.database, "/etc/passwd", "app.py", "../../etc/passwd"):
         forged = {"path": str(path), "meta": {"_type": "gradio.FileData"}, "orig_name": "x.jpg"}
         for trigger, event, box in (
-            ("predict-image", "input", "predict-image"), ("predict-start", "click", "predict-files"),
-            ("collect-import", "click", "collect-files"), ("clean-replay", "upload", "clean-replay"),
-        ):  # fmt: skip
+            ("predict-image", "input", "predict-image"),
+            ("predict-start", "click", "predict-files"),
+            ("collect-import", "click", "collect-files"),
+            ("clean-replay", "upload", "clean-replay"),
+        ):
             value = forged if box in ("predict-image", "clean-replay") else [forged]
             number = stranger.of(trigger, event)
             answer = stranger.call(number, stranger.data(number, {box: value, "workspace-picker": "starter"}))

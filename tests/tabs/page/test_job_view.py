@@ -20,9 +20,17 @@ from pipeline.tabs.page.job_view import (
 
 def job(**changes: Any) -> Job:
     facts: dict[str, Any] = {
-        "id": "1", "folder": Path("jobs/1"), "stage": "train", "config": {}, "started": "2026-01-01T00:00:00+00:00",
-        "status": "running", "done": 0, "total": 0, "note": "", "cancelling": False,
-    }  # fmt: skip
+        "id": "1",
+        "folder": Path("jobs/1"),
+        "stage": "train",
+        "config": {},
+        "started": "2026-01-01T00:00:00+00:00",
+        "status": "running",
+        "done": 0,
+        "total": 0,
+        "note": "",
+        "cancelling": False,
+    }
     return Job(**{**facts, **changes})
 
 

@@ -55,10 +55,24 @@ def test_a_folder_keeps_its_class_folders_whatever_they_are_called(received: Pat
 @pytest.mark.parametrize(
     "path",
     [
-        "../1.jpg", "a/../../1.jpg", "/etc/1.jpg", "a//1.jpg", "", ".", "a/./1.jpg", "..\\1.jpg", "a\\..\\..\\1.jpg",
-        "C:\\1.jpg", "C:/1.jpg", "a/\0.jpg", "a/ .. /1.jpg", "a/" * 30 + "1.jpg", "x" * 2_000, "\\\\host\\share\\1.jpg",
+        "../1.jpg",
+        "a/../../1.jpg",
+        "/etc/1.jpg",
+        "a//1.jpg",
+        "",
+        ".",
+        "a/./1.jpg",
+        "..\\1.jpg",
+        "a\\..\\..\\1.jpg",
+        "C:\\1.jpg",
+        "C:/1.jpg",
+        "a/\0.jpg",
+        "a/ .. /1.jpg",
+        "a/" * 30 + "1.jpg",
+        "x" * 2_000,
+        "\\\\host\\share\\1.jpg",
     ],
-)  # fmt: skip
+)
 def test_a_path_that_leads_out_of_the_folder_or_is_none_is_not_taken(received: Path, kept: Path, path: str) -> None:
     good = arrived(received, "good.jpg")
     folder = keep_folder([[good, "a/good.jpg"], [arrived(received, "1.jpg"), path]], received)
@@ -82,10 +96,21 @@ def test_only_files_that_were_uploaded_are_taken(received: Path, tmp_path: Path)
     link.symlink_to(secret)
     (received / "folder.jpg").mkdir()
     sent: list[Any] = [
-        [str(secret), "a/1.jpg"], [str(link), "a/2.jpg"], [f"{received}/../secret.jpg", "a/3.jpg"],
-        [str(received / "gone.jpg"), "a/4.jpg"], [str(received / "folder.jpg"), "a/5.jpg"], [str(received), "a/6.jpg"],
-        ["\0", "a/7.jpg"], [str(received) + "2/1.jpg", "a/8.jpg"], None, 3, "x", [1, 2], ["x"], {"a": 1},
-    ]  # fmt: skip
+        [str(secret), "a/1.jpg"],
+        [str(link), "a/2.jpg"],
+        [f"{received}/../secret.jpg", "a/3.jpg"],
+        [str(received / "gone.jpg"), "a/4.jpg"],
+        [str(received / "folder.jpg"), "a/5.jpg"],
+        [str(received), "a/6.jpg"],
+        ["\0", "a/7.jpg"],
+        [str(received) + "2/1.jpg", "a/8.jpg"],
+        None,
+        3,
+        "x",
+        [1, 2],
+        ["x"],
+        {"a": 1},
+    ]
     with pytest.raises(UsageError, match="None of these files"):
         keep_folder(sent, received)
     folder = keep_folder([*sent, [arrived(received, "1.jpg"), "a/9.jpg"]], received)

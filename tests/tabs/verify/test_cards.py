@@ -81,8 +81,11 @@ def test_an_empty_workspace_has_no_cards(workspace: Workspace) -> None:
 def test_no_picture_is_sent_before_a_card_is_opened(found: Workspace) -> None:
     view = cards_view(found, Looking())
     assert [card["kind"] for card in view["cards"]] == [
-        "label_conflict", "duplicate", "dark", "broken_not_an_image",
-    ]  # fmt: skip
+        "label_conflict",
+        "duplicate",
+        "dark",
+        "broken_not_an_image",
+    ]
     assert view["groups"] == [] and len(json.dumps(view)) < 2_000
 
 
