@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from tests.hub_stand_in import HubStandIn
-from tests.site import Site, running
+from tests.support.hub_stand_in import HubStandIn
+from tests.support.site import Site, running
 
 if TYPE_CHECKING:
     from pipeline.workspace.workspace import Workspace
@@ -31,7 +31,7 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HOME=str(PRIVATE / "huggingface"),
     GRADIO_ANALYTICS_ENABLED="False",
-    WINNOW_STAGES="tests.stages_for_tests",
+    WINNOW_STAGES="tests.support.stages",
     GRADIO_TEMP_DIR=str(PRIVATE / "gradio"),
     NO_PROXY="127.0.0.1,localhost",
 )

@@ -26,10 +26,10 @@ from pipeline.jobs import job as jobs
 from pipeline.tabs.door.serve import Door, first_start, launch_settings, serve
 from pipeline.tabs.page.whose import OnePerson
 from pipeline.workspace.workspace import Workspace
-from tests.apps_for_tests import free_port
-from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
-from tests.paths import ROOT
-from tests.stages_for_tests import CountConfig, count
+from tests.support.apps import free_port
+from tests.support.paths import ROOT
+from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
+from tests.support.stages import CountConfig, count
 
 TABS = ["Collect", "Verify", "Train", "Review", "Clean", "Predict", "Deploy", "Models"]
 

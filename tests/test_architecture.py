@@ -451,8 +451,9 @@ def test_importing_a_module_touches_nothing() -> None:
     """No file, no connection, no process, no thread and no component comes of an import of ours."""
     names = [module.name for module in PRODUCT]
     others = {name for module in PRODUCT for name in module.imports() if not _ours(name)} | {"gradio"}
+    watch = ROOT / "tests" / "support" / "watch_imports.py"
     ended = subprocess.run(
-        [sys.executable, "-B", str(ROOT / "tests" / "watch_imports.py"), ",".join(names), ",".join(sorted(others))],
+        [sys.executable, "-B", str(watch), ",".join(names), ",".join(sorted(others))],
         capture_output=True,
         text=True,
         check=False,

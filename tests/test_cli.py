@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import cli
-from tests.paths import ROOT
-from tests.site import Site, reply
+from tests.support.paths import ROOT
+from tests.support.site import Site, reply
 
 
 class Terminal:

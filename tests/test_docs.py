@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline.terminal.arguments import parser
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -1,7 +1,8 @@
 """A workspace that an earlier version made opens, resumes, undoes and exports as it did then.
 
 ``data/old_workspace.zip`` holds it, ``data/old_workspace.json`` what that version said of it; how both were made is in
-``make_old_workspace.py``. Rows may have more columns by now, and results more fields: what was told is still told.
+``support/make_old_workspace.py``. Rows may have more columns by now, and results more fields: what was told is still
+told.
 """
 
 from __future__ import annotations

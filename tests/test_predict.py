@@ -35,8 +35,8 @@ from pipeline.train.data import load_dataset
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
-from tests.paths import DATA
+from tests.support.paths import DATA
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 ORIENTATION = 0x0112
 WHITE = (255, 255, 255)

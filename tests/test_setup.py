@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 TOOLS = ("make", "sh", "id", "touch", "rm", "mkdir", "cp", "sleep", "cat")
 GOOD = """#!/bin/sh

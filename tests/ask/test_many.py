@@ -32,8 +32,8 @@ from pipeline.safe_text import NUMBER, SIGNS, restored
 from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run, trained
-from tests.paths import ROOT
+from tests.support.paths import ROOT
+from tests.support.shelf import tiny_run, trained
 
 __all__ = ["tiny_run", "trained"]
 

@@ -9,7 +9,7 @@ from cleaner.clean.decisions import relabel, remove
 from pipeline.ask.neighbours import nearest, similarity
 from pipeline.workspace.runs import FEATURES, load_run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run, trained
+from tests.support.shelf import tiny_run, trained
 
 __all__ = ["tiny_run", "trained"]
 

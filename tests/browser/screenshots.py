@@ -29,7 +29,7 @@ from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE, SWITCHES
 from tests.browser.install import MISSING, find_chromium
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 WAIT = 60_000
 

@@ -21,9 +21,9 @@ from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.fixtures_run import tiny_run, trained
-from tests.stages_for_tests import CountConfig, count
-from tests.trials_for_tests import as_tested
+from tests.support.shelf import tiny_run, trained
+from tests.support.stages import CountConfig, count
+from tests.support.trials import as_tested
 
 __all__ = ["tiny_run", "trained"]  # fixtures
 

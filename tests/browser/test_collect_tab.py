@@ -26,7 +26,7 @@ from pipeline.stage import run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import PHONE
 from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, reload, serve, told
-from tests.paths import SHARED
+from tests.support.paths import SHARED
 
 __all__ = ["serve"]  # a fixture
 

@@ -14,12 +14,12 @@ from playwright.sync_api import Page, ViewportSize, expect
 from pipeline.tabs.deploy.space import space_folder
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
-from tests.apps_for_tests import Server
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.fixtures_run import tiny_run, trained
-from tests.hub_stand_in import HubStandIn
-from tests.paths import ROOT
-from tests.trials_for_tests import as_tested
+from tests.support.apps import Server
+from tests.support.hub_stand_in import HubStandIn
+from tests.support.paths import ROOT
+from tests.support.shelf import tiny_run, trained
+from tests.support.trials import as_tested
 
 __all__ = ["tiny_run", "trained"]  # fixtures
 

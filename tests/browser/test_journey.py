@@ -16,8 +16,8 @@ from pipeline.jobs.job import Job, cancel, list_jobs
 from pipeline.predict import Classifier
 from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
-from tests.apps_for_tests import Server, until
-from tests.paths import ROOT
+from tests.support.apps import Server, until
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
 MINUTES = 60.0

@@ -19,7 +19,7 @@ from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, load_run
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.fixtures_run import CLASSES, tiny_run, trained  # noqa: F401 - fixtures
+from tests.support.shelf import CLASSES, tiny_run, trained  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
 

@@ -26,8 +26,8 @@ from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
-from tests.paths import ROOT
+from tests.support.paths import ROOT
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LATER = 60_000

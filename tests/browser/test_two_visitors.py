@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.apps_for_tests import Server
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.paths import ROOT
+from tests.support.apps import Server
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 PATIENCE = 90_000

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from tests.sources_for_tests import found, placed, refused, tarred, zipped
+from tests.support.sources import found, placed, refused, tarred, zipped
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])

@@ -25,7 +25,7 @@ from pipeline.stage import Progress, run
 from pipeline.web.responses import NotFetched
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
-from tests.site import Site, reply, running
+from tests.support.site import Site, reply, running
 
 
 def picture(shade: int = 0, kind: str = "JPEG", size: tuple[int, int] = (32, 24)) -> bytes:

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT, SHARED
-from tests.site import Answer, Site, reply
+from tests.support.paths import ROOT, SHARED
+from tests.support.site import Answer, Site, reply
 
 SHARED = SHARED
 HOSTILE_SERVER, KILL_LOOP, CORPUS = SHARED / "hostile_server.py", SHARED / "kill_loop.py", SHARED / "corpus"

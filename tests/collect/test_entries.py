@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.collect.entries import shown
 from pipeline.errors import SourceError
 from pipeline.labels import MAX_LABEL_CHARACTERS, clean_label, clean_labels
-from tests.paths import SHARED
+from tests.support.paths import SHARED
 
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"
 

@@ -12,7 +12,7 @@ from pipeline.errors import SourceError, UsageError
 from pipeline.train.data import usable_rows
 from pipeline.workspace.records import State, Verdict
 from pipeline.workspace.workspace import Workspace
-from tests.importing_for_tests import bring_in, lay
+from tests.support.importing import bring_in, lay
 
 
 def test_one_label_for_all(workspace: Workspace, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from pipeline.errors import PipelineError, SourceError, WorkspaceError
 from pipeline.stage import Progress, run
 from pipeline.workspace.store import class_counts
 from pipeline.workspace.workspace import Workspace
-from tests.importing_for_tests import bring_in, lay, picture, snapshot, whole
-from tests.paths import ROOT, SHARED
+from tests.support.importing import bring_in, lay, picture, snapshot, whole
+from tests.support.paths import ROOT, SHARED
 
 CORPUS = SHARED / "corpus"
 

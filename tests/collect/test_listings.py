@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.collect.entries import Note
 from pipeline.errors import SourceError
-from tests.sources_for_tests import found, lay, notes, placed, refused, table, zipped
+from tests.support.sources import found, lay, notes, placed, refused, table, zipped
 
 
 def text(*rows: list[str]) -> str:

@@ -30,7 +30,7 @@ from pipeline.collect.ready_made import (
 from pipeline.errors import NetworkError, SourceError
 from pipeline.stage import Progress, run
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 FAST = ArchiveLimits(seconds=20)
 

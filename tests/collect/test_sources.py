@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.collect.entries import Entry, Labelling, NameMatcher, Note
 from pipeline.errors import SourceError, UsageError
-from tests.sources_for_tests import found, lay, notes, placed, refused, table, tarred, zipped
+from tests.support.sources import found, lay, notes, placed, refused, table, tarred, zipped
 
 JUNK_BYTES = 500 << 20
 

@@ -14,8 +14,8 @@ from pipeline.collect.entries import Entry, Labelling, Link, Note, Refused
 from pipeline.collect.sources import entries
 from pipeline.collect.tables import names_files, open_table, read_table
 from pipeline.errors import SourceError, UsageError
-from tests.paths import SHARED
-from tests.sources_for_tests import found, lay, notes, placed, refused, table
+from tests.support.paths import SHARED
+from tests.support.sources import found, lay, notes, placed, refused, table
 
 CSV = SHARED / "corpus" / "dev" / "csv"
 URL = "https://example.org/a.jpg"

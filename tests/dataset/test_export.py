@@ -24,7 +24,7 @@ from pipeline.safe_text import restored
 from pipeline.stage import run
 from pipeline.workspace.records import NewImage
 from pipeline.workspace.workspace import Workspace
-from tests.paths import SHARED
+from tests.support.paths import SHARED
 
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"
 NAMES = ("cat", "Cat", "polar bear", "../etc", "CON", "a/b", "=1+1", "train", "x" * 255, "Bär", "<b>&", "a;b", "-1")

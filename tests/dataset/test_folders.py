@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.dataset.folders import folder_names
 from pipeline.errors import SourceError
 from pipeline.labels import clean_label
-from tests.paths import SHARED
+from tests.support.paths import SHARED
 
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}

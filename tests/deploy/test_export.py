@@ -33,7 +33,7 @@ from pipeline.predict import Classifier, open_image
 from pipeline.stage import run
 from pipeline.workspace.runs import MANIFEST, PREDICTIONS, Run, load_run, write_info
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
+from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
 
 MODEL_FILES = {"README.md", "confusion.png", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
 APP_FILES = {"Dockerfile", "app.py", "model.onnx", "requirements.txt"}

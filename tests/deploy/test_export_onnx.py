@@ -35,8 +35,8 @@ from pipeline.predict import (
 from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
-from tests.paths import ROOT, SHARED
+from tests.support.paths import ROOT, SHARED
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 DOCUMENTATION = ROOT / "docs" / "export.md"

@@ -11,7 +11,7 @@ from pipeline.deploy.golden import Golden, agreement, golden_pictures
 from pipeline.errors import ExportError
 from pipeline.predict import Classifier
 from pipeline.workspace.runs import Run
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 CAT, DOG = Golden(Path("a.jpg"), {"cat": 0.7, "dog": 0.3}), Golden(Path("b.jpg"), {"cat": 0.2, "dog": 0.8})
 

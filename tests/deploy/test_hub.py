@@ -18,7 +18,7 @@ from pipeline.deploy.hub import DeployConfig, Deployed, deploy
 from pipeline.deploy.space import read_space
 from pipeline.errors import DeployError
 from pipeline.stage import Progress, run
-from tests.hub_stand_in import TOKEN, HubStandIn, closed_port
+from tests.support.hub_stand_in import TOKEN, HubStandIn, closed_port
 
 README = """---
 title: Bears

@@ -20,9 +20,9 @@ from pipeline.deploy.serve import TEMPLATE, ServeConfig, serve, space_app
 from pipeline.errors import ExportError, PipelineError, UsageError
 from pipeline.predict import Classifier
 from pipeline.workspace.runs import Run
-from tests.apps_for_tests import free_port
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
-from tests.paths import ROOT
+from tests.support.apps import free_port
+from tests.support.paths import ROOT
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 PAGE = ROOT / "docs" / "serve.md"
 

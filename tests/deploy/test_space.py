@@ -20,9 +20,9 @@ from pipeline.predict import load
 from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
-from tests.apps_for_tests import Server
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
-from tests.paths import SHARED
+from tests.support.apps import Server
+from tests.support.paths import SHARED
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 CORPUS = SHARED / "corpus"

@@ -19,8 +19,8 @@ from pipeline.errors import DeployError, UsageError
 from pipeline.stage import Progress, run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
-from tests.hub_stand_in import closed_port
+from tests.support.hub_stand_in import closed_port
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 

@@ -36,7 +36,7 @@ from pipeline.images.decode import (
 )
 from pipeline.predict import Unreadable, open_image
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT, SHARED
+from tests.support.paths import ROOT, SHARED
 
 CORPUS = SHARED / "corpus"
 SECONDS_FOR_THE_CORPUS = 120

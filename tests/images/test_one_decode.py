@@ -20,8 +20,8 @@ from pipeline.tabs.predict.one import Models, closer, one
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run
-from tests.paths import SHARED
+from tests.support.paths import SHARED
+from tests.support.shelf import tiny_run
 
 __all__ = ["tiny_run"]
 CORPUS = SHARED / "corpus"

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.images.sandbox import Limits, map_in_workers
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 LIMITS = Limits(seconds=2.0, memory_bytes=512 << 20)
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes end otherwise on Windows")

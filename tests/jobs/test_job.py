@@ -19,9 +19,9 @@ from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job, cancel, get_job, list_jobs, resume, start, wait_for
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
-from tests import stages_for_tests as stages
-from tests.paths import ROOT
-from tests.stages_for_tests import CountConfig
+from tests.support import stages
+from tests.support.paths import ROOT
+from tests.support.stages import CountConfig
 
 LONG = 60.0
 needs_signals = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
@@ -173,7 +173,7 @@ def test_a_running_job_cannot_be_resumed(workspace: Workspace) -> None:
 def test_a_job_outlives_the_process_that_started_it_and_is_found_again(workspace: Workspace) -> None:
     script = (
         "import sys; from pipeline.jobs.job import start; from pipeline.workspace.workspace import Workspace\n"
-        "from tests.stages_for_tests import CountConfig, count\n"
+        "from tests.support.stages import CountConfig, count\n"
         "print(start(Workspace.open(sys.argv[1]), count, CountConfig(to=30, seconds=0.05)).id)"
     )
     done = subprocess.run(
@@ -211,7 +211,7 @@ def made_up(workspace: Workspace, name: str, events: bytes) -> Path:
     """A job that nobody runs, with ``events`` as its file."""
     folder = workspace.jobs / name
     folder.mkdir()
-    what = {"target": "tests.stages_for_tests:count", "config": {"to": 1}, "workspace": str(workspace.root)}
+    what = {"target": "tests.support.stages:count", "config": {"to": 1}, "workspace": str(workspace.root)}
     (folder / "job.json").write_text(json.dumps({**what, "grace_seconds": 1, "at": "2026-01-01T00:00:00+00:00"}))
     (folder / "process.json").write_text(json.dumps({"pid": 2**22 - 1, "created": 0.0}))
     (folder / "events.jsonl").write_bytes(events)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.jobs.turns import STALE_SECONDS, fair_order, one_at_a_time
 from pipeline.stage import Progress, Stage, run
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 
 def counting(to: int) -> Stage[str]:

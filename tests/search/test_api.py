@@ -10,7 +10,7 @@ import pytest
 from pipeline.search.api import MAX_BYTES, WebApi
 from pipeline.search.candidates import SearchFailed
 from pipeline.web.responses import NotFetched
-from tests.api_server import LOGIN_PAGE, Answer, ApiServer, sent
+from tests.support.api_server import LOGIN_PAGE, Answer, ApiServer, sent
 
 
 def api(server: ApiServer, seconds: float = 10.0) -> WebApi:

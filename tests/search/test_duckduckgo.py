@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.search.candidates import Candidate, Page, Query, SearchFailed
 from pipeline.search.duckduckgo import OPEN_CLAIM, DuckDuckGo
-from tests.api_server import LOGIN_PAGE, Answer, ApiServer, Asked, sent
+from tests.support.api_server import LOGIN_PAGE, Answer, ApiServer, Asked, sent
 
 QUERY = Query("black bear")
 ANY = replace(QUERY, safesearch=False)

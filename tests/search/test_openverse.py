@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.search.api import WebApi
 from pipeline.search.candidates import Candidate, Page, Query, SearchFailed
 from pipeline.search.openverse import OPENVERSE, Openverse
-from tests.api_server import LOGIN_PAGE, Answer, ApiServer, Asked, sent
+from tests.support.api_server import LOGIN_PAGE, Answer, ApiServer, Asked, sent
 
 QUERY = Query("grizzly bear")
 JSON = st.recursive(

@@ -32,7 +32,7 @@ from pipeline.search.openverse import Openverse
 from pipeline.search.search import Found, Provider, SearchConfig, providers, search
 from pipeline.stage import Progress, run
 from pipeline.workspace.workspace import Workspace
-from tests.api_server import Answer, ApiServer, Asked, sent
+from tests.support.api_server import Answer, ApiServer, Asked, sent
 
 BEARS = SearchConfig((("grizzly", "grizzly bear"), ("black", "black bear")), maximum=3, providers=("openverse",))
 BEAR = replace(BEARS, classes=(("bear", "bear"),))

@@ -15,7 +15,7 @@ from pipeline.search.api import WebApi
 from pipeline.search.candidates import Candidate, Page, Query, SearchFailed
 from pipeline.search.wikimedia import MOST_BYTES, MOST_PIXELS, WIKIMEDIA, Wikimedia, plain
 from pipeline.web.fetch import FetchLimits
-from tests.api_server import LOGIN_PAGE, Answer, ApiServer, Asked, sent
+from tests.support.api_server import LOGIN_PAGE, Answer, ApiServer, Asked, sent
 
 QUERY = Query("grizzly bear")
 JSON = st.recursive(

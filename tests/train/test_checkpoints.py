@@ -21,7 +21,7 @@ from pipeline.train.step import new_optimizer, step
 from pipeline.train.train import TrainConfig, prepare, train
 from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 SETTINGS: dict[str, Any] = {"epochs": 3, "image_size": 64, "batch_size": 8}
 NUMBERS = ("train_loss", "valid_loss", "error_rate")

@@ -18,7 +18,7 @@ from pipeline.stage import run
 from pipeline.train.distributed import Ranks
 from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 
 @given(st.integers(0, 300), st.integers(1, 9))

@@ -12,7 +12,7 @@ from pipeline.stage import Progress, run
 from pipeline.train.config import TrainConfig
 from pipeline.train.lr_finder import DIVERGED, LrFindConfig, LrFound, find_lr, steepest, valley
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
+from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
 
 RATES = np.geomspace(1e-6, 1.0, 61).tolist()
 SETTINGS = LrFindConfig(image_size=64, batch_size=14, device="cpu", steps=24, low=1e-5)

@@ -25,8 +25,8 @@ from pipeline.train.step import random_views
 from pipeline.train.train import prepare
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run, trained
-from tests.paths import ROOT
+from tests.support.paths import ROOT
+from tests.support.shelf import tiny_run, trained
 
 __all__ = ["tiny_run", "trained"]
 CONFIG = TrainConfig(image_size=64, device="cpu", seed=3)

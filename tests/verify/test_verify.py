@@ -25,7 +25,7 @@ from pipeline.verify.findings import KINDS, Verified, verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 
 def put(workspace: Workspace, name: str, data: bytes, label: str | None = "cat") -> str:

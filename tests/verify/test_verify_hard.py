@@ -15,7 +15,7 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import Progress, run
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT, SHARED
+from tests.support.paths import ROOT, SHARED
 
 KILL_LOOP = SHARED / "kill_loop.py"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")]

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 LOADED = "import json, sys, pipeline.verify.worker, pipeline.images.sandbox; print(json.dumps(sorted(sys.modules)))"
 

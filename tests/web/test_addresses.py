@@ -17,7 +17,7 @@ from pipeline.errors import BlockedAddress
 from pipeline.web.addresses import BlockedScheme, PinnedNetwork, UnknownHost, check_address, parse, resolve
 from pipeline.web.fetch import Client, FetchLimits
 from pipeline.web.responses import NotFetched
-from tests.paths import SHARED
+from tests.support.paths import SHARED
 
 HOSTILE_URLS = SHARED / "corpus" / "dev" / "strings" / "ssrf_urls.csv"
 PUBLIC, OTHER_PUBLIC = "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"

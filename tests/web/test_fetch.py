@@ -16,7 +16,7 @@ import pytest
 from pipeline.web.fetch import Client, FetchLimits
 from pipeline.web.hosts import REFUSALS, Host
 from pipeline.web.responses import NotFetched
-from tests.site import Answer, Site, reply
+from tests.support.site import Answer, Site, reply
 
 
 def drip(connection: socket.socket, count: int) -> None:

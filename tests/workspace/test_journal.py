@@ -22,7 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.workspace.records import State
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with
-from tests.paths import ROOT, SHARED
+from tests.support.paths import ROOT, SHARED
 
 KILL_LOOP = SHARED / "kill_loop.py"
 NAMES = ("ant", "bee", "Ünïcode", "new class")

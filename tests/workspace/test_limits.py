@@ -19,7 +19,7 @@ from pipeline.stage import Progress, run
 from pipeline.train.config import TrainConfig
 from pipeline.workspace.limits import Limits, disk_use
 from pipeline.workspace.workspace import Workspace
-from tests.stages_for_tests import CountConfig, count
+from tests.support.stages import CountConfig, count
 
 SMALL = Limits(images=10, jobs=1)
 

@@ -25,7 +25,7 @@ from pipeline.workspace.database import MIGRATIONS
 from pipeline.workspace.records import Decision, State
 from pipeline.workspace.store import NewImage, Store, Verdict
 from pipeline.workspace.workspace import Workspace
-from tests.paths import ROOT, SHARED
+from tests.support.paths import ROOT, SHARED
 
 KILL_LOOP = SHARED / "kill_loop.py"
 COLUMNS = [

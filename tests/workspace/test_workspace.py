@@ -15,7 +15,7 @@ import pytest
 from pipeline.errors import PipelineError, StoreError, WorkspaceError
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace, writing
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 NOT_THERE = Path("/proc/winnow-cannot-be-made")  # nobody may make files there, root included
 

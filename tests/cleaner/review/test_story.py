@@ -17,7 +17,7 @@ from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, loa
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
-from tests.fixtures_run import tiny_run, trained  # noqa: F401 - fixtures
+from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
 
 SHOTS = [
     Shot("a1", "ant", "valid", (0.9, 0.05, 0.05)),

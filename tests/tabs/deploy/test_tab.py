@@ -18,9 +18,9 @@ from pipeline.tabs.deploy.space import KINDS, about, by_hand, contents, last_tri
 from pipeline.tabs.deploy.tab import _token, export_job, send, trial_job
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run, trained
-from tests.hub_stand_in import TOKEN, HubStandIn
-from tests.trials_for_tests import as_tested
+from tests.support.hub_stand_in import TOKEN, HubStandIn
+from tests.support.shelf import tiny_run, trained
+from tests.support.trials import as_tested
 
 __all__ = ["tiny_run", "trained"]
 

@@ -17,8 +17,8 @@ from pipeline.tabs.door.visitors import SCOPE, Visitors
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.runs import describe, list_runs
 from pipeline.workspace.workspace import Workspace, workspaces_in
-from tests.demo_for_tests import Visitor, served
-from tests.fixtures_run import tiny_run  # noqa: F401 - a fixture
+from tests.support.demo import Visitor, served
+from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 SECRET, LABEL, NOTE = "secret-bears", "zz-secret-label", "zz-secret-note"
 PATIENCE = 60.0

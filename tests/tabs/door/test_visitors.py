@@ -21,7 +21,7 @@ from pipeline.tabs.door.visitors import SCOPE, Visitors
 from pipeline.tabs.page.picker import Workspaces
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
-from tests.stages_for_tests import CountConfig, count
+from tests.support.stages import CountConfig, count
 
 
 class Clock:

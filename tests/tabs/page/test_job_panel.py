@@ -15,7 +15,7 @@ from pipeline.tabs.page.job_panel import JobPanel, running
 from pipeline.tabs.page.picker import Workspaces
 from pipeline.tabs.page.whose import OnePerson
 from pipeline.workspace.workspace import Workspace
-from tests.stages_for_tests import CountConfig, count, die, refuse
+from tests.support.stages import CountConfig, count, die, refuse
 
 SLOW = CountConfig(to=400, seconds=0.05)
 

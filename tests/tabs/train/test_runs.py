@@ -23,7 +23,7 @@ from pipeline.tabs.train.runs import (
 )
 from pipeline.workspace.runs import Run, describe, list_runs, load_run
 from pipeline.workspace.workspace import Workspace
-from tests.fixtures_run import tiny_run
+from tests.support.shelf import tiny_run
 from tests.workspace.test_runs import made_up
 
 __all__ = ["tiny_run"]

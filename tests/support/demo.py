@@ -19,7 +19,7 @@ from pipeline.tabs.door.serve import Door, launch_settings
 from pipeline.tabs.door.visitors import Visitors, clear_demo
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
-from tests.apps_for_tests import free_port
+from tests.support.apps import free_port
 
 API = "gradio_api/"
 PATIENCE = 60.0

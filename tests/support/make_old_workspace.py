@@ -1,11 +1,11 @@
 """Makes data/old_workspace.zip and .json: a workspace as commit c3c2b2a leaves it, and what is in it.
 
-    python -m tests.make_old_workspace
+    python -m tests.support.make_old_workspace
 
-Run it in the working tree of c3c2b2a only (Winnow 0.1.0 before its modules were moved): whatever it writes with a
-newer version is no old workspace any more. Everything is done by that version's own stages, most of them as jobs; what
-stops, stops because it was cancelled or killed. Nothing in the workspace is edited by hand. Left out of the zip are
-thumbnails of images and decoded pixels, which are made again where they are missing.
+Run it in the working tree of c3c2b2a only, put there under tests/support (Winnow 0.1.0 before its modules were moved):
+whatever it writes with a newer version is no old workspace any more. Everything is done by that version's own stages,
+most of them as jobs; what stops, stops because it was cancelled or killed. Nothing in the workspace is edited by hand.
+Left out of the zip are thumbnails of images and decoded pixels, which are made again where they are missing.
 
 The pictures are of the starter set (MIT, see its folder). The network is timm's smallest with weights that were drawn
 at random and rounded, so that they pack well; they come with the zip as a cache of the Hugging Face hub.
@@ -60,7 +60,7 @@ from pipeline.workspace import Workspace
 from tests.site import Site, reply, running
 
 COMMIT = "c3c2b2a"
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 PROJECT = Path("/tmp/project")
 CLASSES = ("apple", "melon", "pear")
 PER_CLASS, SIDE, QUALITY = 12, 112, 80

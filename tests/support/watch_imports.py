@@ -1,6 +1,6 @@
 """Import modules of ours and print what that touched: files, connections, processes, threads, components.
 
-    python -B tests/watch_imports.py OURS OTHERS        (names with commas between)
+    python -B tests/support/watch_imports.py OURS OTHERS        (names with commas between)
 
 The others are what ours import from elsewhere; they come first, unwatched, because some of them do write at import.
 """
@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CODE = (".py", ".pyc", ".so", ".pyd")
 WRITING = 0b11  # O_WRONLY | O_RDWR
 TOUCHING = {

@@ -1,0 +1,1 @@
+"""What the tests share: servers to talk to, runs to copy, pictures and sources to bring in."""
