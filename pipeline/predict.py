@@ -31,7 +31,17 @@ if TYPE_CHECKING:
 MAX_PIXELS = 50_000_000
 LIMIT = f"{MAX_PIXELS // 1_000_000} megapixels"
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "MPO")
-HEIF = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+# How a file of each format begins, as far as a damaged one still does.
+BEGINNINGS: Mapping[str, bytes] = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG",
+    "GIF": rb"GIF8",
+    "WEBP": rb".{8}WEBP",
+    "BMP": rb"BM",
+    "TIFF": rb"II\*\0|MM\0\*",
+    "AVIF": rb".{4}ftypavi[fs]",
+    "HEIF": rb".{4}ftyp(hei[cxms]|hev[cx]|m[is]f1)",
+}
 NO_HEIF = "It is a HEIC picture. To read it here: pip install pillow-heif. Or save it as JPEG or PNG."
 ORIENTATION_TAG = 0x0112
 Picture: TypeAlias = "Image.Image | bytes | str | Path"
@@ -126,18 +136,23 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def _formats(data: bytes) -> tuple[str, ...]:
     """The formats to try: HEIF where the bytes say so and a reader for it is installed."""
-    heif = data[4:12] in HEIF and b"avif" not in data[16:64]
+    heif = begins_like(data) == "HEIF" and b"avif" not in data[16:64]
     for reader in filter(find_spec, ("pillow_heif", "pi_heif") if heif else ()):
         import_module(reader).register_heif_opener()
         return ("HEIF",)
     return FORMATS
 
 
+def begins_like(data: bytes) -> str:
+    """The format (as Pillow names it) whose files begin as these bytes do; empty where there is none."""
+    return next((kind for kind, begins in BEGINNINGS.items() if re.match(begins, data, re.DOTALL)), "")
+
+
 def _header_trouble(data: bytes) -> tuple[str, str]:
-    if data[4:12] in HEIF and _formats(data) == FORMATS:
+    kind = begins_like(data)
+    if kind == "HEIF" and _formats(data) == FORMATS:
         return "unsupported", NO_HEIF
-    starts = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-    if data.startswith(starts) or data[8:12] == b"WEBP" or data[4:12] in (*HEIF, b"ftypavif", b"ftypavis"):
+    if kind:
         return "corrupt", "It begins like a picture, but its header is damaged or cut off."
     if re.search(rb"(?i)<html|<!doctype html", data[:512]):
         return "not_an_image", "It is a web page, not a picture."

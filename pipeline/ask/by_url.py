@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipeline.errors import NetworkError, UsageError
-from pipeline.images.decode import EXTENSIONS
+from pipeline.images.formats import EXTENSIONS
 from pipeline.predict import Unreadable, open_header
 from pipeline.web.addresses import link
 from pipeline.web.fetch import Client, FetchLimits
@@ -33,8 +33,13 @@ def fetch_picture(url: str, folder: Path, client: MakeClient = one_picture_clien
     address = url.strip()
     if link(address) is None:
         raise UsageError("This is no link to a picture: links begin with http:// or https://.")
+
+    async def fetched() -> bytes:
+        async with client() as fetch:
+            return await fetch(address)
+
     try:
-        data = asyncio.run(_fetched(address, client))
+        data = asyncio.run(fetched())
     except NotFetched as trouble:
         raise NetworkError(f"The picture cannot be fetched. {trouble}") from trouble
     kind = open_header(data).format or ""
@@ -44,8 +49,3 @@ def fetch_picture(url: str, folder: Path, client: MakeClient = one_picture_clien
     folder.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
     return file
-
-
-async def _fetched(url: str, client: MakeClient) -> bytes:
-    async with client() as fetch:
-        return await fetch(url)

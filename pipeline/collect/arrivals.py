@@ -16,7 +16,8 @@ from functools import partial
 from typing import TypeAlias, cast
 
 from pipeline.errors import PipelineError
-from pipeline.images.decode import EXTENSIONS, Checked, check, reduced
+from pipeline.images.decode import Checked, check, reduced
+from pipeline.images.formats import EXTENSIONS
 from pipeline.images.sandbox import Limits, map_in_workers
 from pipeline.web.fetch import Client, Fetch
 from pipeline.web.responses import NotFetched

@@ -17,7 +17,7 @@ from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made,
 from pipeline.collect.sources import TABLE_SUFFIXES, entries
 from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
 from pipeline.errors import SourceError, WorkspaceError
-from pipeline.images.formats import MAGIC, PICTURE_SUFFIXES
+from pipeline.images.formats import PICTURE_SUFFIXES, extension_by_bytes
 from pipeline.labels import clean_label
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.limits import check_images
@@ -209,7 +209,7 @@ def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Ref
     except Exception as error:  # noqa: BLE001 - archives raise zlib, lzma, zipfile and tarfile errors, and OSError
         return Refused(entry.name, f"It cannot be read: {error}.")
     suffix = Path(entry.name).suffix.lower()
-    extension = next((name for magic, name in MAGIC if magic.match(data)), None)
+    extension = extension_by_bytes(data)
     if len(data) > MAX_IMAGE_BYTES:
         return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
     if extension is None and suffix not in PICTURE_SUFFIXES:

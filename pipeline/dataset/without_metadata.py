@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from pipeline.images.containers import is_bare
-from pipeline.images.decode import EXTENSIONS
+from pipeline.images.formats import EXTENSIONS
 from pipeline.predict import Unreadable, open_header, open_image
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 QUALITY = 95
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
 GPS = 0x8825
 LATITUDE, LONGITUDE = 2, 4
-JPEG_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,22 @@
-"""Where the picture in a file ends: what is missing behind it, what follows it."""
+"""The parts of a picture's file: where the picture ends, what follows it, and whether there is more than pixels."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
-
+from pipeline.predict import begins_like
 
 # A marker that is neither a stuffed byte nor a restart: the next segment, the next scan or the end.
 JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
-JPEG_START, JPEG_END, JPEG_SCAN, CODED = 0xD8, 0xD9, 0xDA, 0
+JPEG_START, JPEG_END, JPEG_SCAN = 0xD8, 0xD9, 0xDA
+CODED, GAP = 0, 1  # what jpeg_parts calls the parts that no marker names
 PADDING = b"\0\r\n\t "
 STRAY = 16
 LONG_PADDING = 4096
 
 # What a JPEG needs to be decoded: frames, tables, scans, restarts. All else (APPn, COM, JPGn) may tell something.
 JPEG_PARTS = frozenset({*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD} - {0xC8})
-SCAN, END = 0xDA, 0xD9
 PNG_PARTS = frozenset(
     {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs", b"hIST"}
 )
@@ -51,18 +48,20 @@ def tail(data: bytes, kind: str) -> int:
     padding = len(data) - end - len(rest)
     if not rest:
         return padding if padding > LONG_PADDING else 0
-    companion = rest.startswith(b"\xff\xd8\xff") or data[end + 4 : end + 8] == b"ftyp" or b"MotionPhoto_Data" in rest
+    companion = begins_like(rest) == "JPEG" or data[end + 4 : end + 8] == b"ftyp" or b"MotionPhoto_Data" in rest
     return 0 if kind == "JPEG" and companion else len(data) - end
 
 
 def jpeg_parts(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of the content of each segment of a JPEG's first picture, and of the coded data behind each
-    start of scan, as CODED; up to its end marker, which has no content.
+    start of scan, as CODED; up to its end marker, which has no content. What lies between segments is GAP.
     """
     at, scanning = 2, False
     while marker := JPEG_MARKER.search(data, at):
         if scanning:
             yield CODED, at, marker.start()
+        elif at < marker.start():
+            yield GAP, at, marker.start()
         kind, at = data[marker.end() - 1], marker.end()
         size = 0 if kind in (JPEG_START, JPEG_END) else max(2, int.from_bytes(data[at : at + 2], "big"))
         yield kind, at + 2 if size else at, at + size
@@ -75,13 +74,25 @@ def _jpeg_end(data: bytes) -> int | None:
     return next((end for kind, _, end in jpeg_parts(data) if kind == JPEG_END), None)
 
 
-def _png_end(data: bytes) -> int | None:
-    at = 8
-    while at + 8 <= len(data):
+def png_parts(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """(name, the offset behind it) of each chunk of a PNG, up to its IEND."""
+    at, name = 8, b""
+    while name != b"IEND" and at + 8 <= len(data):
         name, at = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if name == b"IEND":
-            return at
-    return None
+        yield name, at
+
+
+def _png_end(data: bytes) -> int | None:
+    return next((end for name, end in png_parts(data) if name == b"IEND"), None)
+
+
+def webp_parts(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of the content of each chunk of a WebP; its end may lie behind that of a file cut off."""
+    at = 12
+    while at + 8 <= len(data):
+        start, size = at + 8, int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], start, start + size
+        at = start + size + size % 2
 
 
 def _webp_end(data: bytes) -> int:
@@ -118,6 +129,16 @@ _ENDS: Mapping[str, Callable[[bytes], int | None]] = {
 }
 
 
+def heif_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of the content of each outermost box of an AVIF or HEIF file."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        end = at + size if size >= 8 else len(data)
+        yield data[at + 4 : at + 8], at + 8, end
+        at = end
+
+
 def is_bare(data: bytes, kind: str) -> bool:
     """Whether a file holds its pixels and nothing else: no EXIF, XMP, IPTC, ICC, comment, thumbnail or trailing bytes.
 
@@ -126,32 +147,24 @@ def is_bare(data: bytes, kind: str) -> bool:
     if kind == "JPEG":
         return _is_bare_jpeg(data)
     if kind == "PNG":
-        return _all_known(_png_parts(data), PNG_PARTS)
-    return kind == "WEBP" and _all_known(_webp_parts(data), WEBP_PARTS)
-
-
-def _all_known(parts: Iterator[bytes], known: frozenset[bytes]) -> bool:
-    return all(part in known for part in parts)
+        chunks = dict(png_parts(data))
+        return chunks.keys() <= PNG_PARTS and chunks.get(b"IEND") == len(data)
+    if kind == "WEBP":
+        pieces = list(webp_parts(data))
+        end = pieces[-1][2] if pieces else 12
+        return {name for name, _, _ in pieces} <= WEBP_PARTS and end + end % 2 == len(data) == _webp_end(data)
+    return False
 
 
 def _is_bare_jpeg(data: bytes) -> bool:
-    at = 2
-    while data[at : at + 1] == b"\xff":
-        kind = int.from_bytes(data[at + 1 : at + 2], "big")
-        if kind == 0xFF:  # padding
-            at += 1
-            continue
-        if kind == END:
-            return at + 2 == len(data)
-        size = int.from_bytes(data[at + 2 : at + 4], "big")
-        if not _is_plain(kind, data[at + 4 : at + 2 + size]):
+    for kind, start, end in jpeg_parts(data):
+        content = data[start:end]
+        if kind == JPEG_END:
+            return end == len(data)
+        if kind == GAP and content.strip(b"\xff"):  # else it is padding
             return False
-        at += 2 + size
-        if kind == SCAN:
-            marker = JPEG_MARKER.search(data, at)
-            if marker is None:
-                return False
-            at = marker.start()
+        if kind not in (GAP, CODED) and not _is_plain(kind, content):
+            return False
     return False
 
 
@@ -161,24 +174,3 @@ def _is_plain(kind: int, body: bytes) -> bool:
     if kind == 0xEE:
         return body.startswith(b"Adobe") and len(body) == 12
     return kind in JPEG_PARTS
-
-
-def _png_parts(data: bytes) -> Iterator[bytes]:
-    """The names of a PNG's chunks; an empty one where it does not end with its last chunk."""
-    at, name = 8, b""
-    while name != b"IEND" and at + 8 <= len(data):
-        name = data[at + 4 : at + 8]
-        yield name
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    if name != b"IEND" or at != len(data):
-        yield b""
-
-
-def _webp_parts(data: bytes) -> Iterator[bytes]:
-    at = 12
-    while at + 8 <= len(data):
-        yield data[at : at + 4]
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        at += 8 + size + size % 2
-    if at != len(data) or int.from_bytes(data[4:8], "little") + 8 != len(data):
-        yield b""

@@ -1,4 +1,6 @@
-"""Silent damage: what a strict decoder, the pixels and the end of a file say of a picture that decodes."""
+"""Silent damage: what a strict decoder, the structure of a file, its pixels and its coded bytes say of a picture that
+decodes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from pipeline.images.containers import CODED, JPEG_SCAN, end_of_picture, jpeg_parts, tail
+from pipeline.images.containers import CODED, JPEG_SCAN, end_of_picture, heif_boxes, jpeg_parts, tail, webp_parts
 from pipeline.predict import FORMATS, to_rgb
 
 Pixels: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -24,7 +26,7 @@ LACKS = ("tjDecompress", "not implemented", "Unsupported", "not supported")
 GREY = (126, 130)
 GREY_ROWS = 8
 STORED = {6: 8, 8: 6}  # the orientation that undoes one; the others undo themselves
-
+# Runs of zero bytes: a block of a disk that was lost, or space that was never written.
 SHORT, MIDDLE, LONG = 64, 512, 1024
 HUFFMAN_TABLES, BASELINE, PROGRESSIVE = 0xC4, (0xC0, 0xC1), 0xC2
 
@@ -143,9 +145,6 @@ def note(data: bytes, kind: str, frames: int) -> str:
     return " ".join(sentences)
 
 
-# --- Runs of zero bytes where a coded picture has none: a block of a disk that was lost, space that was never written
-
-
 def zeroed(data: bytes, kind: str) -> str:
     """What is to be said of zero bytes in the coded picture of a JPEG, WebP, AVIF or HEIF; empty where there are none
     that its encoder cannot have meant.
@@ -168,11 +167,11 @@ def _coded(data: bytes, kind: str) -> Iterator[tuple[int, int, int]]:
     if kind in ("JPEG", "MPO"):
         yield from _jpeg_scans(data)
     elif kind == "WEBP":
-        for name, start, end in _parts(data, 12, "little"):
+        for name, start, end in webp_parts(data):
             if name in (b"VP8 ", b"VP8L"):
                 yield start, end, MIDDLE
     elif kind in ("AVIF", "HEIF"):
-        for name, start, end in _parts(data, 0, "big"):
+        for name, start, end in heif_boxes(data):
             if name == b"mdat":
                 yield start, end, LONG  # EXIF blocks lie here too, with some padding of their own
 
@@ -208,16 +207,3 @@ def _shortest_codes(tables: bytes) -> Iterator[tuple[int, int]]:
     while at + 17 < len(tables):
         yield tables[at], tables[at + 17]
         at += 17 + sum(tables[at + 1 : at + 17])
-
-
-def _parts(data: bytes, at: int, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """(name, start, end) of the content of the chunks of a RIFF file (little) or the boxes of a HEIF file (big)."""
-    while at + 8 <= len(data):
-        if order == "little":
-            name, size = data[at : at + 4], 8 + int.from_bytes(data[at + 4 : at + 8], "little")
-            following = at + size + size % 2
-        else:
-            name, size = data[at + 4 : at + 8], int.from_bytes(data[at : at + 4], "big")
-            following = at + size if size >= 8 else len(data)
-        yield name, at + 8, min(at + size if size >= 8 else len(data), len(data))
-        at = following

@@ -18,21 +18,10 @@ from PIL import Image
 
 from pipeline.images.damage import JPEG_COLOURS, broken, grey_end, note, sound_jpeg, strict_jpeg
 from pipeline.images.formats import closer_look
-from pipeline.predict import Unreadable, exif_orientation, open_header, open_image, to_rgb
+from pipeline.predict import Unreadable, begins_like, exif_orientation, open_header, open_image, to_rgb
 from pipeline.workspace.workspace import Workspace, writing
 
 VERDICTS = ("ok", "suspect", "empty", "not_an_image", "truncated", "corrupt", "too_large", "unsupported")
-EXTENSIONS = {
-    "JPEG": "jpg",
-    "MPO": "jpg",
-    "PNG": "png",
-    "GIF": "gif",
-    "WEBP": "webp",
-    "BMP": "bmp",
-    "TIFF": "tif",
-    "AVIF": "avif",
-    "HEIF": "heic",
-}
 THUMBNAIL_SIDE = 256
 LARGE_SIDE = 1024
 TINY_SIDE = 32
@@ -76,7 +65,7 @@ def check(data: bytes) -> Checked:
 
 def _check_jpeg(data: bytes) -> Checked | None:
     """The verdict on a JPEG file that needs no closer look; None on any other. It need not make the pixels."""
-    if not data.startswith(b"\xff\xd8\xff"):
+    if begins_like(data) != "JPEG":
         return None
     try:
         header = open_header(data)

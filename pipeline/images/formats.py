@@ -1,26 +1,45 @@
-"""What a file is that cannot be opened: a picture of another kind, cut off, or no picture at all; in words."""
+"""Formats of files: those that are read here, by their bytes and by their names; and what a file is that is none."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from PIL import Image, features
 
 from pipeline.images.containers import end_of_picture
-from pipeline.predict import Unreadable
+from pipeline.predict import BEGINNINGS, Unreadable, begins_like
 
-BEGINNINGS = {
-    b"\xff\xd8": "JPEG",
-    b"\x89PNG": "PNG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"RIFF": "WEBP",
+
+@dataclass(frozen=True)
+class Format:
+    """A format that is read here: the endings of its files' names, the first one that of files in a workspace; and, as
+    a regular expression, how one begins that is believed to be a picture whatever its name is (None: no such file).
+    """
+
+    endings: tuple[str, ...]
+    signature: bytes | None = None
+
+
+FORMATS: Mapping[str, Format] = {
+    "JPEG": Format(("jpg", "jpeg", "jpe", "jfif"), BEGINNINGS["JPEG"]),
+    "MPO": Format(("jpg", "mpo")),
+    "PNG": Format(("png",), rb"\x89PNG\r\n\x1a\n"),
+    "GIF": Format(("gif",), rb"GIF8[79]a"),
+    "WEBP": Format(("webp",), rb"RIFF.{4}WEBP"),
+    "BMP": Format(("bmp",), rb"BM.{4}\0{4}"),
+    "TIFF": Format(("tif", "tiff"), BEGINNINGS["TIFF"]),
+    "AVIF": Format(("avif",), BEGINNINGS["AVIF"]),
+    "HEIF": Format(("heic", "heif")),
 }
+EXTENSIONS: Mapping[str, str] = {kind: read.endings[0] for kind, read in FORMATS.items()}
+# What is taken for a picture by its name: some of these are refused later, with the reason.
+PICTURE_SUFFIXES = frozenset(
+    f".{ending}" for ending in (*(e for read in FORMATS.values() for e in read.endings), "svg", "ico", "psd")
+)
 UNSUPPORTED_WORDS = ("unsupported", "not supported", "unknown pixel mode", "unimplemented")
 OTHER_PICTURES = {
     "a JPEG XL picture": rb"\xff\x0a|\0{3}\x0cJXL ",
@@ -60,23 +79,11 @@ NO_PICTURES = {
     "a program": rb"MZ|\x7fELF|#!",
 }
 
-PICTURE_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "gif", "webp", "bmp", "tif", "tiff", "avif", "mpo"),
-        *("heic", "heif", "svg", "ico", "psd"),
-    )
-)
 
-MAGIC = (
-    (re.compile(rb"\xff\xd8\xff"), "jpg"),
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
-    (re.compile(rb"GIF8[79]a"), "gif"),
-    (re.compile(rb"RIFF....WEBP", re.S), "webp"),
-    (re.compile(rb"BM....\0\0\0\0", re.S), "bmp"),
-    (re.compile(rb"II\*\0|MM\0\*"), "tif"),
-    (re.compile(rb"....ftypavi[fs]", re.S), "avif"),
-)
+def extension_by_bytes(data: bytes) -> str | None:
+    """The extension of a file that begins like a picture; None for all others."""
+    signed = ((kind, read.signature) for kind, read in FORMATS.items() if read.signature)
+    return next((EXTENSIONS[kind] for kind, signature in signed if re.match(signature, data, re.DOTALL)), None)
 
 
 def closer_look(data: bytes, trouble: Unreadable) -> tuple[str, str]:
@@ -104,7 +111,7 @@ def _damaged(data: bytes) -> tuple[str, str] | None:
                 "It is an AVIF picture, and this Pillow was built without AVIF; save it as JPEG or PNG.",
             )
         return None
-    kind = next((kind for begins, kind in BEGINNINGS.items() if data.startswith(begins)), "")
+    kind = begins_like(data)
     words = _complaint(data, kind)
     if any(word in words for word in UNSUPPORTED_WORDS):
         return "unsupported", f"It is a kind of {kind} that cannot be read here ({words}); save it as JPEG or PNG."

@@ -1,4 +1,4 @@
-"""What a worker process does with a picture that a model is asked about: its pixels as the network sees them."""
+"""What worker processes make of strangers' pictures: their pixels as the network sees them, and small ones to show."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from pipeline.images.sandbox import Limits, map_in_workers
 from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
 from pipeline.workspace.workspace import Workspace
 
-LIMITS = Limits(seconds=20.0)
 Batch: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
-
-SAMPLE = 21
+LIMITS = Limits(seconds=20.0)
 THUMBNAIL_LIMITS = Limits(seconds=5.0)
+SAMPLE = 21
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,13 @@ class Seen:
 
 def seen(wanted: Iterable[Wanted], preprocessing: Preprocessing, workers: int = 0) -> Iterator[tuple[Wanted, Seen]]:
     """Each file, opened in ``workers`` processes (0: as many as there are cores), in the order in which they end."""
-    return map_in_workers(partial(_see, preprocessing=preprocessing), wanted, _lost, workers, LIMITS)
+    return map_in_workers(
+        partial(_see, preprocessing=preprocessing),
+        wanted,
+        lambda _, why: Seen(None, f"Decoding it was stopped: {why}."),
+        workers,
+        LIMITS,
+    )
 
 
 def see_one(file: str, preprocessing: Preprocessing, large: Path | None = None) -> Batch:
@@ -73,13 +78,6 @@ def _see(wanted: Wanted, preprocessing: Preprocessing) -> Seen:
     return Seen(pixels(image, preprocessing))
 
 
-def _lost(_wanted: Wanted, why: str) -> Seen:
-    return Seen(None, f"Decoding it was stopped: {why}.")
-
-
-# --- Small pictures for what was not checked yet, decoded in a process of their own like everything from strangers
-
-
 def thumbnails(workspace: Workspace, images: pd.DataFrame) -> list[tuple[Path, str]]:
     """(thumbnail, label) of the rows of the store's table that can be shown; missing thumbnails are made."""
     places = {str(row.id): workspace.thumbnail(str(row.id)) for row in images.itertuples()}
@@ -88,7 +86,7 @@ def thumbnails(workspace: Workspace, images: pd.DataFrame) -> list[tuple[Path, s
         for row in images.itertuples()
         if not places[str(row.id)].exists() and row.status != "set_aside"
     ]
-    for _ in map_in_workers(_make, missing, _no_thumbnail, workers=1, limits=THUMBNAIL_LIMITS):
+    for _ in map_in_workers(_make, missing, lambda *_: False, workers=1, limits=THUMBNAIL_LIMITS):
         pass
     labels = images["label"].fillna("no label")
     return [
@@ -117,7 +115,3 @@ def _make(job: tuple[Path, Path]) -> bool:
     except (Unreadable, OSError):  # verify will say what is wrong with it
         return False
     return True
-
-
-def _no_thumbnail(_job: tuple[Path, Path], _why: str) -> bool:
-    return False

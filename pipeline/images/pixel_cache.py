@@ -126,20 +126,16 @@ class PixelCache:
 
     def rows(self, image_ids: Iterable[str]) -> CachedRows:
         """Where the rows of these images are, as far as there are any."""
-        files = [file for file in self._files() if len(file)]
+        files: list[Rows] = []
+        for path in sorted(self.folder.glob("*.rows")):
+            if whole := path.stat().st_size // self.row.itemsize:  # one that is being written may end in half a row
+                files.append(np.memmap(path, self.row, "r", shape=(whole,)))
         place = {
-            image_id: (number, row) for number, file in enumerate(files) for row, image_id in enumerate(_ids(file))
+            str(image_id, "ascii"): (number, row)
+            for number, file in enumerate(files)
+            for row, image_id in enumerate(file["id"].tolist())
         }
         return CachedRows(files, {image_id: place[image_id] for image_id in image_ids if image_id in place})
-
-    def _files(self) -> Iterable[Rows]:
-        for path in sorted(self.folder.glob("*.rows")):
-            whole = path.stat().st_size // self.row.itemsize
-            yield np.memmap(path, self.row, "r", shape=(whole,)) if whole else np.zeros(0, self.row)
-
-
-def _ids(file: Rows) -> list[str]:
-    return [str(image_id, "ascii") for image_id in file["id"].tolist()]
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,14 @@ def quality(small: Image.Image) -> Quality:
     red, green, blue = (np.asarray(band) for band in small.split())
     grey = np.asarray(small.convert("L"))
     light = np.bincount(grey.ravel(), minlength=256)
+    shares = light[light > 0] / light.sum()
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     spread = np.bincount((most - least).ravel(), minlength=256)
     return Quality(
         dark_end=_percentile(light, 99),
         bright_end=_percentile(light, 5),
         sharpness=_sharpness(grey.astype(np.float32) / 255),
-        detail=_entropy(light),
+        detail=float(-(shares * np.log2(shares)).sum()),
         colour=_percentile(spread, 99),
     )
 
@@ -62,8 +63,3 @@ def _sharpness(grey: np.ndarray[Any, Any]) -> float:
         return 1.0  # too small to say
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     return float(np.var(around - 4 * grey[1:-1, 1:-1]))
-
-
-def _entropy(counts: Counts) -> float:
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
