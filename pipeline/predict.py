@@ -58,9 +58,6 @@ class Unreadable(ValueError):
         self.verdict = verdict
 
 
-# --- one picture: bytes -> canonical RGB -> uint8 array ----------------------------------------------------------
-
-
 def open_image(source: Picture) -> Image.Image:
     """The canonical RGB image: upright, first frame, alpha over white, 16 bits scaled to 8. Raises Unreadable."""
     if not isinstance(source, Image.Image):
@@ -274,7 +271,9 @@ def ensemble(members: Sequence[Any], outputs: Outputs) -> Any:
     """Several timm models as one, for :func:`forward`: its features are theirs side by side [N, F x M], and its logits
     those of the mean of their probabilities.
     """
+    import torch
     from torch import nn
+    from torch.nn.functional import logsigmoid
 
     class Heads(nn.Module):
         def __init__(self) -> None:
@@ -283,7 +282,10 @@ def ensemble(members: Sequence[Any], outputs: Outputs) -> Any:
 
         def forward(self, features: torch.Tensor) -> torch.Tensor:
             parts = features.chunk(len(self.heads), dim=1)
-            return _mean_logits([head(part) for head, part in zip(self.heads, parts, strict=True)], outputs)
+            every = torch.stack([head(part) for head, part in zip(self.heads, parts, strict=True)])
+            if outputs.kind == "softmax":
+                return every.log_softmax(dim=2).logsumexp(dim=0)
+            return logsigmoid(every).logsumexp(dim=0) - logsigmoid(-every).logsumexp(dim=0)
 
     class Ensemble(nn.Module):
         def __init__(self) -> None:
@@ -291,8 +293,6 @@ def ensemble(members: Sequence[Any], outputs: Outputs) -> Any:
             self.members = nn.ModuleList(members)
 
         def forward_features(self, batch: torch.Tensor) -> torch.Tensor:
-            import torch
-
             return torch.cat([forward(member, batch)[0] for member in self.members], dim=1)
 
         def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
@@ -305,16 +305,6 @@ def ensemble(members: Sequence[Any], outputs: Outputs) -> Any:
             return Heads()
 
     return Ensemble()
-
-
-def _mean_logits(logits: Sequence[torch.Tensor], outputs: Outputs) -> torch.Tensor:
-    import torch
-    from torch.nn.functional import logsigmoid
-
-    every = torch.stack(list(logits))
-    if outputs.kind == "softmax":
-        return every.log_softmax(dim=2).logsumexp(dim=0)
-    return logsigmoid(every).logsumexp(dim=0) - logsigmoid(-every).logsumexp(dim=0)
 
 
 # The other views of a picture that a model may be asked about; which of them, its config.json says.
@@ -566,9 +556,6 @@ def describe(classifier: AnyClassifier, paths: Sequence[str], tta: bool = False)
         except (OSError, Unreadable) as error:
             nothing = dict.fromkeys(field.name for field in fields(Prediction))
             yield {"path": path, **nothing, "reason": getattr(error, "strerror", None) or str(error)}
-
-
-# --- the folder ----------------------------------------------------------------------------------------------------
 
 
 def read_info(folder: Path, needed: str = "") -> dict[str, Any]:
