@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cleaner.clean.suspects import CLEANED, begin_of, doubt, renamed_since, suspects, unseen, usual_of
+from pipeline.bounded import LastUsed
 from pipeline.labels import named
 from pipeline.predict import SEVERAL
 from pipeline.workspace.journal import last_of
@@ -151,23 +152,17 @@ class Queues:
     """The queues that were asked for last. One object for all pages; several threads may share it."""
 
     def __init__(self) -> None:
-        self._queues: OrderedDict[tuple[str, str, int], Queue] = OrderedDict()
-        self._lock = threading.Lock()
+        self._queues: LastUsed[tuple[str, str, int], Queue] = LastUsed(REMEMBERED)
 
     def open(self, workspace: Workspace, run: Run, whole: bool = False, splits: Sequence[str] = CLEANED) -> Queue:
         """The queue of a run, up to date. ``whole``: where anything in the store changed that is no decision, too."""
         key = (str(workspace.root), f"{run.id} {' '.join(splits)}", (run.folder / MANIFEST).stat().st_mtime_ns)
-        with self._lock:
-            queue = self._queues.get(key)
+        queue = self._queues.get(key)
         if queue is None:
             queue = Queue(workspace, run, splits)
         else:
             queue.update(workspace, whole)
-        with self._lock:
-            self._queues[key] = queue
-            self._queues.move_to_end(key)
-            while len(self._queues) > REMEMBERED:
-                self._queues.popitem(last=False)
+        self._queues.put(key, queue)
         return queue
 
 

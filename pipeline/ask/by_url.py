@@ -15,13 +15,13 @@ from pipeline.web.addresses import link
 from pipeline.web.fetch import Client, FetchLimits
 from pipeline.web.responses import NotFetched
 
-LIMITS = FetchLimits(total_seconds=20.0, tries=2)
+FETCH_LIMITS = FetchLimits(total_seconds=20.0, tries=2)
 MakeClient: TypeAlias = Callable[[], Client]
 
 
 def one_picture_client() -> Client:
     """Fetches one picture. A site's wish that nobody trains on it is no reason not to look at it."""
-    return Client(LIMITS, honour_noai=False)
+    return Client(FETCH_LIMITS, honour_noai=False)
 
 
 def fetch_picture(url: str, folder: Path, client: MakeClient = one_picture_client) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import time
 import uuid
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from pipeline.bounded import forget_all_but
 from pipeline.errors import RunError, SourceError
 from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.images.in_workers import Batch, Wanted, seen
@@ -196,9 +196,7 @@ def rows(
 
 def forget_small(workspace: Workspace, kept: int) -> None:
     """Remove the small pictures of all but the newest lists; the tables stay."""
-    folders = sorted((workspace.thumbnails / SMALL).glob("*"), reverse=True)
-    for folder in folders[kept:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    forget_all_but((workspace.thumbnails / SMALL).glob("*"), kept)
 
 
 # --- What a model said of many pictures as a CSV file: written row by row, safe in a spreadsheet, read page by page

@@ -18,7 +18,7 @@ from typing import TypeAlias, cast
 from pipeline.errors import PipelineError
 from pipeline.images.decode import Checked, check, reduced
 from pipeline.images.formats import EXTENSIONS
-from pipeline.images.sandbox import Limits, map_in_workers
+from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.web.fetch import Client, Fetch
 from pipeline.web.responses import NotFetched
 from pipeline.workspace.workspace import Workspace
@@ -34,7 +34,7 @@ CODE_OF_VERDICT = {
     "unsupported": "unsupported",
 }
 
-CHECK_LIMITS = Limits(seconds=10.0)
+CHECK_LIMITS = WorkerLimits(seconds=10.0)
 BATCH_FILES = 16
 BATCH_BYTES = 4 << 20
 # Fetched files that wait to be checked; where they are more, nothing new is asked for.

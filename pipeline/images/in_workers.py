@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.images.decode import LARGE_SIDE, THUMBNAIL_SIDE, save_thumbnail
-from pipeline.images.sandbox import Limits, map_in_workers
+from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
 from pipeline.workspace.workspace import Workspace
 
 Batch: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
-LIMITS = Limits(seconds=20.0)
-THUMBNAIL_LIMITS = Limits(seconds=5.0)
+SEEING_LIMITS = WorkerLimits(seconds=20.0)
+THUMBNAIL_LIMITS = WorkerLimits(seconds=5.0)
 SAMPLE = 21
 
 
@@ -49,7 +49,7 @@ def seen(wanted: Iterable[Wanted], preprocessing: Preprocessing, workers: int = 
         wanted,
         lambda _, why: Seen(None, f"Decoding it was stopped: {why}."),
         workers,
-        LIMITS,
+        SEEING_LIMITS,
     )
 
 

@@ -37,7 +37,7 @@ class _Raised:
 
 
 @dataclass(frozen=True)
-class Limits:
+class WorkerLimits:
     """What one item may cost: seconds of wall time, bytes of memory (not enforced on Windows)."""
 
     seconds: float = 20.0
@@ -81,7 +81,7 @@ class _Line(Generic[Item]):
 class _Worker(Generic[Item]):
     """A process that answers items one after the other; ``orders`` are those it was given and has not answered."""
 
-    def __init__(self, function: Callable[[Item], Any], limits: Limits) -> None:
+    def __init__(self, function: Callable[[Item], Any], limits: WorkerLimits) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         pickled = bytes(ForkingPickler.dumps(function))
@@ -93,7 +93,7 @@ class _Worker(Generic[Item]):
         self.ready = False  # it has imported what the function needs
         self.deadline = time.monotonic() + START_SECONDS
 
-    def fill(self, line: _Line[Item], ahead: int, limits: Limits) -> bool:
+    def fill(self, line: _Line[Item], ahead: int, limits: WorkerLimits) -> bool:
         """Give it orders until it has ``ahead``; False where its process has ended and there is nothing to wait for."""
         while line and len(self.orders) < ahead:
             order = line.take()
@@ -118,7 +118,7 @@ def map_in_workers(
     items: Iterable[Item],
     lost: Callable[[Item, str], Answer],
     workers: int = 0,
-    limits: Limits | None = None,
+    limits: WorkerLimits | None = None,
     ahead: int = 1,
 ) -> Iterator[tuple[Item, Answer]]:
     """(item, function(item)) for every item, in the order of completion, computed in ``workers`` processes (0 = cores).
@@ -129,7 +129,7 @@ def map_in_workers(
     PipelineError where no process can be started, or where the function raises one or an OSError: a full disk is not
     the item's fault.
     """
-    limits = limits or Limits()
+    limits = limits or WorkerLimits()
     line = _Line(items)
     crew: list[_Worker[Item]] = []
     try:
@@ -193,7 +193,7 @@ def _heard_from(crew: list[_Worker[Item]]) -> list[_Worker[Item]]:
     return [worker for worker in busy if worker.connection in spoken or worker.deadline <= late]
 
 
-def _receive(worker: _Worker[Item], limits: Limits) -> tuple[Any, str]:
+def _receive(worker: _Worker[Item], limits: WorkerLimits) -> tuple[Any, str]:
     """(the message, "") or (None, why there will be none)."""
     if not worker.connection.poll():
         return None, f"it took longer than {limits.seconds if worker.ready else START_SECONDS:g} seconds"
@@ -205,7 +205,7 @@ def _receive(worker: _Worker[Item], limits: Limits) -> tuple[Any, str]:
     return message, ""
 
 
-def _serve(connection: Connection, pickled: bytes, limits: Limits) -> None:
+def _serve(connection: Connection, pickled: bytes, limits: WorkerLimits) -> None:
     try:
         connection.send(UP)
         function = pickle.loads(pickled)  # imports its module
@@ -217,7 +217,7 @@ def _serve(connection: Connection, pickled: bytes, limits: Limits) -> None:
         return  # the parent is gone
 
 
-def _answer(function: Callable[[Any], Any], item: Any, limits: Limits) -> Any:
+def _answer(function: Callable[[Any], Any], item: Any, limits: WorkerLimits) -> Any:
     _alarm(limits.seconds + GRACE_SECONDS)
     try:
         return function(item)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from pipeline.bounded import forget_old, last_changed
 from pipeline.stage import Progress, Stage
 
 T = TypeVar("T")
@@ -80,17 +81,13 @@ class _Queue:
     def place(self, ticket: Path) -> int:
         """The place of a ticket, which shows that it still waits; tickets that nobody touches any more are removed."""
         ticket.touch()
-        self._tidy()
+        forget_old(self.folder.glob(f"*{TICKET}"), STALE_SECONDS)
+        forget_old(self.folder.glob(f"*{SERVED}"), FORGET_SECONDS)
         tickets = sorted(self.folder.glob(f"*{TICKET}"))
-        served = {file.stem: seen for file in self.folder.glob(f"*{SERVED}") if (seen := _seen(file)) is not None}
+        turns = ((file.stem, last_changed(file)) for file in self.folder.glob(f"*{SERVED}"))
+        served = {name: at for name, at in turns if at is not None}
         names = fair_order([(one.name, one.name.split(" ")[1]) for one in tickets], served)
         return names.index(ticket.name) + 1
-
-    def _tidy(self) -> None:
-        for suffix, seconds in ((TICKET, STALE_SECONDS), (SERVED, FORGET_SECONDS)):
-            for file in self.folder.glob(f"*{suffix}"):
-                if (seen := _seen(file)) is not None and time.time() - seen > seconds:
-                    file.unlink(missing_ok=True)
 
 
 def fair_order(tickets: Sequence[tuple[str, str]], served: Mapping[str, float]) -> list[str]:
@@ -107,13 +104,6 @@ def fair_order(tickets: Sequence[tuple[str, str]], served: Mapping[str, float]) 
         latest += 1
         last[owner] = latest
     return order
-
-
-def _seen(file: Path) -> float | None:
-    try:
-        return file.stat().st_mtime
-    except FileNotFoundError:  # its turn has come
-        return None
 
 
 def _short(owner: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.bounded import forget_old
 from pipeline.search.candidates import Candidate, Page, Query, candidate
 from pipeline.workspace.workspace import writing
 
@@ -56,20 +57,11 @@ class SearchCache:
 
     def forget_old(self) -> None:
         """Take away the files that are too old to be of use."""
-        for file in self.folder.glob("*.json"):
-            if _hours_since_written(file) >= max(self.hours, HOURS):
-                file.unlink(missing_ok=True)
+        forget_old(self.folder.glob("*.json"), 3600 * max(self.hours, HOURS))
 
     def _file(self, provider: str, query: Query) -> Path:
         question = json.dumps([provider, asdict(query)], sort_keys=True)
         return self.folder / f"{hashlib.sha256(question.encode()).hexdigest()}.json"
-
-
-def _hours_since_written(file: Path) -> float:
-    try:
-        return (time.time() - file.stat().st_mtime) / 3600
-    except FileNotFoundError:  # another search was quicker
-        return 0.0
 
 
 def _row(one: Candidate) -> dict[str, Any]:

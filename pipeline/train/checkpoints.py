@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from pipeline.bounded import forget_all_but
 from pipeline.errors import TrainingError
 from pipeline.predict import file_sha256
 from pipeline.train.config import TrainConfig
@@ -85,8 +86,7 @@ class Checkpoints:
     def make_room(self) -> None:
         """Remove the checkpoints of other trainings but the newest ones: nobody has gone on with them."""
         others = [folder for folder in self.folder.parent.glob("*") if folder != self.folder]
-        for old in sorted(others, key=lambda folder: folder.stat().st_mtime, reverse=True)[OTHERS_KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+        forget_all_but(others, OTHERS_KEPT)
 
     def remove(self) -> None:
         """The run is written: nothing of this is needed any more."""

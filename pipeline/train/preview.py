@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.errors import BackboneError, NotEnoughData
 from pipeline.images.pixel_cache import CachedRows, PixelCache
-from pipeline.images.sandbox import Limits, map_in_workers
+from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.model import backbones
 from pipeline.predict import Preprocessing, Unreadable, open_image
 from pipeline.workspace.limits import check_config
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.train.state import Training
 
 PICTURES, VIEWS = 6, 4
-LIMITS = Limits(seconds=10.0)
+DECODING_LIMITS = WorkerLimits(seconds=10.0)
 MUCH = 1 / 3  # of a picture's area
 Array = np.ndarray[Any, np.dtype[np.uint8]]
 _Item = tuple[str, Path, PixelCache]
@@ -156,7 +156,7 @@ def _cached(workspace: Workspace, rows: pd.DataFrame, theirs: PixelCache, ours: 
         return cached
     files = [workspace.image_file(str(file)) for file in rows["file"]]
     items: list[_Item] = [(image, file, ours) for image, file in zip(ids, files, strict=True)]
-    for _ in map_in_workers(_decode, items, _lost, workers=1, limits=LIMITS):
+    for _ in map_in_workers(_decode, items, _lost, workers=1, limits=DECODING_LIMITS):
         pass
     return ours.rows(ids)
 

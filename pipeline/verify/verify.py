@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.errors import TooManyBroken
 from pipeline.images.decode import Checked
 from pipeline.images.pixel_cache import PixelCache
-from pipeline.images.sandbox import Limits, map_in_workers
+from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.stage import Progress, Stage
 from pipeline.verify.duplicates import group_duplicates
 from pipeline.verify.findings import Verified, verified
@@ -67,7 +67,7 @@ def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[tuple[int, s
     waiting = workspace.store.unchecked()
     jobs = ((image, workspace.image_file(file), workspace.thumbnail(image)) for image, file in waiting)
     work = partial(examine_file, cache=_cache(workspace, len(waiting)) if config.cache else None)
-    limits = Limits(config.seconds, config.memory_mb << 20)
+    limits = WorkerLimits(config.seconds, config.memory_mb << 20)
     good: list[Verdict] = []
     broken: list[Verdict] = []
     written = time.monotonic()
@@ -117,7 +117,7 @@ def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Sta
     """(path, verdict) of files, and of the files in folders, without a workspace; in the order of the names given."""
     config = config or VerifyConfig()
     files = [str(file) for path in paths for file in _files(Path(path))]
-    limits = Limits(config.seconds, config.memory_mb << 20)
+    limits = WorkerLimits(config.seconds, config.memory_mb << 20)
     found: dict[str, Checked] = {}
     for file, checked in map_in_workers(check_file, dict.fromkeys(files), _lost_file, config.workers, limits, AHEAD):
         found[file] = checked

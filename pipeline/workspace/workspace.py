@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.bounded import forget_old
 from pipeline.errors import ExportError, WorkspaceError
 
 if TYPE_CHECKING:
     from pipeline.workspace.store import Store
 
 DATABASE = "winnow.sqlite"
-LIMITS = ".winnow-limits.json"
+LIMITS_FILE = ".winnow-limits.json"
 STALE_SECONDS = 3_600
 
 
@@ -89,7 +89,7 @@ class Workspace:
     @property
     def limits(self) -> Path:
         """What its owner may do at most, in a public demo; no such file elsewhere."""
-        return self.root.parent / LIMITS
+        return self.root.parent / LIMITS_FILE
 
     @property
     def database(self) -> Path:
@@ -173,12 +173,7 @@ class Workspace:
 
     def sweep(self) -> None:
         """Remove what processes that were killed have left half written, an hour ago or earlier."""
-        for part in self.parts.glob("*.part"):
-            try:
-                if time.time() - part.stat().st_mtime > STALE_SECONDS:
-                    part.unlink()
-            except FileNotFoundError:
-                continue  # it has become whole, or somebody else swept
+        forget_old(self.parts.glob("*.part"), STALE_SECONDS)
 
     def image_file(self, file: str) -> Path:
         """Where the image file ``ab/abcd….jpg`` lies now: among the images, or in the trash."""

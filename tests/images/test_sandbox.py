@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.images.sandbox import Limits, map_in_workers
+from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from tests.support.paths import ROOT
 
-LIMITS = Limits(seconds=2.0, memory_bytes=512 << 20)
+WORKER_LIMITS = WorkerLimits(seconds=2.0, memory_bytes=512 << 20)
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes end otherwise on Windows")
 
 
@@ -68,7 +68,7 @@ def told(process: psutil.Process) -> str:
 
 def test_every_item_is_answered_once() -> None:
     orders = [f"work {number}" for number in range(50)]
-    answers = list(map_in_workers(obey, orders, lost, 2, LIMITS))
+    answers = list(map_in_workers(obey, orders, lost, 2, WORKER_LIMITS))
     assert sorted(answers) == sorted((order, f"did {order}") for order in orders)
     assert left_running() == []
 
@@ -86,7 +86,7 @@ def test_trouble_costs_one_item_only_whatever_it_is(ahead: int) -> None:
     }
     orders = [order for word in trouble for order in (f"work before {word}", word)] + ["memory", "work at the end"]
     began = time.monotonic()
-    answers = dict(map_in_workers(obey, orders, lost, 2, LIMITS, ahead))
+    answers = dict(map_in_workers(obey, orders, lost, 2, WORKER_LIMITS, ahead))
     assert time.monotonic() - began < 60
     assert set(answers) == set(orders)
     assert {word: answers[word] for word in trouble} == {word: f"lost {word}: {why}" for word, why in trouble.items()}
@@ -97,7 +97,7 @@ def test_trouble_costs_one_item_only_whatever_it_is(ahead: int) -> None:
 
 def test_a_process_killed_from_outside_costs_nothing() -> None:
     orders = ["pid", *(f"wait {number}" for number in range(12))]
-    answers = map_in_workers(obey, orders, lost, 1, LIMITS, ahead=4)
+    answers = map_in_workers(obey, orders, lost, 1, WORKER_LIMITS, ahead=4)
     first, worker = next(answers)
     got = {first: "pid"} | dict([next(answers)])
     os.kill(int(worker), signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_a_process_killed_from_outside_costs_nothing() -> None:
 
 
 def test_no_work_starts_no_process() -> None:
-    assert list(map_in_workers(obey, [], lost, 2, LIMITS)) == []
+    assert list(map_in_workers(obey, [], lost, 2, WORKER_LIMITS)) == []
     assert left_running() == []
 
 
@@ -119,7 +119,7 @@ def test_items_are_taken_only_when_a_worker_is_free() -> None:
             taken.append(f"work {len(taken)}")
             yield taken[-1]
 
-    answers = map_in_workers(obey, endless(), lost, 1, LIMITS)  # type: ignore[arg-type]
+    answers = map_in_workers(obey, endless(), lost, 1, WORKER_LIMITS)  # type: ignore[arg-type]
     for _ in range(5):
         next(answers)
     answers.close()  # type: ignore[attr-defined]
@@ -129,13 +129,13 @@ def test_items_are_taken_only_when_a_worker_is_free() -> None:
 
 def test_a_full_disk_is_not_the_items_fault() -> None:
     with pytest.raises(PipelineError, match="No space left on device"):
-        list(map_in_workers(obey, ["full"], lost, 1, LIMITS))
+        list(map_in_workers(obey, ["full"], lost, 1, WORKER_LIMITS))
     assert left_running() == []
 
 
 def test_workers_that_cannot_start_are_reported_and_not_tried_for_ever() -> None:
     with pytest.raises(PipelineError, match="cannot be started"):
-        list(map_in_workers(unfindable, ["work"], lost, 1, LIMITS))
+        list(map_in_workers(unfindable, ["work"], lost, 1, WORKER_LIMITS))
     assert left_running() == []
 
 
@@ -148,7 +148,7 @@ sys.modules["tests.no_such_module"] = sys.modules[__name__]
 
 
 def test_a_process_that_dies_between_two_items_costs_none() -> None:
-    answers = map_in_workers(obey, ["pid", "work 1", "work 2"], lost, 1, LIMITS)
+    answers = map_in_workers(obey, ["pid", "work 1", "work 2"], lost, 1, WORKER_LIMITS)
     worker = int(next(answers)[1])
     os.kill(worker, signal.SIGKILL)
     while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
@@ -157,7 +157,7 @@ def test_a_process_that_dies_between_two_items_costs_none() -> None:
 
 
 def test_stopping_in_the_middle_ends_the_processes() -> None:
-    answers = map_in_workers(obey, ["work", "deaf", "hang"], lost, 2, LIMITS)
+    answers = map_in_workers(obey, ["work", "deaf", "hang"], lost, 2, WORKER_LIMITS)
     next(answers)
     answers.close()  # type: ignore[attr-defined]
     assert left_running() == []
@@ -169,7 +169,7 @@ def test_workers_do_not_outlive_a_parent_that_was_killed() -> None:
         "import psutil; from tests.images.test_sandbox import *\n"
         "def lost(*_): pass\n"
         "if __name__ == '__main__':\n"
-        "    answers = map_in_workers(obey, ['pid', 'pid', 'hang', 'hang'], lost, 2, Limits(seconds=3))\n"
+        "    answers = map_in_workers(obey, ['pid', 'pid', 'hang', 'hang'], lost, 2, WorkerLimits(seconds=3))\n"
         "    print(next(answers)[1], flush=True); print(next(answers)[1], flush=True); next(answers)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=ROOT)

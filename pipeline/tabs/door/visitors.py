@@ -10,13 +10,13 @@ import shutil
 import threading
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gradio.context import LocalContext
 
+from pipeline.bounded import LastUsed
 from pipeline.errors import LimitReached, WorkspaceError
 from pipeline.jobs.job import end_all
 from pipeline.workspace.limits import Limits
@@ -46,7 +46,7 @@ class Visitors:
         self._seen: dict[str, float] = {}
         self._pages: dict[str, set[str]] = {}
         self._left: dict[str, float] = {}
-        self._sessions: OrderedDict[str, str | None] = OrderedDict()
+        self._sessions: LastUsed[str, str | None] = LastUsed(MOST_SESSIONS)
         self.root = root
         self.cookie = f"winnow_{secrets.token_hex(4)}"
         self._homes.mkdir(parents=True, exist_ok=True)
@@ -70,12 +70,7 @@ class Visitors:
 
     def owns(self, visitor: str | None, session: str) -> bool:
         """Whether a page (Gradio's session) is the visitor's: it is whose asked first with it."""
-        with self._lock:
-            owner = self._sessions.setdefault(session, visitor)
-            self._sessions.move_to_end(session)
-            while len(self._sessions) > MOST_SESSIONS:
-                self._sessions.popitem(last=False)
-            return owner == visitor
+        return self._sessions.get_or(session, lambda: visitor) == visitor
 
     def _asking(self) -> tuple[str, str | None]:
         """Who calls the function that runs now, and from which page. Raises WorkspaceError where that is not known."""

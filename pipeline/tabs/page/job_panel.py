@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from pipeline.bounded import LastUsed
 from pipeline.errors import PipelineError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
@@ -53,7 +53,7 @@ class JobPanel:
         self._workspaces = workspaces
         self._open = workspaces.open
         self._picker = picker
-        self._histories: OrderedDict[str, History] = OrderedDict()
+        self._histories: LastUsed[str, History] = LastUsed(REMEMBERED)
         self._lock = threading.Lock()
         self.shown = gr.State(None)
         self.ended = gr.State(None)
@@ -187,11 +187,8 @@ class JobPanel:
     def _history(self, job: Job) -> History:
         """The job's history so far, read on from where the last look ended."""
         with self._lock:
-            history = self._histories.setdefault(job.id, History())
+            history = self._histories.get_or(job.id, History)
             history.add(job.events(after=history.seen))
-            self._histories.move_to_end(job.id)
-            while len(self._histories) > REMEMBERED:
-                self._histories.popitem(last=False)
             return history
 
 

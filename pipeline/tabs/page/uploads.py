@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline.bounded import forget_old
 from pipeline.errors import UsageError
 
 UPLOADS = "winnow-upload-"
@@ -89,7 +89,7 @@ def place_within(path: str) -> PurePosixPath | None:
 
 def _new_folder(place: Path | None) -> Path:
     place = place or Path(tempfile.gettempdir())
-    _forget_old(place)
+    forget_old(place.glob(f"{UPLOADS}*"), KEEP_UPLOADS_SECONDS)
     return Path(tempfile.mkdtemp(prefix=UPLOADS, dir=place))
 
 
@@ -98,9 +98,3 @@ def _keep(file: Path, target: Path) -> None:
         os.link(file, target)
     except OSError:  # another disk
         shutil.copy2(file, target)
-
-
-def _forget_old(place: Path) -> None:
-    for folder in place.glob(f"{UPLOADS}*"):
-        if time.time() - folder.stat().st_mtime > KEEP_UPLOADS_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +15,7 @@ import torch
 from pipeline.ask.many import loaded
 from pipeline.ask.neighbours import nearest
 from pipeline.ask.saliency import heat, look
+from pipeline.bounded import LastUsed, forget_old
 from pipeline.errors import RunError, UsageError
 from pipeline.images.in_workers import Batch, see_one
 from pipeline.labels import in_words
@@ -35,20 +34,12 @@ class Models:
     """The classifiers of the last few runs that were asked, so that a second picture is answered at once."""
 
     def __init__(self, size: int = MODELS_KEPT) -> None:
-        self.size = size
-        self._kept: OrderedDict[Path, Classifier] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: LastUsed[Path, Classifier] = LastUsed(size)
         self.looking = threading.Lock()  # a look changes the network for a moment
 
     def get(self, run: Run) -> Classifier:
         """The classifier of ``run``. Raises RunError where its files were changed."""
-        with self._lock:
-            if run.folder not in self._kept:
-                self._kept[run.folder] = loaded(run.folder)
-            self._kept.move_to_end(run.folder)
-            while len(self._kept) > self.size:
-                self._kept.popitem(last=False)
-            return self._kept[run.folder]
+        return self._kept.get_or(run.folder, lambda: loaded(run.folder))
 
 
 def about(run: Run) -> Mapping[str, Any]:
@@ -86,7 +77,7 @@ def closer(models: Models, workspace: Workspace, run_id: str | None, picture: st
         return {"id": "", "nonce": uuid.uuid4().hex}
     run = load_run(workspace, run_id or None)
     classifier, image_id = models.get(run), _id(picture)
-    _forget_old(workspace)
+    forget_old((workspace.thumbnails / "asked").glob("*"), KEEP_SECONDS)
     shown = _place(workspace, image_id, "jpg")
     batch = torch.from_numpy(_seen(classifier, picture, shown)[None])
     with torch.inference_mode():
@@ -142,12 +133,3 @@ def _id(picture: str) -> str:
 
 def _place(workspace: Workspace, name: str, ending: str) -> Path:
     return workspace.thumbnails / "asked" / f"{name}.{ending}"
-
-
-def _forget_old(workspace: Workspace) -> None:
-    for file in (workspace.thumbnails / "asked").glob("*"):
-        try:
-            if time.time() - file.stat().st_mtime > KEEP_SECONDS:
-                file.unlink()
-        except FileNotFoundError:  # somebody else did
-            continue

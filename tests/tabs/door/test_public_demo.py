@@ -23,7 +23,7 @@ from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 SECRET, LABEL, NOTE = "secret-bears", "zz-secret-label", "zz-secret-note"
 PATIENCE = 60.0
 pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'")  # Gradio's own, of its statistics
-LIMITS = Limits(images=80, workspaces=3, upload_megabytes=1, jobs=2, epochs=2, pixels=96, visitors=6)
+SMALL = Limits(images=80, workspaces=3, upload_megabytes=1, jobs=2, epochs=2, pixels=96, visitors=6)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def demo(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(root / "cache"))
         patch.setenv("HF_TOKEN", "hf_canarycanarycanary")
-        with served(root, template, LIMITS) as (visitors, first):
+        with served(root, template, SMALL) as (visitors, first):
             yield visitors, first
 
 
@@ -468,18 +468,18 @@ def test_large_and_endless_uploads_are_refused_before_they_are_read(victim: Visi
 
 def test_when_it_is_full_newcomers_are_told_so(demo: tuple[Visitors, Visitor], victim: Visitor) -> None:
     visitors, _ = demo
-    crowd = [Visitor(victim.address, victim.demo) for _ in range(LIMITS.visitors)]
+    crowd = [Visitor(victim.address, victim.demo) for _ in range(SMALL.visitors)]
     said = []
     for one in crowd:
         one.get("")
         answer = one.call(one.number("first_choice"), [])
         said.append("" if answer is None or answer["success"] else answer["output"]["error"])
     assert "Try again in some minutes" in said[-1]
-    assert len(list((visitors.root / "visitors").iterdir())) == LIMITS.visitors
+    assert len(list((visitors.root / "visitors").iterdir())) == SMALL.visitors
     for one, trouble in zip(crowd, said, strict=True):
         if not trouble:
             assert one.do("demo-sure")["success"]
-    assert len(list((visitors.root / "visitors").iterdir())) < LIMITS.visitors
+    assert len(list((visitors.root / "visitors").iterdir())) < SMALL.visitors
 
 
 def test_starting_over_clears_ones_own_and_nobody_elses(demo: tuple[Visitors, Visitor], victim: Visitor) -> None:
