@@ -1,6 +1,6 @@
 # Everything that one needs to begin with is Python 3.11, 3.12 or 3.13 and make:
 #   make app      set up and open the app on http://127.0.0.1:7860    (ARGS="--port 8000" is handed to app.py)
-#   make test     set up, a browser included, and run every test      (ARGS="-k deploy" is handed to pytest)
+#   make test     set up, a browser included, and run the tests       (ARGS="-k deploy" is handed to pytest)
 # Works with GNU make 3.81 (macOS) and later, and with make -j.
 
 PYTHON ?= python3
@@ -10,14 +10,20 @@ PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 # An allocator that keeps its pages trains faster on a CPU; it is used where it is installed (JEMALLOC= for no).
 JEMALLOC ?= $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2 /usr/lib/libjemalloc.so.2))
 KEEPING_PAGES = LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
-FAST = not slow and not browser and not network and not gpu
+FAST = not slow and not browser and not exhaustive and not network and not gpu
+# How many tests run at a time; WORKERS=0 runs them one after another in one process, where a debugger can be used.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help app test check bench screenshots install install-dev browser clean
+.PHONY: help app test exhaustive check lint bench screenshots install install-dev browser clean
 
 help:
-	@echo "make app          open the app (sets everything up first)"
-	@echo "make test         every test, in a browser too (sets everything up first)"
-	@echo "make check        format, lint, types and the fast tests"
+	@echo "Each sets up first what it needs."
+	@echo "make app          open the app"
+	@echo "make check        format, lint, types and the fast tests: 4 minutes"
+	@echo "make test         every test, in a browser too, of the exhaustive ones a tenth: 15 minutes"
+	@echo "make exhaustive   every test, and all of the exhaustive ones"
+	@echo "make lint         format, lint and types"
 	@echo "make bench        the benchmarks"
 	@echo "make screenshots  the pictures in the documentation"
 	@echo "make clean        remove the virtual environment"
@@ -27,13 +33,18 @@ app: install
 	@$(if $(JEMALLOC),$(KEEPING_PAGES) )$(BIN)/python app.py $(ARGS)
 
 test: browser
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
-check: install-dev
+exhaustive: browser
+	@$(PYTEST) --exhaustive $(ARGS)
+
+check: lint
+	$(PYTEST) -q -m "$(FAST)" $(ARGS)
+
+lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "$(FAST)" $(ARGS)
 
 bench: install-dev
 	@set -e; for file in benchmarks/[a-z]*.py; do \

@@ -15,17 +15,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.support.durations import Durations
 from tests.support.hub_stand_in import HubStandIn
+from tests.support.sharing import sample, share_out
 from tests.support.site import Site, running
 
 if TYPE_CHECKING:
     from pipeline.workspace.workspace import Workspace
 
+TEMPORARY = tempfile.gettempdir()
 PRIVATE = Path(tempfile.mkdtemp(prefix="winnow-tests-"))
 PHOTOGRAPHS_PER_CLASS = 8
 
 # For the tests and the processes that they start. Set here, before any test module imports one of the libraries.
 os.environ.update(
+    # One thread a process: several that spin for each other's results make two workers many times slower.
+    OMP_NUM_THREADS="1",
+    OMP_WAIT_POLICY="PASSIVE",
+    OPENBLAS_NUM_THREADS="1",
+    # Each worker trains by itself: the lock of the one training a machine lies in the temporary folder.
+    TMPDIR=str(PRIVATE),
+    PYTEST_DEBUG_TEMPROOT=os.environ.get("PYTEST_DEBUG_TEMPROOT", TEMPORARY),
     HF_HUB_OFFLINE="1",
     HF_HUB_DISABLE_XET="1",
     HF_HUB_DISABLE_TELEMETRY="1",
@@ -35,6 +45,7 @@ os.environ.update(
     GRADIO_TEMP_DIR=str(PRIVATE / "gradio"),
     NO_PROXY="127.0.0.1,localhost",
 )
+tempfile.tempdir = None  # looked up anew
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT"):
     os.environ.pop(name, None)
 
@@ -120,8 +131,27 @@ def only_this_machine(request: pytest.FixtureRequest) -> Iterator[list[str]]:
         pytest.fail(f"This test tried to reach another machine: {', '.join(attempts)}", pytrace=False)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a GPU or the internet are skipped where there is none; the hub's client may use an old call."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Ours beside pytest's."""
+    group = parser.getgroup("winnow")
+    group.addoption("--exhaustive", action="store_true", help="every test marked exhaustive instead of a tenth of them")
+    group.addoption("--compare-durations", action="store_true", help="tell the slowest, and fail where the set grew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every test is timed."""
+    config.pluginmanager.register(Durations(config), "winnow-durations")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is run here, where, and in which order.
+
+    Tests that need a GPU or the internet are skipped where there is none, a tenth of the exhaustive ones is taken, and
+    a module's tests stay together, so that what they share is made once; what takes longest comes first. The hub's
+    client may use an old call.
+    """
+    sample(config, items)
+    share_out(config, items)
     for item in items:
         if "hub" in getattr(item, "fixturenames", ()):
             # huggingface_hub 2.4 hands httpx2 an open file in the old way when it sends a blob without Xet.
