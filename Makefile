@@ -15,7 +15,7 @@ FAST = not slow and not browser and not exhaustive and not network and not gpu
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help app test exhaustive check lint bench screenshots install install-dev browser clean
+.PHONY: help app test exhaustive check lint scripts bench screenshots install install-dev browser clean
 
 help:
 	@echo "Each sets up first what it needs."
@@ -23,7 +23,7 @@ help:
 	@echo "make check        format, lint, types and the fast tests: 4 minutes"
 	@echo "make test         every test, in a browser too, of the exhaustive ones a tenth: 15 minutes"
 	@echo "make exhaustive   every test, and all of the exhaustive ones"
-	@echo "make lint         format, lint and types"
+	@echo "make lint         format, lint and types, the page's JavaScript included (make scripts: that alone)"
 	@echo "make bench        the benchmarks"
 	@echo "make screenshots  the pictures in the documentation"
 	@echo "make clean        remove the virtual environment"
@@ -41,10 +41,19 @@ exhaustive: browser
 check: lint
 	$(PYTEST) -q -m "$(FAST)" $(ARGS)
 
-lint: install-dev
+lint: install-dev scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# What checks them is installed once, into node_modules; without npm or a network the rest is checked all the same.
+scripts:
+	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || ! npm --version >/dev/null 2>&1; then \
+	  echo "The page's scripts are not checked: Node.js 20 or later with npm is needed (https://nodejs.org)."; \
+	elif [ -z "$$(find node_modules/.package-lock.json -newer package-lock.json 2>/dev/null)" ] && \
+	  ! npm ci --silent --no-audit --no-fund --fetch-retries=1; then \
+	  echo "The page's scripts are not checked: npm could not install what checks them."; \
+	else npm run --silent check && echo "The page's scripts are fine."; fi
 
 bench: install-dev
 	@set -e; for file in benchmarks/[a-z]*.py; do \

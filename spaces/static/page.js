@@ -1,6 +1,7 @@
 
 "use strict";
 const $ = (id) => document.getElementById(id);
+const progress = /** @type {HTMLProgressElement} */ ($("progress")), shown = /** @type {HTMLImageElement} */ ($("shown"));
 const settings = JSON.parse($("settings").textContent);
 const MOST_PIXELS = 50e6, TILE = 2048, MOST_BARS = 20;
 let latest = 0;
@@ -35,7 +36,7 @@ async function fetched(file, onBytes) {
 async function opened() {
   const total = settings.model.bytes + settings.runtime.bytes;
   let loaded = 0;
-  const onBytes = (count) => { loaded += count; $("progress").value = Math.min(1, loaded / total); };
+  const onBytes = (count) => { loaded += count; progress.value = Math.min(1, loaded / total); };
   const [model, runtime] = await Promise.all([fetched(settings.model, onBytes), fetched(settings.runtime, onBytes)]);
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = "./";
@@ -65,6 +66,7 @@ async function decoded(file) {
     });
     const {naturalWidth: width, naturalHeight: height} = image;
     if (width * height > MOST_PIXELS) throw new Unusable(`It claims to be ${width} x ${height} pixels; the limit is 50 megapixels.`);
+    /** @type {ImageBitmapOptions} */
     const options = {imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none"};
     return await createImageBitmap(file, options).catch(() => {
       throw new Unusable("This browser cannot read all of it: the file is damaged or cut off.");
@@ -157,7 +159,7 @@ async function ask(file) {
   const mine = ++latest;
   complain("");
   $("answer").hidden = true;
-  $("shown").hidden = true;
+  shown.hidden = true;
   const show_now = (words) => { $("status").textContent = words; $("status").hidden = !words; };
   try {
     await session;
@@ -165,9 +167,9 @@ async function ask(file) {
     await painted();
     const answer = await answered(file);
     if (mine !== latest) return;
-    if ($("shown").src) URL.revokeObjectURL($("shown").src);
-    $("shown").src = URL.createObjectURL(file);
-    $("shown").hidden = false;
+    if (shown.src) URL.revokeObjectURL(shown.src);
+    shown.src = URL.createObjectURL(file);
+    shown.hidden = false;
     $("invitation").textContent = "Another one: drop it here, paste it, or";
     show(answer);
   } catch (error) {
@@ -179,13 +181,14 @@ async function ask(file) {
 // --- where pictures come from ------------------------------------------------------------------------------------------
 
 for (const id of ["file", "camera"]) {
-  $(id).addEventListener("change", (event) => {
-    const [file] = event.target.files;
+  const input = /** @type {HTMLInputElement} */ ($(id));
+  input.addEventListener("change", () => {
+    const [file] = input.files;
     if (file) ask(file);
-    event.target.value = "";
+    input.value = "";
   });
-  $(id).parentElement.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $(id).click(); }
+  input.parentElement.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); input.click(); }
   });
 }
 $("photo").hidden = !navigator.maxTouchPoints;
@@ -193,7 +196,7 @@ document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData.files;
   if (file) ask(file);
 });
-for (const kind of ["dragover", "dragleave", "drop"]) {
+for (const kind of /** @type {const} */ (["dragover", "dragleave", "drop"])) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", kind === "dragover");
@@ -212,10 +215,10 @@ for (const name of settings.examples) {
 }
 
 session.then(() => {
-  $("progress").hidden = true;
+  progress.hidden = true;
   if ($("status").textContent.startsWith("Loading")) $("status").textContent = "Ready. The answer appears here.";
 }).catch((error) => {
-  $("progress").hidden = true;
+  progress.hidden = true;
   $("status").hidden = true;
   complain(error instanceof Unusable ? error.message : `The model cannot be opened in this browser (${error.message}).`);
 });

@@ -1,4 +1,6 @@
 // The history in a dialog over the page; going back to a point asks once.
+import { action, make, near, pager, picture } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.history');
 const dialog = make('dialog');
 root.append(dialog);
@@ -68,7 +70,7 @@ const start = (standing) => ({ first: 0, last: 0, later: standing });
 const turner = () => {
   const box = pager(view);
   box.addEventListener('click', (event) => {
-    const button = event.target.closest('button');
+    const button = near(event, 'button');
     if (button && !button.disabled) trigger('turn', { page: view.page + (button.dataset.do === 'on' ? 1 : -1) });
   });
   return box;

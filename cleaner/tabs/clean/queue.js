@@ -3,6 +3,8 @@
 // the next, in order, so that fast typing neither drops nor mixes up anything. The server says how far it has done them.
 // What was not answered for is kept in the browser's session: Gradio reloads the page by itself when a connection breaks.
 // While nothing is under way the page asks now and then whether somebody else has decided something.
+import { keepFocus, make, percent, picture } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.queue');
 const AHEAD = 8;
 const RETRY = 15000;

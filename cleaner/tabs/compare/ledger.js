@@ -1,4 +1,6 @@
 // The ledger: a row a run, on a narrow screen a card; with what to know of the test split below it.
+import { make } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.ledger');
 const line = (row) => {
   const node = make('tr');

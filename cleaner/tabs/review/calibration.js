@@ -1,4 +1,6 @@
 // The reliability curve: how often an answer is right (up) by how sure it was (across); a bin shows its images.
+import { keepFocus, make, near } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.calibration');
 const [SIZE, LEFT, TOP, BOTTOM, COUNTS] = [300, 40, 10, 34, 46];
 const [WIDTH, HEIGHT] = [LEFT + SIZE + 22, TOP + SIZE + COUNTS + BOTTOM];
@@ -76,7 +78,7 @@ const draw = () => {
   keepFocus(root, () => root.replaceChildren(make('p', '', view.words), sides, make('p', 'quiet', view.hint)), '.act');
 };
 element.addEventListener('click', (event) => {
-  const bin = event.target.closest('[data-bin]');
+  const bin = near(event, '[data-bin]');
   if (bin && props.value.bins[+bin.dataset.bin].n) trigger('choose', { kind: 'bin', first: bin.dataset.bin, second: '' });
 });
 watch('value', draw);

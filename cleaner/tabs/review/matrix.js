@@ -1,7 +1,10 @@
 // The confusion matrix with its margins: click, or arrow keys and Enter, on a number shows its images.
+import { keepFocus, make, near, percent, switchOf } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.matrix');
 const MANY = 9; // more classes than fit into half of the page
 let chosen = null;
+let key = ''; // of the matrix that is drawn
 let shares = false; // whether a cell shows its share of the row
 
 const place = (button) => button.dataset.i + ',' + button.dataset.j;
@@ -80,20 +83,20 @@ const draw = () => {
   const view = props.value;
   root.classList.toggle('many', (view?.classes?.length ?? 0) > MANY);
   if (!view || !view.classes.length) return root.replaceChildren(...(view?.empty ? [make('p', 'empty', view.empty)] : []));
-  if (view.key !== draw.key) chosen = null;
-  draw.key = view.key;
+  if (view.key !== key) chosen = null;
+  key = view.key;
   keepFocus(root, () => whole(view), 'td button');
 };
 
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button) return;
   if (button.dataset.kind) return choose(button);
   shares = button.dataset.way === 'shares';
   draw();
 });
 element.addEventListener('keydown', (event) => {
-  const button = event.target.closest('td button');
+  const button = near(event, 'td button');
   const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
   if (!button || !step) return;
   event.preventDefault();

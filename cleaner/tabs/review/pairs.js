@@ -1,4 +1,6 @@
 // The most confused pairs; a click shows their images.
+import { make, near } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.pairs');
 const draw = () => {
   const view = props.value;
@@ -18,7 +20,7 @@ const draw = () => {
   root.append(list);
 };
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-index]');
+  const button = near(event, 'button[data-index]');
   if (!button) return;
   const [actual, predicted] = props.value.pairs[+button.dataset.index];
   trigger('choose', { kind: 'cell', first: actual, second: predicted });

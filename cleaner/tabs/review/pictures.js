@@ -1,4 +1,6 @@
 // A page of pictures with what the run made of them; a click asks for the picture in large.
+import { keepFocus, make, near, pager, percent, picture, switchOf } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.pictures');
 
 const line = (name, value, className) => {
@@ -53,7 +55,7 @@ const draw = () => {
 };
 
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button || button.disabled) return;
   const { kind, first, second, page } = props.value;
   if (button.dataset.id) trigger('open', { id: button.dataset.id });

@@ -1,5 +1,8 @@
 // Precision, recall and F1 of each class with 95 % intervals: a header sorts, a row or a number shows its images.
+import { keepFocus, make, near } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.scores');
+/** @type {[string, string, string][]} */
 const COLUMNS = [
   ['name', 'class', 'labelled'], ['n', 'images', 'labelled'], ['recall', 'recall', 'labelled'],
   ['precision', 'precision', 'called'], ['f1', 'F1', 'concerned'],
@@ -14,6 +17,7 @@ const sorted = (rows) =>
     return way * (by === 'name' ? one.localeCompare(other) : one - other) || a.name.localeCompare(b.name);
   });
 const points = (share) => (100 * share).toFixed(1);
+/** @param {[string, string, string]} column */
 const header = ([name, words]) => {
   const box = make('th', name === 'name' ? '' : 'number');
   box.scope = 'col';
@@ -63,7 +67,7 @@ const draw = () => {
 };
 
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button) return;
   if (button.dataset.kind) return trigger('choose', { kind: button.dataset.kind, first: button.dataset.name, second: '' });
   way = by === button.dataset.by ? -way : button.dataset.by === 'n' ? -1 : 1;

@@ -1,4 +1,6 @@
 // The error rate by size, source and query; a row shows its images.
+import { keepFocus, make, near } from '../../../pipeline/tabs/page/common.js';
+
 const root = element.querySelector('.slices');
 
 const line = (kind, row) => {
@@ -30,7 +32,7 @@ const draw = () => {
   keepFocus(root, () => root.replaceChildren(groups, make('p', 'quiet', view.hint)), '.act');
 };
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-kind]');
+  const button = near(event, 'button[data-kind]');
   if (button) trigger('choose', { kind: 'slice', first: button.dataset.kind, second: button.dataset.name });
 });
 watch('value', draw);

@@ -1,4 +1,6 @@
 // The table of what to search for: a class a row, and the words to search for it with.
+import { make, near } from '../page/common.js';
+
 const root = element.querySelector('.classes');
 const list = make('div', 'rows');
 let made = 0;
@@ -64,26 +66,26 @@ const spread = (row, text) => {
 };
 
 element.addEventListener('input', (event) => {
-  const row = event.target.closest('.row');
+  const row = near(event, '.row');
   if (!row) return;
   hint(row);
   publish();
 });
 element.addEventListener('keydown', (event) => {
-  const row = event.target.closest('.row');
-  if (event.key !== 'Enter' || event.isComposing || event.target.tagName !== 'INPUT') return;
+  const input = near(event, 'input');
+  if (event.key !== 'Enter' || event.isComposing || !input) return;
   event.preventDefault();
-  down(row, '.' + event.target.className);
+  down(input.closest('.row'), '.' + input.className);
 });
 element.addEventListener('paste', (event) => {
-  const row = event.target.closest('.row');
+  const row = near(event, '.row');
   const text = event.clipboardData.getData('text/plain');
   if (!row || !text.trim().includes('\n')) return;
   event.preventDefault();
   spread(row, text);
 });
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button) return;
   if (button.className === 'remove') takeOut(button.closest('.row'));
   else add('', '').querySelector('input').focus();

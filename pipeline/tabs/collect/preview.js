@@ -1,4 +1,6 @@
 // What a search found, a class at a time: pictures from their own sites, to be ticked and unticked.
+import { action, keepFocus, make, near, pager, walk } from '../page/common.js';
+
 const root = element.querySelector('.preview');
 const page = Math.random().toString(36).slice(2);
 const pending = new Map(); // url -> [wanted, number of the message that says so]
@@ -106,7 +108,7 @@ const mark = (buttons, wanted, all) => {
 const go = (label, number) => trigger('look', { workspace: props.value.workspace, label, page: number });
 
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button || button.disabled) return;
   const view = props.value;
   const tiles = [...root.querySelectorAll('.tile')];

@@ -1,32 +1,32 @@
 // Shared by all components. Data reaches the page by textContent and attributes, never as HTML.
-const make = (tag, className, text) => {
+export const make = (tag, className, text) => {
   const node = document.createElement(tag);
   if (className) node.className = className;
   if (text !== undefined && text !== null) node.textContent = text;
   if (tag === 'button') node.type = 'button';
   return node;
 };
-const address = (path) =>
+export const address = (path) =>
   (window.gradio_config?.root || '') + '/gradio_api/file=' + path.split('/').map(encodeURIComponent).join('/');
-const percent = (share) => {
+export const percent = (share) => {
   const shown = 100 * share;
   return (shown > 0 && shown < 1 ? '<1' : shown < 100 && shown > 99 ? '>99' : Math.round(shown)) + '%';
 };
-const picture = (path, alt, className) => {
+export const picture = (path, alt, className) => {
   const image = make('img', className);
   image.alt = alt;
   image.decoding = 'async';
   if (path) image.src = address(path);
   return image;
 };
-const action = (words, name, possible = true) => {
+export const action = (words, name, possible = true) => {
   const button = make('button', 'act', words);
   button.dataset.do = name;
   button.disabled = !possible;
   return button;
 };
 // A switch: one of the ways [name, words] holds; a button's data-way is its name.
-const switchOf = (label, ways, now) => {
+export const switchOf = (label, ways, now) => {
   const box = make('div', 'choice');
   box.setAttribute('role', 'group');
   box.setAttribute('aria-label', label);
@@ -39,15 +39,39 @@ const switchOf = (label, ways, now) => {
   return box;
 };
 // "Previous" (data-do="back") and "Next" ("on"), with the place between them.
-const pager = ({ page, pages }) => {
+export const pager = ({ page, pages }) => {
   const box = make('div', 'pager');
   const place = make('span', 'quiet', 'page ' + (page + 1).toLocaleString('en') + ' of ' + pages.toLocaleString('en'));
   box.append(action('Previous', 'back', page > 0), place, action('Next', 'on', page + 1 < pages));
   return box;
 };
+/**
+ * What is around the place of an event and fits the selector.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @overload
+ * @param {Event} event
+ * @param {K} selector
+ * @returns {HTMLElementTagNameMap[K] | null}
+ */
+/**
+ * @overload
+ * @param {Event} event
+ * @param {string} selector
+ * @returns {HTMLElement | null}
+ */
+/** @param {Event} event @param {string} selector @returns {HTMLElement | null} */
+export function near({ target }, selector) {
+  return target instanceof Element ? target.closest(selector) : null;
+}
+/** What has the focus, where it is in there. @param {Element} root @returns {HTMLElement | null} */
+export const focused = (root) => {
+  const { activeElement: active } = document;
+  return active instanceof HTMLElement && root.contains(active) ? active : null;
+};
 // Redraw and give the focus back to the button with the same data, or else to what `otherwise` selects.
-const keepFocus = (root, redraw, otherwise) => {
-  const had = root.contains(document.activeElement) ? Object.entries(document.activeElement.dataset) : null;
+export const keepFocus = (root, redraw, otherwise) => {
+  const before = focused(root);
+  const had = before && Object.entries(before.dataset);
   redraw();
   if (!had) return;
   const same = (button) => had.length && had.every(([key, value]) => button.dataset[key] === value);
@@ -55,8 +79,8 @@ const keepFocus = (root, redraw, otherwise) => {
   (button && !button.disabled ? button : root.querySelector(otherwise))?.focus({ preventScroll: true });
 };
 // Arrow keys, Home and End among buttons that lie in rows; one of them is in the order of Tab.
-const walk = (event, buttons) => {
-  const here = buttons.indexOf(event.target.closest('button'));
+export const walk = (event, buttons) => {
+  const here = buttons.indexOf(near(event, 'button'));
   if (here < 0) return;
   const place = (button) => {
     const box = button.getBoundingClientRect();

@@ -8,22 +8,23 @@ from typing import Any
 
 import gradio as gr
 
+from pipeline.tabs.page.scripts import glued
+
 FOLDER = Path(__file__).resolve().parent
 
 
 def component(place: Path, elem_id: str, parts: Sequence[str] = (), **props: Any) -> gr.HTML:
-    """The component written in ``place`` with .js and .css at its end (``common`` of both goes before them, the scripts
-    ``parts`` beside it behind, all in one scope).
+    """The component written in ``place`` with .js (and what that imports) and .css at its end (``common.css`` goes
+    before it); the scripts ``parts`` beside it go behind, into its scope.
 
     Its template is a constant: whatever is shown travels in ``value`` and is put on the page by ``textContent``, so
     that a class or file name is never read as HTML or as a template. ``props``: what else it holds, beside its value.
     """
-    scripts = (FOLDER / "common.js", *(place.with_name(f"{part}.js") for part in (place.name, *parts)))
     return gr.HTML(
         None,
         html_template=f'<div class="{place.name}"></div>',
         css_template=_read(FOLDER / "common.css") + _read(place.with_suffix(".css")),
-        js_on_load="".join(_read(script) for script in scripts),
+        js_on_load=glued(place.with_suffix(".js")) + "".join(_read(place.with_name(f"{part}.js")) for part in parts),
         apply_default_css=False,
         elem_id=elem_id,
         **props,

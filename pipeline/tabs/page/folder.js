@@ -1,4 +1,6 @@
 // A folder of pictures, sent file by file with its folders' names; the class folders are what matters.
+import { make } from './common.js';
+
 const root = element.querySelector('.folder');
 const AT_ONCE = 4;
 const WANTED = /\.(jpe?g|jpe|jfif|png|gif|webp|bmp|tiff?|avif|mpo|heic|heif|csv|tsv|jsonl)$/i;
@@ -37,7 +39,7 @@ const send = async (files, mine) => {
       try {
         const { path } = await upload(file);
         here.push([path, file.webkitRelativePath || file.name]);
-      } catch (error) {
+      } catch {
         lost += 1;
       }
       if (mine !== run) return;

@@ -1,6 +1,8 @@
 // One picture in large, with what is known about it; Escape, the button or a click beside it closes it. Where the image
 // has a story, its pictures open in turn (and "Back" leads the same way back), and a switch lays over it where the
 // network looked, which is asked for when it is wanted first.
+import { action, make, near, percent, picture } from './common.js';
+
 const root = element.querySelector('.viewer');
 const dialog = make('dialog');
 root.append(dialog);
@@ -152,7 +154,7 @@ dialog.addEventListener('close', () => {
 });
 dialog.addEventListener('click', (event) => {
   if (event.target === dialog) return dialog.close();
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button) return;
   if (button.dataset.id) {
     if (came[came.length - 1] !== props.value.id) came.push(props.value.id);

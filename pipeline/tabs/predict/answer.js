@@ -1,4 +1,6 @@
 // What a model says of one picture: its answer in large, and a bar for each of the likeliest classes.
+import { make, percent } from '../page/common.js';
+
 const root = element.querySelector('.answer');
 
 const bar = ({ label, confidence }) => {

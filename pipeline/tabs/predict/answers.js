@@ -1,4 +1,6 @@
 // What a model said of many pictures, a page at a time: a row a picture, on a narrow screen a card.
+import { keepFocus, make, near, pager, picture } from '../page/common.js';
+
 const root = element.querySelector('.answers');
 const NAMES = ['picture', 'answer', 'probability', 'remark'];
 
@@ -35,7 +37,7 @@ const draw = () => {
   if (view.pages > 1) root.append(pager(view));
 };
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button) return;
   const step = { back: -1, on: 1 }[button.dataset.do];
   if (step) trigger('turn', { page: props.value.page + step });

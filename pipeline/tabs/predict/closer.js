@@ -1,5 +1,7 @@
 // A closer look at an answer: the picture, over which a switch lays where the network looked, and the nearest pictures
 // that it learnt from; a click on one asks for it in large.
+import { make, near, picture } from '../page/common.js';
+
 const root = element.querySelector('.closer');
 let looking = false; // whether the switch is on
 
@@ -43,7 +45,7 @@ const draw = () => {
   lay();
 };
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button) return;
   if (button.dataset.id) trigger('open', { id: button.dataset.id });
   else if (button.dataset.do === 'look') {

@@ -1,4 +1,6 @@
 // The loss over the learning rate, which grows tenfold from mark to mark; a click, or Enter, takes a rate.
+import { keepFocus, make, near } from '../page/common.js';
+
 const root = element.querySelector('.rates');
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [220, 44, 12, 14, 34];
 let width = 0;
@@ -115,15 +117,15 @@ const take = (rate) => trigger('take', { rate });
 const rate_at = (event) => axes(props.value).rate(event.clientX - root.querySelector('svg').getBoundingClientRect().left);
 
 element.addEventListener('pointermove', (event) => {
-  if (event.target.closest('.plot')) point(rate_at(event));
+  if (near(event, '.plot')) point(rate_at(event));
 });
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (button) take(Number(button.dataset.rate));
-  else if (event.target.closest('.plot')) take(rate_at(event));
+  else if (near(event, '.plot')) take(rate_at(event));
 });
 element.addEventListener('keydown', (event) => {
-  if (!event.target.closest('.plot')) return;
+  if (!near(event, '.plot')) return;
   const { curve, now } = props.value;
   if (at < 0) at = Math.max(0, curve.findIndex(([rate]) => rate >= (now ?? 0)));
   const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, Home: 0, End: curve.length - 1 }[event.key];

@@ -1,4 +1,6 @@
 // The runs as a table, on a narrow screen as cards; one or two of them are picked by their boxes.
+import { focused, make, near } from '../page/common.js';
+
 const root = element.querySelector('.runs');
 const MOST = 2;
 const page = Math.random().toString(36).slice(2);
@@ -12,7 +14,7 @@ const cell = (tag, words, label) => {
   if (label) node.dataset.label = label;
   return node;
 };
-const box = (row) => {
+const nameOf = (row) => {
   const label = make('label', 'name');
   const input = make('input');
   input.type = 'checkbox';
@@ -26,7 +28,7 @@ const box = (row) => {
 };
 const line = (row) => {
   const node = make('tr');
-  node.append(box(row), ...row.cells.map(([label, words]) => cell('td', words, label)));
+  node.append(nameOf(row), ...row.cells.map(([label, words]) => cell('td', words, label)));
   return node;
 };
 const whole = (rows) => {
@@ -54,7 +56,7 @@ const draw = () => {
   if (view.answer.page === page) answered = Math.max(answered, view.answer.number);
   if (drawn && JSON.parse(drawn)[0] !== view.workspace) answered = sent;
   if (now !== drawn) {
-    const had = root.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    const had = focused(root)?.dataset.id;
     root.replaceChildren();
     if (view.rows.length) root.append(whole(view.rows));
     else root.append(make('p', 'empty', 'Nothing trained yet. Press Train; the default takes a minute or two.'));
@@ -65,12 +67,13 @@ const draw = () => {
   marks(order);
 };
 element.addEventListener('change', (event) => {
-  const { id } = event.target.dataset;
+  const box = near(event, 'input');
+  const id = box?.dataset.id;
   if (!id) return;
-  const before = inputs().filter((input) => input.checked && input !== event.target).map((input) => input.dataset.id);
+  const before = inputs().filter((input) => input.checked && input !== box).map((input) => input.dataset.id);
   order = order.filter((other) => before.includes(other));
   order.push(...before.filter((other) => !order.includes(other)));
-  if (event.target.checked) order.push(id);
+  if (box.checked) order.push(id);
   order = order.slice(-MOST);
   marks(order);
   sent += 1;

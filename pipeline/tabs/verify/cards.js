@@ -1,5 +1,7 @@
 // What Verify found, a card a kind of problem; the open one shows a page of its pictures, to be ticked and acted on.
 // What is sent names pictures by id; "all" goes with the seal of the card as it was seen.
+import { action, keepFocus, make, near, pager, picture, walk } from '../page/common.js';
+
 const root = element.querySelector('.cards');
 const page = Math.random().toString(36).slice(2);
 const WAIT = 30000;
@@ -128,8 +130,7 @@ const acts = () => {
   parts[0].append(...buttons);
   if (props.value.done) parts.unshift(told(props.value.done));
   keepFocus(box, () => box.replaceChildren(...parts), '.act');
-  const untick = root.querySelector('[data-do=untick]');
-  if (untick) untick.disabled = all;
+  for (const untick of root.querySelectorAll('button')) if (untick.dataset.do === 'untick') untick.disabled = all;
 };
 const told = (done) => {
   const box = make('div', done.warning ? 'told warning' : 'told');
@@ -161,8 +162,7 @@ const draw = () => {
     if (busy) ticks.clear();
     busy = 0;
   }
-  const { answer, ...what } = view;
-  const [before, now] = [drawn ? JSON.parse(drawn) : {}, JSON.stringify(what)];
+  const [before, now] = [drawn ? JSON.parse(drawn) : {}, JSON.stringify({ ...view, answer: null })];
   if (before.workspace !== view.workspace || before.open !== view.open) ticks.clear();
   if (now !== drawn) {
     keepFocus(root, () => whole(view), '[aria-expanded=true]');
@@ -201,7 +201,7 @@ const pressed = (button, event) => {
   for (const other of every) other.tabIndex = other === button ? 0 : -1;
 };
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
+  const button = near(event, 'button');
   if (!button || button.disabled) return;
   const { kind, id, look, do: name } = button.dataset;
   if (kind) go(kind === props.value.open ? '' : kind, 0);
@@ -215,11 +215,11 @@ element.addEventListener('click', (event) => {
   else if (name) ask(name);
 });
 element.addEventListener('dblclick', (event) => {
-  const button = event.target.closest('.pick');
+  const button = near(event, '.pick');
   if (button?.querySelector('img')) enlarge(button.dataset.id);
 });
 element.addEventListener('keydown', (event) => {
-  const button = event.target.closest('.pick');
+  const button = near(event, '.pick');
   if (!button) return;
   if (event.key !== 'Enter') return walk(event, picks());
   event.preventDefault();
