@@ -31,6 +31,11 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
 
     ``root`` may also be what tells whose workspaces they are: those of each visitor, in a public demo. ``local``: only
     people of this machine can reach it, so its folders and its HF_TOKEN may be offered.
+
+    >>> from pathlib import Path
+    >>> app = w.create_app(Path("fruit"))  # a gradio.Blocks: app.launch()
+    >>> app.title
+    'Winnow'
     """
     import gradio as gr
 

@@ -24,11 +24,23 @@ One failed image is never an exception: it is a row with a reason.
 
 
 class PipelineError(Exception):
-    """A step failed; ``str(error)`` is a sentence for the person at the screen."""
+    """A step failed; ``str(error)`` is a sentence for the person at the screen.
+
+    >>> try:
+    ...     run = w.load_run(ws, "no-such-run")
+    ... except w.PipelineError as error:
+    ...     print(error)
+    There is no run no-such-run in this workspace.
+    """
 
 
 class UsageError(PipelineError):
-    """The arguments make no sense together."""
+    """The arguments make no sense together.
+
+    >>> w.TrainConfig(epochs=-1)
+    Traceback (most recent call last):
+    pipeline.errors.UsageError: --epochs is 0 or more.
+    """
 
 
 class LimitReached(PipelineError):
@@ -40,23 +52,54 @@ class Cancelled(PipelineError):
 
 
 class WorkspaceError(PipelineError):
-    """The folder cannot be, or is not, a workspace."""
+    """The folder cannot be, or is not, a workspace.
+
+    >>> w.Workspace.open("nowhere")
+    Traceback (most recent call last):
+    pipeline.errors.WorkspaceError: There is no workspace at ...
+    """
 
 
 class StoreError(PipelineError):
-    """The store refuses: an unknown image, a newer version, a lock held too long."""
+    """The store refuses: an unknown image, a newer version, a lock held too long.
+
+    >>> w.keep(ws, "no-such-image")
+    Traceback (most recent call last):
+    pipeline.errors.StoreError: ...
+    """
 
 
 class StaleDecision(StoreError):
-    """The image is no longer as the person saw it when deciding."""
+    """The image is no longer as the person saw it when deciding.
+
+    >>> image = w.suspects(ws, w.load_run(ws))["id"][0]
+    >>> seen = w.keep(ws, image).after  # what the person has before them
+    >>> elsewhere = w.relabel(ws, image, "quince")
+    >>> w.remove(ws, image, expected=seen)
+    Traceback (most recent call last):
+    pipeline.errors.StaleDecision: ...
+    """
 
 
 class SourceError(PipelineError):
-    """What was to be imported cannot be read."""
+    """What was to be imported cannot be read.
+
+    >>> w.run(w.import_images(ws, w.ImportConfig("no-such-folder")))
+    Traceback (most recent call last):
+    pipeline.errors.SourceError: There is nothing at ...
+    """
 
 
 class NetworkError(PipelineError):
-    """A service on the network cannot be reached, or refused."""
+    """A service on the network cannot be reached, or refused.
+
+    >>> config = w.SearchConfig((("bear", "grizzly bear"),), providers=("openverse",))
+    >>> try:
+    ...     found = w.run(w.search(ws, config))
+    ... except w.NetworkError as error:  # there is no network
+    ...     print(error)
+    Openverse cannot be reached...
+    """
 
 
 class BlockedAddress(NetworkError):
@@ -64,15 +107,32 @@ class BlockedAddress(NetworkError):
 
 
 class NotEnoughData(PipelineError):
-    """There are too few images or classes for this step."""
+    """There are too few images or classes for this step.
+
+    >>> w.run(w.train(w.Workspace.create("empty")))
+    Traceback (most recent call last):
+    pipeline.errors.NotEnoughData: ...
+    """
 
 
 class TooManyBroken(PipelineError):
-    """So many images cannot be used that something else is probably wrong; it is up to the person to go on."""
+    """So many images cannot be used that something else is probably wrong; it is up to the person to go on.
+
+    >>> broken = w.Workspace.create("broken")
+    >>> imported = w.run(w.import_images(broken, w.ImportConfig("cut-off")))
+    >>> w.run(w.verify(broken))
+    Traceback (most recent call last):
+    pipeline.errors.TooManyBroken: 4 of 4 pictures cannot be used: ...
+    """
 
 
 class BackboneError(PipelineError):
-    """The backbone is unknown, or its pretrained weights cannot be had."""
+    """The backbone is unknown, or its pretrained weights cannot be had.
+
+    >>> w.run(w.train(ws, w.TrainConfig(backbone="resnet5")))
+    Traceback (most recent call last):
+    pipeline.errors.BackboneError: There is no backbone 'resnet5'. Did you mean ...
+    """
 
 
 class TrainingError(PipelineError):
@@ -80,16 +140,36 @@ class TrainingError(PipelineError):
 
 
 class RunError(PipelineError):
-    """There is no such run, or its files are not as they were written."""
+    """There is no such run, or its files are not as they were written.
+
+    >>> w.load_run(ws, "no-such-run")
+    Traceback (most recent call last):
+    pipeline.errors.RunError: There is no run no-such-run in this workspace.
+    """
 
 
 class ExportError(PipelineError):
-    """The exported model does not do what the run did."""
+    """The exported model does not do what the run did.
+
+    >>> w.run(w.export(ws, w.ExportConfig(run="", out="fruit/runs")))
+    Traceback (most recent call last):
+    pipeline.errors.ExportError: ... is part of the workspace. Choose a folder outside it...
+    """
 
 
 class DeployError(PipelineError):
-    """The hub refused or cannot be reached."""
+    """The hub refused or cannot be reached.
+
+    >>> w.run(w.deploy(w.DeployConfig("fruit-page", "ann/fruit"), token=None))
+    Traceback (most recent call last):
+    pipeline.errors.DeployError: Publishing needs a Hugging Face token...
+    """
 
 
 class JobError(PipelineError):
-    """There is no such job, or it cannot be done in its state."""
+    """There is no such job, or it cannot be done in its state.
+
+    >>> w.cancel(ws, "no-such-job")
+    Traceback (most recent call last):
+    pipeline.errors.JobError: There is no job no-such-job in this workspace.
+    """

@@ -541,7 +541,12 @@ AnyClassifier: TypeAlias = Classifier | OnnxClassifier
 
 
 def load(folder: str | Path) -> AnyClassifier:
-    """The model in ``folder``: by onnxruntime where there is a model.onnx and that is installed, else by torch."""
+    """The model in ``folder``: by onnxruntime where there is a model.onnx and that is installed, else by torch.
+
+    >>> model = load("fruit-model")
+    >>> [answer.label for answer in model.predict(["photos/apple/1.jpg", "photos/pear/1.jpg"])]
+    ['apple', 'pear']
+    """
     onnx = (Path(folder) / ONNX).is_file() and find_spec("onnxruntime")
     return OnnxClassifier.load(folder) if onnx else Classifier.load(folder)
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 PACKAGES = ("pipeline", "cleaner")
-DOORS = ("app", "cli")
+DOORS = ("app", "cli", "winnow")
 # In the order of the work: an import goes to a room that stands earlier, or stays in its own.
 ROOMS = (
     "pipeline",
@@ -54,7 +54,9 @@ ROOMS = (
     "cleaner.tabs.clean",
 )
 MOST_ON_THE_GROUND = 12
-MAX_FILE_LINES = 610
+MAX_FILE_LINES = 600
+# It travels alone into a Space, and cannot be two.
+TRAVELS_ALONE, MOST_OF_ONE_THAT_TRAVELS = "pipeline/predict.py", 650
 MAX_FUNCTION_LINES = 80
 MAX_DOOR_FUNCTION_LINES = 40
 MAX_DOOR_BRANCHES = 8
@@ -201,13 +203,15 @@ def arrows() -> dict[tuple[str, str], list[str]]:
 
 
 def test_imports_go_to_rooms_that_stand_earlier() -> None:
-    """So there is no circle between rooms; nobody imports a door; and every folder is a room."""
+    """So there is no circle between rooms; every folder is a room; and nobody imports a door, but that the library's
+    face opens the browser's.
+    """
     order = {room: number for number, room in enumerate((*ROOMS, *DOORS))}
     wrong = [
         line
         for (room, other), lines in arrows().items()
         for line in lines
-        if order[other] > order[room] or other in DOORS
+        if order[other] > order[room] or (other in DOORS and (room, other) != ("winnow", "app"))
     ]
     assert not wrong, "\n".join(wrong)
     folders = {module.name for module in MODULES if module.path.stem == "__init__"} - {"cleaner.tabs"}
@@ -314,8 +318,9 @@ def _logic(door: Module) -> Iterator[str]:
         nodes = list(ast.walk(function))
         loops = [node for node in nodes if isinstance(node, ast.For | ast.While | ast.comprehension)]
         branches = loops + [node for node in nodes if isinstance(node, ast.If | ast.IfExp | ast.Match)]
-        if _lines(function) > MAX_DOOR_FUNCTION_LINES:
-            yield f"{where} has {_lines(function)} lines, more than {MAX_DOOR_FUNCTION_LINES}"
+        lines = _lines(function) - len((ast.get_docstring(function) or "").splitlines())
+        if lines > MAX_DOOR_FUNCTION_LINES:
+            yield f"{where} has {lines} lines, more than {MAX_DOOR_FUNCTION_LINES}"
         if any(isinstance(node, ast.While) for node in nodes):
             yield f"{where} has a while loop"
         if any(isinstance(inner, ast.For) for loop in loops for inner in ast.walk(loop) if inner is not loop):
@@ -344,6 +349,7 @@ def test_no_module_is_named_for_nothing_in_particular() -> None:
 def test_a_file_holds_one_subject() -> None:
     """More than 600 lines are seldom one."""
     lengths = {module.file: len(module.source.splitlines()) for module in (*MODULES, *TEMPLATES)}
+    assert lengths.pop(TRAVELS_ALONE) <= MOST_OF_ONE_THAT_TRAVELS
     assert {file: lines for file, lines in lengths.items() if lines > MAX_FILE_LINES} == {}
 
 
@@ -467,7 +473,7 @@ def _print_rooms() -> None:
     counts = {room: sum(room_of(module.name) == room for module in MODULES) for room in (*ROOMS, *DOORS)}
     going = arrows()
     for room in (*ROOMS, *DOORS):
-        others = [f"{other} ({len(going[room, other])})" for other in ROOMS if (room, other) in going]
+        others = [f"{other} ({len(going[room, other])})" for other in (*ROOMS, *DOORS) if (room, other) in going]
         print(f"{room.replace('.', '/')}, {counts[room]} modules")
         print("".join(f"    -> {other.replace('.', '/')}\n" for other in others), end="")
 

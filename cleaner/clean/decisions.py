@@ -19,6 +19,10 @@ def keep(workspace: Workspace, image_id: str, expected: State | None = None) -> 
 
     ``expected`` is the state the person saw: StaleDecision is raised, and nothing changes, where it is another by now.
     Raises StoreError for an unknown image, or one that is not in use.
+
+    >>> image = w.suspects(ws, w.load_run(ws))["id"][0]
+    >>> w.keep(ws, image).action
+    'keep'
     """
     return decide(workspace, wish("keep", image_id, expected=expected))
 
@@ -28,12 +32,21 @@ def relabel(workspace: Workspace, image_id: str, label: str, expected: State | N
     labels are joined by ``|``.
 
     Errors as in :func:`keep`, and SourceError where ``label`` cannot be a class name.
+
+    >>> image = w.suspects(ws, w.load_run(ws))["id"][0]
+    >>> w.relabel(ws, image, "quince").after.labels
+    ('quince',)
     """
     return decide(workspace, wish("relabel", image_id, label, expected))
 
 
 def remove(workspace: Workspace, image_id: str, expected: State | None = None) -> Decision:
-    """Take the image out of use and move its file to the trash. Errors as in :func:`keep`."""
+    """Take the image out of use and move its file to the trash. Errors as in :func:`keep`.
+
+    >>> image = w.suspects(ws, w.load_run(ws))["id"][0]
+    >>> w.remove(ws, image).after.status
+    'removed'
+    """
     return decide(workspace, wish("remove", image_id, expected=expected))
 
 
@@ -67,6 +80,10 @@ def restore(workspace: Workspace, image_id: str, expected: State | None = None) 
     """Bring an image that was removed or set aside back into use, with its file and its label.
 
     What was not found usable comes back as 'new', so that verify looks at it again. Errors as in :func:`keep`.
+
+    >>> image = w.suspects(ws, w.load_run(ws))["id"][0]
+    >>> w.remove(ws, image).after.status, w.restore(ws, image).after.status
+    ('removed', 'ok')
     """
     status = "ok" if workspace.store.image(image_id)["verdict"] in ("ok", "suspect") else "new"
     decision = workspace.store.decide(image_id, "restore", lambda state: _restored(state, status), expected)
@@ -75,7 +92,13 @@ def restore(workspace: Workspace, image_id: str, expected: State | None = None) 
 
 
 def undo(workspace: Workspace, count: int = 1) -> list[Decision]:
-    """Take back the last ``count`` decisions that are not undone yet; returns them, newest first (fewer at the end)."""
+    """Take back the last ``count`` decisions that are not undone yet; returns them, newest first (fewer at the end).
+
+    >>> for image in w.suspects(ws, w.load_run(ws))["id"][:3]:
+    ...     decision = w.remove(ws, image)
+    >>> [decision.action for decision in w.undo(ws, 2)]
+    ['remove', 'remove']
+    """
     if count < 1:
         raise UsageError("The number of decisions to undo must be 1 or more.")
     return _taken_back(workspace, workspace.store.undo(count))
@@ -104,7 +127,12 @@ def undo_these(workspace: Workspace, first: int, last: int) -> list[Decision]:
 
 
 def decisions(workspace: Workspace) -> list[Decision]:
-    """The whole journal, oldest first, undone decisions included."""
+    """The whole journal, oldest first, undone decisions included.
+
+    >>> decision = w.keep(ws, w.suspects(ws, w.load_run(ws))["id"][0])
+    >>> [(decision.action, decision.undone) for decision in w.decisions(ws)]
+    [('keep', False)]
+    """
     return workspace.store.decisions()
 
 
@@ -203,6 +231,9 @@ def rename(workspace: Workspace, old: str, new: str) -> Renaming:
     is a name. Where ``new`` exists the two classes become one. What an image was called first stays on record.
 
     One batch of the journal. Errors as in :func:`plan`.
+
+    >>> print(w.rename(ws, "melon", "honeydew").words)
+    20 images are called melon (3 of the test split among them). They become honeydew, a new name.
     """
     planned = plan(workspace, old, new)
 

@@ -86,6 +86,11 @@ def export_decisions(workspace: Workspace, out: Path) -> Exported:
 
     ``image`` is the SHA-256 of the file's bytes, ``name`` what its source called it; several labels are joined by
     ``|``. No cell is run by a spreadsheet (see ``pipeline.safe_text``). Raises SourceError where it cannot be written.
+
+    >>> from pathlib import Path
+    >>> decision = w.keep(ws, w.suspects(ws, w.load_run(ws))["id"][0])
+    >>> w.export_decisions(ws, Path("decisions.csv")).decisions
+    1
     """
     journal = workspace.store.decisions()
     known = workspace.store.image_rows(dict.fromkeys(decision.image for decision in journal))
@@ -190,6 +195,14 @@ def replay(workspace: Workspace, file: Path) -> Replayed:
     as so already; what was taken back over there is left out; what found the picture as it is here is done; anything
     else is a conflict, and nothing is done about it. Raises SourceError where the file cannot be read, and then
     nothing changes.
+
+    >>> from pathlib import Path
+    >>> decision = w.remove(ws, w.suspects(ws, w.load_run(ws))["id"][0])
+    >>> written = w.export_decisions(ws, Path("decisions.csv"))
+    >>> undone = w.undo(ws)
+    >>> replayed = w.replay(ws, Path("decisions.csv"))
+    >>> replayed.applied, replayed.conflicts
+    (1, ())
     """
     lines = list(_lines(Path(file)))
     rows = workspace.store.image_rows(dict.fromkeys(line.image for line in lines))

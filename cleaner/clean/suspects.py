@@ -47,6 +47,9 @@ STRANGE = 4.0
 def audit(workspace: Workspace, run: Run) -> pd.DataFrame:
     """The queue of :func:`suspects` for the locked test split, by the run's own answers; the audit is logged first, and
     every comparison from now on says that there was one.
+
+    >>> set(w.audit(ws, w.load_run(ws))["split"])
+    {'test'}
     """
     log_audit(workspace, run.id)
     return suspects(workspace, run, ("test",))
@@ -63,6 +66,12 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
     has at least DISPUTED where it carries the likelier. What a person decided on before the run comes back with
     DECIDED_BEFORE times its score. More columns: split, probability (of the label), suggested_probability, loss, kind
     (label, two labels, outlier, file: what speaks most against the image).
+
+    >>> queue = w.suspects(ws, w.load_run(ws))
+    >>> list(queue.columns[:6])
+    ['id', 'file', 'label', 'suggested', 'score', 'why']
+    >>> queue["score"].is_monotonic_decreasing
+    True
     """
     everything = workspace.store.decisions()
     journal = [decision for decision in everything if decision.about_label]

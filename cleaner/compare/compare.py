@@ -97,6 +97,11 @@ def compare(workspace: Workspace, run_a: Run, run_b: Run) -> Comparison:
 
     On the test images that both runs predicted and that are still in use; where there are none, on the valid images
     (``words`` says so). Raises NotEnoughData where the runs share neither.
+
+    >>> after, before = w.list_runs(ws)
+    >>> found = w.compare(ws, before, after)
+    >>> found.verdict, found.n
+    ('cannot be told apart', 9)
     """
     return comparison(pairs(workspace, run_a, run_b))
 

@@ -57,6 +57,13 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
 
     The train split is out-of-fold; the test split is looked at only because its name was given. Raises UsageError
     for an unknown split, RunError where the run's predictions cannot be read.
+
+    >>> reviewed = w.review(ws, w.load_run(ws), "valid")
+    >>> reviewed.classes, reviewed.n, sum(map(sum, reviewed.confusion))
+    (['apple', 'melon', 'pear'], 9, 9)
+    >>> worst = reviewed.top_losses[0]
+    >>> worst["actual"] in reviewed.classes, worst["loss"] >= 0
+    (True, True)
     """
     if split not in SPLITS:
         raise UsageError(f"There is no split {split!r}. Choose one of {', '.join(SPLITS)}.")

@@ -43,6 +43,9 @@ Sink: TypeAlias = Callable[[Row], object]
 class PredictConfig:
     """Which ``files`` and folders the ``run`` (its id; empty: the newest) is asked about; ``tta``: as several
     views.
+
+    >>> w.PredictConfig(files=("photos", "a-picture.jpg"), tta=True).run
+    ''
     """
 
     files: tuple[str, ...]
@@ -64,7 +67,15 @@ class Answered:
 
 
 def predict_many(workspace: Workspace, config: PredictConfig) -> Stage[Answered]:
-    """Ask a run of the workspace; the table and small pictures of all files become a list of the workspace."""
+    """Ask a run of the workspace; the table and small pictures of all files become a list of the workspace.
+
+    >>> from pathlib import Path
+    >>> answered = w.run(w.predict_many(ws, w.PredictConfig(files=("photos",))))
+    >>> answered.asked, answered.failed, answered.labels
+    (4, 0, {'apple': 2, 'pear': 2})
+    >>> Path(answered.file).name
+    'answers.csv'
+    """
     run = load_run(workspace, config.run or None)
     yield Progress(0, 0, "Loading the model")
     classifier = loaded(run.folder)

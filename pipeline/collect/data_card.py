@@ -58,6 +58,9 @@ def write_card(workspace: Workspace, folder: Path | None = None) -> list[Path]:
     """Write data_card.md and attributions.csv into ``folder`` (None: the workspace's own), each whole or not at all.
 
     What was written before is replaced. Raises WorkspaceError where it cannot be written.
+
+    >>> [path.name for path in w.write_card(ws)]
+    ['data_card.md', 'attributions.csv']
     """
     card, rows = (folder or workspace.root) / CARD, (folder or workspace.root) / ATTRIBUTIONS
     try:

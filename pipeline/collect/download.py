@@ -41,6 +41,10 @@ class DownloadConfig:
     ``seconds`` are for each URL; ``connections`` are open at once, ``per_host`` of them to one host. Pictures wider or
     higher than ``max_side`` pixels are reduced to it (0: kept as they are); ``honour_noai``: a picture whose site asks
     not to be used for training (X-Robots-Tag: noai) is skipped.
+
+    >>> config = w.DownloadConfig(urls="bears.csv", max_side=1024, honour_noai=False)
+    >>> config.connections, config.per_host
+    (64, 6)
     """
 
     urls: str | None = None
@@ -98,6 +102,11 @@ def download(
     What came before a cancel or a crash stays; another run asks only for what is missing. In the end, also at
     a cancel, the data card is written anew. ``fetch`` is the network client: URL -> bytes, or ``NotFetched``. Raises
     SourceError for a file of URLs that cannot be read.
+
+    >>> config = w.DownloadConfig(urls="bears.csv", allow_hosts=("127.0.0.1:8000",))  # a server of one's own
+    >>> done = w.run(w.download(ws, config))
+    >>> done.downloaded, [(result.url, result.code) for result in done.results if result.status == "failed"]
+    (1, [('http://127.0.0.1:8000/gone.jpg', 'http_error')])
     """
     config = config or DownloadConfig()
     workspace.sweep()

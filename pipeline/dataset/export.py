@@ -45,6 +45,9 @@ class DatasetConfig:
     each of train, validation and test).
 
     Pictures that carry metadata (place, camera, comments) are re-encoded without it, unless ``originals`` are wanted.
+
+    >>> w.DatasetConfig("fruit-data", layout="metadata").originals
+    False
     """
 
     out: str
@@ -90,6 +93,11 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
     The folder appears whole or not at all. In every table, cells that a spreadsheet would run begin with a ``'`` more
     (``cells.restored`` takes it off). Class folders are named like the class where every file system takes that name;
     classes.csv says which class each stands for. Raises ExportError, NotEnoughData.
+
+    >>> from pathlib import Path
+    >>> written = w.run(w.export_dataset(ws, w.DatasetConfig("fruit-data")))
+    >>> written.classes, sorted(path.name for path in Path("fruit-data").iterdir() if path.is_dir())
+    ({'apple': 20, 'melon': 20, 'pear': 20}, ['test', 'train', 'valid'])
     """
     target = _new_folder(workspace, config.out)
     images = workspace.store.images()

@@ -36,6 +36,9 @@ class ExportConfig:
     ``space`` adds what Hugging Face needs to run it as an app of that ``kind`` (gradio: on a CPU, with model.onnx;
     static: in the visitor's browser; zerogpu: on a borrowed GPU), with one example picture a class, up to ``examples``:
     they are published with the Space (re-encoded, at most 1024 px, without metadata; never train pictures).
+
+    >>> w.ExportConfig(run="", out="fruit-space", space=True).kind
+    'gradio'
     """
 
     run: str
@@ -72,6 +75,10 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
 
     An earlier export at ``config.out`` is replaced when it is as it was written. Raises ExportError where the folder
     cannot be written or a fresh process answers otherwise than the run did, RunError where the run was changed.
+
+    >>> exported = w.run(w.export(ws, w.ExportConfig(run="", out="exported")))
+    >>> "model.safetensors" in exported.files, exported.parity["max_difference"] < 1e-4
+    (True, True)
     """
     run = load_run(workspace, config.run or None)
     info = _unchanged(run)

@@ -57,6 +57,12 @@ def deploy(
     The token is used for this call only and is never stored. Files that are on the Space but not in the folder stay.
     Raises DeployError: before any network when the folder or the arguments are wrong, later when the hub says no or
     the Space does not start.
+
+    >>> import os
+    >>> config = w.DeployConfig("fruit-page", "ann/fruit")
+    >>> published = w.run(w.deploy(config, os.environ["HF_TOKEN"]))
+    >>> published.url, published.stage
+    ('https://huggingface.co/spaces/ann/fruit', 'RUNNING')
     """
     secret = _checked_token(token)
     repo_id = _checked_repo_id(config.repo_id)
@@ -84,6 +90,9 @@ def deploy(
 class DeployConfig:
     """What goes where. ``repo_id`` is ``user/name``; ``private`` is for a new Space, and is checked on an old one.
     ``wait``: for so many seconds at most it is waited until the Space runs.
+
+    >>> w.DeployConfig("fruit-page", "ann/fruit", private=True).wait
+    1800.0
     """
 
     folder: str

@@ -44,6 +44,9 @@ class TrialConfig:
     """Which Space folder is tried: in a fresh environment on this machine, or, with ``url`` (an address, or user/name
     on Hugging Face), where it is online. ``python``: what the environment is made with (empty: this Python).
     ``own_token``: HF_TOKEN of the environment may be shown to Hugging Face, for a private Space.
+
+    >>> w.TrialConfig("fruit-page", url="ann/fruit").url  # without a url: here, in a fresh environment
+    'ann/fruit'
     """
 
     folder: str
@@ -77,6 +80,10 @@ def try_space(_: Workspace | None, config: TrialConfig) -> Stage[Tried]:
 
     Raises DeployError where it cannot be installed or started, refuses a picture, or answers otherwise than the model
     in the folder does on this machine.
+
+    >>> tried = w.run(w.try_space(None, w.TrialConfig("fruit-page", url="http://127.0.0.1:8000")))
+    >>> tried.agreed["same_top"], tried.where
+    (True, 'http://127.0.0.1:8000')
     """
     space = read_space(config.folder)
     if space.sdk == "static":

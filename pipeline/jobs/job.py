@@ -39,6 +39,10 @@ class Job:
 
     ``status``: queued, running, done, failed, cancelled, or interrupted (its process is gone without a last word).
     ``note`` is the last progress note, or the message of a failure; ``result`` is there once it is done.
+
+    >>> job = w.list_jobs(ws)[0]
+    >>> job.stage, job.status, job.config["valid"]
+    ('verify', 'interrupted', 0.2)
     """
 
     id: str
@@ -68,6 +72,14 @@ def start(workspace: Workspace, stage: StageFunction, config: Any, grace_seconds
 
     Once it is asked to stop it has ``grace_seconds`` to reach its next step. Raises JobError where ``stage`` is none of
     :data:`pipeline.jobs.stages.STAGES`, LimitReached where the workspace has limits and this is more.
+
+    >>> import time
+    >>> job = w.start(ws, w.verify, w.VerifyConfig())
+    >>> while job.active:
+    ...     time.sleep(0.1)
+    ...     job = w.list_jobs(ws)[0]
+    >>> job.status, job.result["ok"]
+    ('done', 60)
     """
     return _start(workspace, name_of(stage), asdict(config), grace_seconds)
 
@@ -115,7 +127,11 @@ def identity(pid: int) -> dict[str, Any]:
 
 
 def list_jobs(workspace: Workspace) -> list[Job]:
-    """Every job of the workspace, newest first."""
+    """Every job of the workspace, newest first.
+
+    >>> [(job.stage, job.status) for job in w.list_jobs(ws)]
+    [('verify', 'interrupted')]
+    """
     folders = [file.parent for file in workspace.jobs.glob("*/job.json")]
     whole = [folder for folder in folders if folder.suffix != ".part"]
     return sorted((_load(folder) for folder in whole), key=lambda job: job.started, reverse=True)
@@ -130,7 +146,12 @@ def get_job(workspace: Workspace, job_id: str) -> Job:
 
 
 def cancel(workspace: Workspace, job_id: str) -> Job:
-    """Ask a job to stop at its next step; its process is ended when it has not done so after GRACE_SECONDS."""
+    """Ask a job to stop at its next step; its process is ended when it has not done so after GRACE_SECONDS.
+
+    >>> job = w.start(ws, w.train, w.TrainConfig(epochs=20))
+    >>> w.cancel(ws, job.id).cancelling
+    True
+    """
     job = get_job(workspace, job_id)
     if not job.active:
         raise JobError(f"This job is not running any more (it is {job.status}).")
@@ -139,7 +160,13 @@ def cancel(workspace: Workspace, job_id: str) -> Job:
 
 
 def resume(workspace: Workspace, job_id: str) -> Job:
-    """Start an ended job's work again as a new job; stages skip what was finished before."""
+    """Start an ended job's work again as a new job; stages skip what was finished before.
+
+    >>> stopped = w.list_jobs(ws)[0]
+    >>> job = w.resume(ws, stopped.id)
+    >>> job.stage, job.config == stopped.config, job.active
+    ('verify', True, True)
+    """
     job = get_job(workspace, job_id)
     if job.active:
         raise JobError("This job is still running.")

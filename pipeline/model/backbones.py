@@ -49,7 +49,11 @@ class Backbone:
 
 
 def list_backbones(text: str = "") -> list[Backbone]:
-    """The pretrained timm models whose name contains ``text``, those that need no network first."""
+    """The pretrained timm models whose name contains ``text``, those that need no network first.
+
+    >>> [backbone.preset for backbone in w.list_backbones("lite") if backbone.offline]
+    ['fast', 'balanced', 'accurate']
+    """
     import timm
 
     sizes = _sizes()

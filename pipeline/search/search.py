@@ -56,6 +56,10 @@ class SearchConfig:
     medium or large, ``kind`` photo or drawing, "" for any; ``open_licence``: only what may be used commercially and
     changed. Answers not older than ``keep_hours`` are used again. The provider ``urls`` takes the phrase for a list
     of URLs, all of which become candidates.
+
+    >>> config = w.SearchConfig((("grizzly", "grizzly bear"), ("black", "black bear")), maximum=50, extras=("photo",))
+    >>> config.phrases("grizzly bear")
+    ('grizzly bear', 'grizzly bear photo')
     """
 
     classes: tuple[tuple[str, str], ...]
@@ -140,6 +144,12 @@ def search(
 
     ``known`` are the providers by name, those of ``providers()`` if None. One that fails does not stop the others;
     one that cannot be reached or refuses is not asked again. ``clock`` and ``sleep`` pace the questions.
+
+    >>> listed = "https://example.org/1.jpg https://example.org/2.jpg"
+    >>> config = w.SearchConfig((("bear", listed),), providers=("urls",))  # leave providers out to ask the web
+    >>> found = w.run(w.search(ws, config))
+    >>> found.added, [candidate.label for candidate in found.candidates]
+    (2, ['bear', 'bear'])
     """
     classes = _phrases_by_class(config)
     remember_safesearch(workspace, config.safesearch)

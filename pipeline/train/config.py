@@ -48,6 +48,10 @@ class TrainConfig:
     photo, top-down, text or none, and what is to be otherwise than in that preset: ``min_scale``, the smallest share of
     the area a crop keeps (0: the preset's); ``max_rotate`` in degrees and ``max_lighting``, a share, to either side
     (below 0: the preset's); ``flip``: none, sideways, every-way (auto: the preset's).
+
+    >>> config = w.TrainConfig(backbone="balanced", layers="all", epochs=5, base_lr=1e-4)
+    >>> config.schedule, config.batch_size
+    ('one-cycle', 32)
     """
 
     backbone: str = backbones.DEFAULT

@@ -37,6 +37,10 @@ NOWHERE = (
 class LrFindConfig(TrainConfig):
     """What is going to be trained (as in TrainConfig), and the test: ``steps`` batches, their rates from ``low`` to
     ``high`` in equal ratios. The rates are those of the head, as ``base_lr`` is.
+
+    >>> config = w.LrFindConfig(backbone="balanced", high=0.1)  # every setting of TrainConfig, and the test's
+    >>> config.steps, config.low
+    (60, 1e-06)
     """
 
     steps: int = 60
@@ -67,6 +71,11 @@ def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[L
 
     The range test of Smith (2017, "Cyclical learning rates"). It begins with a fresh head: after a fitted one the loss
     has nowhere to fall. Raises TrainingError where no rate makes it fall. Nothing is written.
+
+    >>> found = w.run(w.find_lr(ws, w.LrFindConfig(image_size=64, batch_size=8, steps=30)))
+    >>> 1e-6 < found.suggestion < 1
+    True
+    >>> config = w.TrainConfig(layers="all", base_lr=found.suggestion)
     """
     finding = _find_lr(workspace, config or LrFindConfig())
     return (yield from one_at_a_time(training_lock(), finding, workspace.owner))

@@ -36,6 +36,10 @@ __all__ = ["TrainConfig", "train"]
 def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]:
     """Fine-tune on the workspace's pictures and return the run. One training at a time runs on a machine; under
     torchrun, its processes train one run together.
+
+    >>> trained = w.run(w.train(ws, w.TrainConfig(layers="head", image_size=64)))
+    >>> trained.classes, sorted(trained.test)
+    (('apple', 'melon', 'pear'), ['baseline_error_rate', 'error_rate', 'high', 'low', 'n'])
     """
     config, ranks = config or TrainConfig(), Ranks.of_this_process()
     with joined(ranks, choose_device(config.device)):

@@ -35,6 +35,9 @@ class VerifyConfig:
     """``workers`` processes (0 = one a core); each picture may take ``seconds`` and ``memory_mb``; shares and seed of
     the splits that are given at the end. ``accept_broken``: go on where many pictures cannot be used;
     ``cache``: fill the training cache, where there is room for it.
+
+    >>> w.VerifyConfig(valid=0.2, test=0.2, seed=1).accept_broken
+    False
     """
 
     workers: int = 0
@@ -52,6 +55,10 @@ def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Ve
 
     Raises TooManyBroken where more than a tenth cannot be used and ``accept_broken`` does not say to go on: then the
     good ones are on record and nothing was set aside.
+
+    >>> verified = w.run(w.verify(ws, w.VerifyConfig(workers=2)))
+    >>> verified.ok, verified.set_aside, len(verified.duplicate_groups)
+    (60, (), 0)
     """
     config = config or VerifyConfig()
     new, doubt = yield from _check_new(workspace, config)
@@ -114,7 +121,11 @@ def _lost(job: tuple[str, Path, Path], why: str) -> Verdict:
 
 
 def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Stage[list[tuple[str, Checked]]]:
-    """(path, verdict) of files, and of the files in folders, without a workspace; in the order of the names given."""
+    """(path, verdict) of files, and of the files in folders, without a workspace; in the order of the names given.
+
+    >>> [(path, checked.verdict) for path, checked in w.run(w.check_files(["photos/pear", "bears.csv"]))]
+    [('photos/pear/1.jpg', 'ok'), ('photos/pear/2.jpg', 'ok'), ('bears.csv', 'not_an_image')]
+    """
     config = config or VerifyConfig()
     files = [str(file) for path in paths for file in _files(Path(path))]
     limits = WorkerLimits(config.seconds, config.memory_mb << 20)

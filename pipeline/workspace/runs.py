@@ -34,7 +34,14 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
 
 @dataclass(frozen=True)
 class Run:
-    """One finished training. ``record`` is its run.json, which is written last: a folder that has it is complete."""
+    """One finished training. ``record`` is its run.json, which is written last: a folder that has it is complete.
+
+    >>> run = w.load_run(ws)
+    >>> run.name, run.classes, run.test["n"]
+    ('after cleaning', ('apple', 'melon', 'pear'), 9)
+    >>> run.predictions().groupby("split").size().to_dict()
+    {'test': 9, 'train': 42, 'valid': 9}
+    """
 
     folder: Path
     record: Mapping[str, Any]
@@ -144,7 +151,11 @@ class Run:
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """The complete runs of a workspace, newest first."""
+    """The complete runs of a workspace, newest first.
+
+    >>> [run.name for run in w.list_runs(ws)]
+    ['after cleaning', 'before cleaning']
+    """
     return _runs_in(workspace.runs)
 
 
@@ -155,7 +166,11 @@ def _runs_in(place: Path) -> list[Run]:
 
 
 def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
-    """The run with this id, or the newest. Raises RunError where there is none."""
+    """The run with this id, or the newest. Raises RunError where there is none.
+
+    >>> w.load_run(ws).name
+    'after cleaning'
+    """
     if run_id is None:
         runs = list_runs(workspace)
         if not runs:

@@ -30,6 +30,13 @@ class Workspace:
     """One project on disk: its images, its store, its runs, its jobs.
 
     Make or reopen one with :meth:`create` or :meth:`open`; the constructor itself touches no file.
+
+    >>> ws = w.Workspace.open("fruit")
+    >>> images = ws.store.images()  # a DataFrame, one row an image
+    >>> images["label"].value_counts().sort_index().to_dict()
+    {'apple': 20, 'melon': 20, 'pear': 20}
+    >>> ws.image_file(images["file"][0]).is_file()
+    True
     """
 
     root: Path
