@@ -20,7 +20,7 @@ import torch
 import cli
 from cleaner.clean.decisions import undo
 from cleaner.clean.replay import export_decisions, replay
-from cleaner.tabs.clean.history import history_view
+from cleaner.tabs.clean.tab import history_view
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.dataset.export import DatasetConfig, export_dataset
 from pipeline.deploy.export import ExportConfig, export

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from pipeline.deploy.parity import Expected, check_onnx, check_weights, expected
 from pipeline.deploy.space import KINDS, WITH_ONNX, WITH_WEIGHTS, write_app
 from pipeline.deploy.space import readme as space_readme
 from pipeline.errors import ExportError, RunError, UsageError
+from pipeline.jobs.job import finished
+from pipeline.jobs.stages import StageName
 from pipeline.predict import CONFIG, ONNX, WEIGHTS, Classifier, checksum, file_sha256, read_info
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import Run, load_run, write_info
@@ -113,6 +115,12 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}.") from error
     yield Progress(4, 4, f"Written to {target}")
     return Exported(files, str(target), parity, info.get("int8"))
+
+
+def last_parity(workspace: Workspace, folder: Path) -> Mapping[str, Any] | None:
+    """How the folder was checked by the last job that made it (as :attr:`Exported.parity`); None where none did."""
+    results = (job.result or {} for job in finished(workspace, StageName.EXPORT) if Path(job.config["out"]) == folder)
+    return next((dict(result["parity"]) for result in results if "parity" in result), None)
 
 
 def _parity(folder: Path, info: dict[str, Any], known: Expected) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from pipeline.deploy.web_runtime import SHA256, WASM, web_runtime
 from pipeline.errors import DeployError
 from pipeline.predict import NONE, ONNX, SEVERAL, OnnxClassifier, file_sha256, onnx_session, open_image
 from pipeline.safe_text import plain
+from pipeline.workspace.runs import Run
+from pipeline.workspace.workspace import Workspace
 
 SPACES = Path(__file__).parents[2] / "spaces"
 # Of each kind: its files, by the templates they are copied from.
@@ -35,6 +37,7 @@ COPIED: Mapping[str, Mapping[str, str]] = {
     "zerogpu": {"app.py": "zerogpu/app.py", "demo.py": "gradio/app.py"},
 }
 KINDS = tuple(COPIED)
+DEFAULT_KIND = "gradio"
 # Those whose app asks model.onnx, and those that hold the weights for torch.
 WITH_ONNX = ("gradio", "static")
 WITH_WEIGHTS = ("gradio", "zerogpu")
@@ -48,7 +51,7 @@ SECRET_FILES = ("*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", "secrets.*"
 TOKEN_IN_FILE = rb"hf_[A-Za-z0-9]{30,}"
 ZERO_GPU = "zero-a10g"
 
-TEMPLATES = Path(__file__).parents[1] / "spaces" / "static"
+TEMPLATES = SPACES / "static"
 PAGE = "index.html"
 GOLDEN = "golden.json"
 LICENCE = "onnxruntime-LICENSE.txt"
@@ -152,6 +155,11 @@ class SpaceFolder:
         """One line for the person: how much will be sent, and what will not."""
         line = f"{len(self.sizes)} files, {sum(self.sizes.values()) / 1e6:.1f} MB"
         return f"{line}; left out: {', '.join(self.left_out)}" if self.left_out else line
+
+
+def space_folder(workspace: Workspace, run: Run, kind: str = DEFAULT_KIND) -> Path:
+    """Where the Space folder of a run is made; it need not be there."""
+    return workspace.exports / f"{run.id}-{kind}-space"
 
 
 def read_space(folder: Path | str, token: str | None = None) -> SpaceFolder:

@@ -27,6 +27,8 @@ from pipeline.deploy.space import SpaceFolder, read_space
 from pipeline.deploy.web_trial import TOLERANCE as PAGE_TOLERANCE
 from pipeline.deploy.web_trial import try_page
 from pipeline.errors import DeployError, UsageError
+from pipeline.jobs.job import finished
+from pipeline.jobs.stages import StageName
 from pipeline.predict import ONNX, file_sha256
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.workspace import Workspace
@@ -101,6 +103,19 @@ def fingerprint(space: SpaceFolder) -> str:
     """64 hex digits that change with any file that would be sent."""
     lines = (f"{file_sha256(space.folder / name)} {name}" for name in sorted(space.sizes))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def last_trial(workspace: Workspace, space: SpaceFolder) -> Mapping[str, Any] | None:
+    """What the last job that tested a Space folder here, as the folder is now, found (as :class:`Tried`); None where it
+    was not tested, or changed since.
+    """
+    tried = [
+        job.result
+        for job in finished(workspace, StageName.TRY_SPACE)
+        if Path(job.config["folder"]) == space.folder and not job.config["url"]
+    ]
+    now = fingerprint(space) if tried else ""
+    return next((dict(result) for result in tried if result and result["fingerprint"] == now), None)
 
 
 # --- on this machine -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,16 @@ def _launch(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_s
 def identity(pid: int) -> dict[str, Any]:
     """What tells a process from a later one of the same number."""
     return {"pid": pid, "created": psutil.Process(pid).create_time()}
+
+
+def running(workspace: Workspace, *stages: str) -> Job | None:
+    """The newest job of one of these stages that works or waits in a workspace, if any."""
+    return next((job for job in list_jobs(workspace) if job.active and job.stage in stages), None)
+
+
+def finished(workspace: Workspace, stage: str) -> Iterator[Job]:
+    """The jobs of a stage that ended well, newest first."""
+    return (job for job in list_jobs(workspace) if job.stage == stage and job.status == "done")
 
 
 def list_jobs(workspace: Workspace) -> list[Job]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeAlias
 
+from pipeline.errors import StaleDecision
 from pipeline.verify.findings import KINDS, SetAside, Verified, verified
 from pipeline.workspace.records import State
 from pipeline.workspace.workspace import Workspace
 
+Group: TypeAlias = tuple[str, ...]
+"""The ids of one picture, or of all copies of one, the best first."""
 GROUPS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "label_conflict": ("Under two classes", "the same picture with different labels; Clean asks about these first"),
@@ -35,6 +40,7 @@ BROKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
 LOOK, SAME, ASIDE = ("set_aside", "ignore"), ("keep_best", "set_aside", "ignore"), ("restore",)
 
 USABLE = ("ok", "suspect")
+CHANGED = "This card has changed meanwhile, so nothing was done. Look again, then decide anew."
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,16 @@ class Card:
     kind: str
     title: str
     meaning: str
-    groups: tuple[tuple[str, ...], ...]
+    groups: tuple[Group, ...]
     actions: tuple[str, ...]
     reasons: Mapping[str, str] = field(default_factory=dict)
     ignored: int = 0
+
+    @property
+    def seal(self) -> str:
+        """A few letters that change when any of its pictures does."""
+        told = "\n".join("|".join(group) for group in self.groups)
+        return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 
 def cards(workspace: Workspace, found: Verified | None = None) -> list[Card]:
@@ -64,7 +76,7 @@ def cards(workspace: Workspace, found: Verified | None = None) -> list[Card]:
 
 def _every(found: Verified) -> Iterator[Card]:
     yield _single("suspect", "Perhaps damaged", "they open, but a stricter reader objects", found.suspects, LOOK)
-    of_kind: Mapping[str, Sequence[tuple[str, ...]]] = {
+    of_kind: Mapping[str, Sequence[Group]] = {
         "label_conflict": found.label_conflicts,
         "leak": found.leaks,
         "given_leak": found.given_leaks,
@@ -79,13 +91,10 @@ def _every(found: Verified) -> Iterator[Card]:
     yield _single(
         "note", "With something to know", "they are fine, and the reason says what was seen", found.notes, LOOK
     )
+    broken = BROKEN.keys() - USABLE
     for verdict, (title, meaning) in BROKEN.items():
-        rows = [row for row in found.set_aside if verdict == _kind_of(row)]
+        rows = [row for row in found.set_aside if verdict == (row.verdict if row.verdict in broken else "by_hand")]
         yield _single(f"broken_{verdict}", title, meaning, rows, ASIDE)
-
-
-def _kind_of(row: SetAside) -> str:
-    return "by_hand" if row.verdict in USABLE or row.verdict not in BROKEN else row.verdict
 
 
 def _single(kind: str, title: str, meaning: str, rows: Iterable[SetAside], actions: tuple[str, ...]) -> Card:
@@ -100,7 +109,63 @@ def _without(card: Card, ignored: set[str]) -> Card:
     return Card(card.kind, card.title, card.meaning, left, card.actions, card.reasons, count)
 
 
-# --- Acting on what Verify found: set pictures aside, take them back, keep one of each group -------------------------
+@dataclass(frozen=True)
+class Acted:
+    """What an action did to a card's ``groups``: ``images`` were set aside or restored (``action``), which can be taken
+    back, ``number`` of them otherwise than before; of ``ignore`` there is nothing to take back.
+    """
+
+    action: str = ""
+    groups: tuple[Group, ...] = ()
+    images: Group = ()
+    number: int = 0
+
+
+def card_of(workspace: Workspace, kind: str) -> Card | None:
+    """The card of one kind as it is now; None where there is none."""
+    return next((card for card in cards(workspace) if card.kind == kind), None)
+
+
+def act(workspace: Workspace, kind: str, action: str, ids: Sequence[str] | None, seen: str) -> Acted:
+    """Do one of the card's actions to the pictures with these ids (None: all of the card, of which the person saw
+    ``seen``, its seal). Where the card is no longer as it was seen, nothing is done: StaleDecision.
+    """
+    card = card_of(workspace, kind)
+    if card is None or action not in card.actions:
+        raise StaleDecision(CHANGED)
+    groups = _chosen(card, ids, whole=seen == card.seal, strict=action == "keep_best")
+    images = tuple(image for group in groups for image in group)
+    if action == "set_aside":
+        images = images if ids is None else tuple(dict.fromkeys(ids))
+        return Acted(action, groups, images, set_aside(workspace, images))
+    if action == "keep_best":
+        copies = tuple(image for group in groups for image in group[1:])
+        return Acted(action, groups, copies, keep_best(workspace, groups))
+    if action == "restore":
+        return Acted(action, groups, images, restore(workspace, images))
+    workspace.store.ignore(kind, images)
+    return Acted(action, groups)
+
+
+def _chosen(card: Card, ids: Sequence[str] | None, whole: bool, strict: bool) -> tuple[Group, ...]:
+    """The groups that are meant, or StaleDecision where the card does not hold them as they were seen; ``whole``: it
+    is as it was; ``strict``: it has to be.
+    """
+    if ids is None:
+        groups = card.groups if whole else ()
+    else:
+        wanted = set(ids)
+        groups = tuple(group for group in card.groups if not wanted.isdisjoint(group))
+        if not wanted.issubset(image for group in groups for image in group):
+            groups = ()
+    if not groups or (strict and not whole):
+        raise StaleDecision(CHANGED)
+    return groups
+
+
+def take_back(workspace: Workspace, done: Acted) -> int:
+    """Take back what an action did; returns how many pictures that changed."""
+    return (set_aside if done.action == "restore" else restore)(workspace, done.images)
 
 
 def set_aside(workspace: Workspace, image_ids: Iterable[str]) -> int:

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 import app
 from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.deploy.space import space_folder
 from pipeline.jobs import job as jobs
 from pipeline.stage import run
-from pipeline.tabs.deploy.space import space_folder
 from pipeline.tabs.door.serve import Door, launch_settings
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import load_run

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from pipeline.tabs.deploy.space import space_folder
+from pipeline.deploy.space import space_folder
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE

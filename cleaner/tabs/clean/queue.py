@@ -19,6 +19,7 @@ from pipeline.errors import PipelineError, RunError, StaleDecision, StoreError, 
 from pipeline.labels import named
 from pipeline.predict import NONE
 from pipeline.tabs.page.choose_run import LATEST, find_run
+from pipeline.tabs.page.component import View
 from pipeline.tabs.page.show import count
 from pipeline.tabs.page.viewer import large, thumbnail
 from pipeline.workspace.journal import last_of
@@ -30,7 +31,6 @@ ALL, AUDIT = "", "test"
 BEFORE, AFTER, AFTER_MANY, LARGE_AHEAD = 15, 30, 60, 6
 KEYS = 27  # classes that have a key of their own: ten digits, and the letters that are no commands
 MOST_AT_ONCE = 500
-View: TypeAlias = dict[str, Any]
 Told: TypeAlias = tuple[str | None, str, bool]
 
 

@@ -2,37 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import gradio as gr
 
+from cleaner.clean import decisions
+from cleaner.clean.audit import audits, log_audit
+from cleaner.clean.audit import in_words as audits_in_words
+from cleaner.clean.decisions import plan, rename
 from cleaner.clean.queues import Queues
-from cleaner.tabs.clean.auditing import build_auditing, split_choices, splits
-from cleaner.tabs.clean.exchange import build_exchange
-from cleaner.tabs.clean.history import build_history
-from cleaner.tabs.clean.queue import ALL, Answer, Filters, View, apply, class_choices, queue_view, refuse
-from cleaner.tabs.clean.renaming import build_renaming
+from cleaner.clean.replay import Replayed, export_decisions, replay
+from cleaner.tabs.clean.queue import (
+    ALL,
+    AUDIT,
+    Answer,
+    Filters,
+    apply,
+    class_choices,
+    in_past,
+    queue_view,
+    refuse,
+)
 from cleaner.tabs.compare import tab as compared
 from cleaner.tabs.review.story import wire_viewer
-from pipeline.errors import WorkspaceError
+from pipeline.dataset.export import DatasetConfig, export_dataset
+from pipeline.errors import PipelineError, RunError, UsageError, WorkspaceError
+from pipeline.jobs import job as jobs
+from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.choose_run import LATEST, find_run, refreshed_run_list, run_list
-from pipeline.tabs.page.component import component
+from pipeline.tabs.page.component import View, component
+from pipeline.tabs.page.downloads import click_on, place_of, zipped
+from pipeline.tabs.page.job_panel import PRIVATE
 from pipeline.tabs.page.shared import Shared, Values, translate
-from pipeline.tabs.page.show import guide
-from pipeline.tabs.page.viewer import viewer
+from pipeline.tabs.page.show import ago, count, escape, guide, heading, table
+from pipeline.tabs.page.viewer import thumbnail, viewer
+from pipeline.workspace.records import Step
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 
-KINDS = [
+BECAUSE = [
     ("anything", ALL),
     ("a doubtful label", "label"),
     ("two labels for one picture", "two labels"),
     ("unlike all others", "outlier"),
     ("a doubtful file", "file"),
 ]
+# Steps a page of the history, and pictures of a step.
+STEPS_A_PAGE, PICTURES_A_STEP = 20, 8
+LAYOUTS = [
+    ("class folders (ImageFolder)", "folders"),
+    ("labels.csv and images", "csv"),
+    ("Hugging Face imagefolder (metadata.csv)", "metadata"),
+]
+MOST_SHOWN = 50
+ABOUT_RENAMING = (
+    "Every image of the class gets the new name at once, test images too: a name is a name. A name that exists already "
+    "merges the two. The queue goes on under the new name. U or the history takes it back."
+)
+ABOUT_AUDITS = (
+    "The test split is locked so that it stays an honest exam: it is never in the queue. Where its own labels are "
+    "wrong, look through them here. The audit is written down for good, and every comparison and the ledger say that "
+    "there was one, as labels that are mended with a run's answers in sight may lean towards that run."
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +95,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             [("every class", ALL)], value=ALL, label="Class", elem_id="clean-class", allow_custom_value=True
         )
         split = gr.Dropdown(split_choices(False), value=ALL, label="Split", elem_id="clean-split")
-        kind = gr.Dropdown(KINDS, value=ALL, label="Because of", elem_id="clean-kind")
+        kind = gr.Dropdown(BECAUSE, value=ALL, label="Because of", elem_id="clean-kind")
     queue = component(Path(__file__).with_name("queue"), "clean-queue", ("desk", "grid", "keys"))
     story = viewer("clean-story")
     below = gr.Column()
@@ -94,7 +131,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
         return [
             refreshed_run_list(workspace, run),
             gr.Dropdown(choices=names, value=label),
-            splits(workspace, run, split),
+            split_filter(workspace, run, split),
             view,
         ]
 
@@ -120,10 +157,9 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
         view = queue_view(now, chosen(values), str(sent["at"] or "") or None, answer, queues, False, bool(sent["many"]))
         return view, (answer.page, answer.done_up_to)
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     inputs = {shared.picker, *w.filters}
     shared.watch(tab, fill, [w.run, w.label, w.split, w.queue], w.filters)
-    gr.on([widget.input for widget in w.filters], refilter, inputs, w.queue, **quiet)
+    gr.on([widget.input for widget in w.filters], refilter, inputs, w.queue, **PRIVATE)
     w.queue.act(
         act,
         {*inputs, w.done},
@@ -131,15 +167,16 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
         trigger_mode="multiple",
         concurrency_id="decide",
         concurrency_limit=1,
-        **quiet,
+        **PRIVATE,
     )
-    w.queue.look(look, inputs, w.queue, trigger_mode="once", **quiet)
+    w.queue.look(look, inputs, w.queue, trigger_mode="once", **PRIVATE)
     return refilter
 
 
 def _answer(shared: Shared, sent: Mapping[str, Any], done: tuple[str, int]) -> Answer:
     """Do what a page sent, in the workspace that it showed."""
-    actions = _actions(sent["actions"])
+    wanted = {"number", "kind", "id", "seen"}
+    actions = [action for action in sent["actions"] if isinstance(action, dict) and wanted <= action.keys()]
     try:
         workspace = shared.open(str(sent["workspace"]))
     except WorkspaceError as error:
@@ -147,6 +184,280 @@ def _answer(shared: Shared, sent: Mapping[str, Any], done: tuple[str, int]) -> A
     return apply(workspace, str(sent["page"]), actions, done)
 
 
-def _actions(sent: Iterable[Any]) -> list[Mapping[str, Any]]:
-    """What the page sent, as far as it is a list of actions at all."""
-    return [action for action in sent if isinstance(action, dict) and {"number", "kind", "id", "seen"} <= action.keys()]
+def history_view(workspace: Workspace, page: int = 0, message: str = "", warning: bool = False) -> View:
+    """A page of the history, as steps: decisions made in one go are one. Every view opens the panel."""
+    store = workspace.store
+    mark = store.mark()
+    steps, total = store.steps(max(page, 0) * STEPS_A_PAGE, STEPS_A_PAGE, PICTURES_A_STEP)
+    images = store.image_rows({decision.image for step in steps for decision in step.decisions})
+    names = {str(image): str(name or file) for image, name, file in images[["id", "source_name", "file"]].to_numpy()}
+    return {
+        "nonce": uuid.uuid4().hex,
+        "workspace": workspace.name,
+        "mark": mark,
+        "page": max(page, 0),
+        "pages": max(1, -(-total // STEPS_A_PAGE)),
+        "total": total,
+        "message": message,
+        "warning": warning,
+        "rows": [_step(workspace, step, names) for step in steps],
+    }
+
+
+def _step(workspace: Workspace, step: Step, names: Mapping[str, str]) -> View:
+    made = step.decisions
+    words = list(dict.fromkeys(map(in_past, made)))
+    whole = words[0] if len(words) == 1 and step.count <= len(made) else f"{words[0]} and so on"
+    title = PurePosixPath(names.get(made[0].image, "")).name
+    return {
+        "first": step.first,
+        "last": step.last,
+        "later": step.later,
+        "standing": step.count - step.undone,
+        "words": words[0] if step.count == 1 else f"{count(step.count, 'image')}: {whole}",
+        "name": title if step.count == 1 else "",
+        "when": ago(made[0].at),
+        "at": made[0].at[:19].replace("T", " ") + " UTC",
+        "more": step.count - len(made),
+        "pictures": [thumbnail(workspace, decision.image) for decision in made],
+    }
+
+
+def take_back(workspace: Workspace, sent: Mapping[str, Any]) -> View:
+    """Take back what the page asked for, and show the history after it. What cannot be done is said."""
+    page = int(sent["page"])
+    try:
+        if sent["kind"] == "step":
+            undone = decisions.undo_these(workspace, int(sent["first"]), int(sent["last"]))
+        else:
+            undone = decisions.undo_after(workspace, int(sent["last"]), str(sent["mark"]))
+    except PipelineError as error:
+        return history_view(workspace, page, str(error), warning=True)
+    return history_view(workspace, page, f"{count(len(undone), 'decision')} taken back.")
+
+
+def build_history(shared: Shared, queue: gr.HTML, inputs: set[Any], refreshed: Callable[[Values], View]) -> None:
+    """Draw the panel, closed, and wire it to the ``queue``; ``refreshed`` gives that one's view as it is then."""
+    panel = component(Path(__file__).with_name("history"), "clean-history")
+
+    @translate
+    def show(name: str, event: gr.EventData) -> View:
+        return history_view(shared.open(name), int(event._data["page"]))
+
+    @translate
+    def undo(values: Values, event: gr.EventData) -> tuple[View, View]:
+        sent: Mapping[str, Any] = event._data
+        return take_back(shared.open(str(sent["workspace"])), sent), refreshed(values)
+
+    queue.history(show, shared.picker, panel, **PRIVATE)
+    panel.turn(show, shared.picker, panel, **PRIVATE)
+    panel.undo(undo, inputs, [panel, queue], concurrency_id="decide", concurrency_limit=1, **PRIVATE)
+
+
+def class_names(workspace: Workspace) -> list[tuple[str, str]]:
+    """(words, class) of every class that images in use carry, with how many."""
+    return [(f"{name} ({number:,})", name) for name, number in workspace.store.label_counts().items()]
+
+
+def planned(workspace: Workspace, old: str | None, new: str | None) -> str:
+    """What renaming would do, as HTML; empty while the form is."""
+    if not (old and new and new.strip()):
+        return ""
+    try:
+        return f'<p class="w-hint">{escape(plan(workspace, old, new).words)}</p>'
+    except PipelineError as error:
+        return f'<p class="w-warn">{escape(error)}</p>'
+
+
+def build_renaming(
+    tab: gr.Tab, shared: Shared, queue: gr.HTML, inputs: set[Any], refreshed: Callable[[Values], View]
+) -> None:
+    """Draw the form and wire it; ``refreshed`` gives the queue's view as it is then."""
+    with gr.Accordion("Rename or merge classes", open=False, elem_id="clean-renaming"):
+        gr.HTML(f'<p class="w-hint">{escape(ABOUT_RENAMING)}</p>')
+        with gr.Row(elem_classes="w-fields"):
+            old = gr.Dropdown([], label="Class", elem_id="clean-rename-old", allow_custom_value=True, value=None)
+            new = gr.Textbox(label="New name, or that of another class", elem_id="clean-rename-new", max_length=255)
+        what = gr.HTML(elem_id="clean-rename-what")
+        button = gr.Button("Rename", elem_id="clean-rename", size="lg")
+
+    def names(name: str, chosen: str | None) -> Any:
+        choices = class_names(shared.open(name))
+        return gr.Dropdown(choices=choices, value=chosen if chosen in [value for _, value in choices] else None)
+
+    @translate
+    def preview(values: Values) -> Any:
+        # An emptied field leaves what is said, which may be that it is done.
+        return planned(shared.open(values[shared.picker]), values[old], values[new]) or gr.skip()
+
+    @translate
+    def do(values: Values) -> list[Any]:
+        workspace = shared.open(values[shared.picker])
+        done = rename(workspace, str(values[old] or ""), str(values[new] or ""))
+        words = f"Done: {done.images:,} called {done.new} now. U takes it back."
+        return [names(workspace.name, done.new), "", f'<p class="w-good">{escape(words)}</p>', refreshed(values)]
+
+    shared.watch(tab, names, old, old)
+    gr.on([old.input, new.change], preview, {shared.picker, old, new}, what, trigger_mode="multiple", **PRIVATE)
+    gr.on(
+        [button.click, new.submit],
+        do,
+        {*inputs, old, new},
+        [old, new, what, queue],
+        concurrency_id="decide",
+        concurrency_limit=1,
+        **PRIVATE,
+    )
+
+
+def decisions_file(workspace: Workspace, cache: Path) -> Path:
+    """The journal as a CSV file below ``cache``, for downloading."""
+    file = place_of(workspace.root, cache) / f"{workspace.name}-decisions.csv"
+    return Path(export_decisions(workspace, file).file)
+
+
+def replayed_view(done: Replayed) -> str:
+    """What became of a file of decisions, as HTML."""
+    told = f'<p class="{"w-good" if not done.conflicts else "w-warn"}">{escape(done.words)}</p>'
+    rows = [(conflict.line or "", conflict.image[:12], conflict.reason) for conflict in done.conflicts[:MOST_SHOWN]]
+    if rows:
+        told += table(("line", "image", "why it was not done"), rows, caption="In conflict")
+    if done.unknown:
+        some = ", ".join(image[:12] for image in done.unknown[:8])
+        told += f'<p class="w-hint">Not here: {escape(some)}{" …" if len(done.unknown) > 8 else ""}</p>'
+    return told
+
+
+def dataset_job(workspace: Workspace, layout: str) -> Job:
+    """Start writing the cleaned set into a new folder of the workspace's exports."""
+    if jobs.running(workspace, StageName.DATASET):
+        raise UsageError("The set is being written already; see above.")
+    out = workspace.exports / f"dataset-{layout}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return jobs.start(workspace, export_dataset, DatasetConfig(str(out), layout))
+
+
+def last_dataset(workspace: Workspace) -> Path | None:
+    """The folder of the newest set that was written here and is still there."""
+    done = (job for job in jobs.list_jobs(workspace) if job.stage == "export_dataset" and job.status == "done")
+    folders = (Path(job.config["out"]) for job in done)
+    return next((folder for folder in folders if folder.parent == workspace.exports and folder.is_dir()), None)
+
+
+def dataset_view(folder: Path | None, local: bool) -> str:
+    """Where the newest set lies, as HTML; its path is for people of this machine only."""
+    if folder is None:
+        return ""
+    files = sum(file.is_file() for file in folder.rglob("*"))
+    where = f" in <code>{escape(folder)}</code>" if local else f": {escape(folder.name)}"
+    return f'<p class="w-good">Written: {count(files, "file")}{where}</p>'
+
+
+def build_exchange(
+    tab: gr.Tab, shared: Shared, queue: gr.HTML, inputs: set[Any], refreshed: Callable[[Values], View]
+) -> None:
+    """Draw the buttons and wire them; ``refreshed`` gives the queue's view as it is then."""
+    heading("Take it with you")
+    with gr.Row(elem_classes="w-fields"):
+        layout = gr.Dropdown(LAYOUTS, value="folders", label="The cleaned set as", elem_id="clean-layout")
+        export = gr.Button("Export the cleaned set", elem_id="clean-dataset", size="lg")
+        save = gr.Button("Decisions as CSV", elem_id="clean-csv", size="lg")
+        load = gr.UploadButton(
+            "Import decisions", file_types=[".csv"], elem_id="clean-replay", size="lg", type="filepath"
+        )
+    written = gr.HTML(elem_id="clean-written")
+    with gr.Row(elem_classes="w-buttons"):
+        pack = gr.Button("Download the set as zip", visible=False, elem_id="clean-zip", size="sm")
+        file = gr.DownloadButton("Download", visible=False, elem_id="clean-download", size="sm")
+    told = gr.HTML(elem_id="clean-replayed")
+    cache = Path(file.GRADIO_CACHE)
+
+    def fill(name: str) -> list[Any]:
+        folder = last_dataset(shared.open(name))
+        return [dataset_view(folder, shared.local), gr.Button(visible=folder is not None)]
+
+    @translate
+    def csv(name: str) -> Any:
+        made = decisions_file(shared.open(name), cache)
+        return gr.DownloadButton(f"Download {made.name}", value=str(made), visible=True)
+
+    @translate
+    def archive(name: str) -> Any:
+        workspace = shared.open(name)
+        folder = last_dataset(workspace)
+        if folder is None:
+            raise UsageError("There is no exported set any more. Export it once more.")
+        files = {
+            f"{folder.name}/{file.relative_to(folder).as_posix()}": file
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        }
+        target = place_of(workspace.root, cache) / f"{workspace.name}-{folder.name}.zip"
+        made = zipped(files, target, folder.stat().st_mtime)
+        return gr.DownloadButton(f"Download {made.name}", value=str(made), visible=True)
+
+    @translate
+    def come_in(values: Values) -> tuple[str, View]:
+        done = replay(shared.open(values[shared.picker]), Path(str(values[load])))
+        return replayed_view(done), refreshed(values)
+
+    shared.watch(tab, fill, [written, pack])
+    shared.job.launch(
+        export.click,
+        lambda values: dataset_job(shared.open(values[shared.picker]), values[layout]),
+        {shared.picker, layout},
+    )
+    for button, make in ((save, csv), (pack, archive)):
+        made = button.click(make, shared.picker, file, **{**PRIVATE, "show_progress": "minimal"})
+        made.success(None, None, None, js=click_on("clean-download"))
+    load.upload(come_in, {*inputs, load}, [told, queue], concurrency_id="decide", concurrency_limit=1, **PRIVATE)
+
+
+def split_choices(audited: bool) -> list[tuple[str, str]]:
+    """(words, value) of the split filter; the test split only once its audit was logged."""
+    return [("train and valid", ALL), ("train", "train"), ("valid", "valid"), *[("test, audit", AUDIT)] * audited]
+
+
+def split_filter(workspace: Workspace, run: str | None, chosen: str | None) -> gr.Dropdown:
+    """The split filter as it is for that run; ``chosen`` stays where it may."""
+    try:
+        audited = find_run(workspace, run).id in {audit.run for audit in audits(workspace)}
+    except RunError:
+        audited = False
+    choices = split_choices(audited)
+    return gr.Dropdown(choices=choices, value=chosen if chosen in [value for _, value in choices] else ALL)
+
+
+def said_so_far(workspace: Workspace) -> str:
+    """Which audits there were, as HTML."""
+    words = audits_in_words(audits(workspace))
+    return f'<p class="w-hint">{escape(words)}</p>' if words else ""
+
+
+def build_auditing(
+    tab: gr.Tab,
+    shared: Shared,
+    queue: gr.HTML,
+    inputs: set[Any],
+    refreshed: Callable[[Values], View],
+    run: gr.Dropdown,
+    split: gr.Dropdown,
+) -> None:
+    """Draw the form and wire it; ``refreshed`` gives the queue's view as it is then."""
+    with gr.Accordion("Audit the test split", open=False, elem_id="clean-auditing"):
+        gr.HTML(f'<p class="w-hint">{escape(ABOUT_AUDITS)}</p>')
+        so_far = gr.HTML(elem_id="clean-audits")
+        button = gr.Button("Write it down and show me the test split", elem_id="clean-audit", size="lg")
+
+    @translate
+    def audit(values: Values) -> list[Any]:
+        workspace = shared.open(values[shared.picker])
+        chosen = find_run(workspace, values[run])
+        log_audit(workspace, chosen.id)
+        return [
+            split_filter(workspace, values[run], AUDIT),
+            said_so_far(workspace),
+            refreshed({**values, split: AUDIT}),
+        ]
+
+    shared.watch(tab, lambda name: said_so_far(shared.open(name)), so_far)
+    button.click(audit, inputs, [split, so_far, queue], **PRIVATE)

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 
 from cleaner.compare.compare import Comparison, Pairs, comparison, pairs
-from cleaner.compare.ledger import ledger
-from cleaner.tabs.compare.ledger import ledger_file, ledger_view
+from cleaner.compare.ledger import Ledger, Row, ledger, write_ledger
+from cleaner.compare.paired import MOST_IMAGES
 from cleaner.tabs.review.story import large_view, wire_viewer
 from pipeline.errors import PipelineError, RunError
 from pipeline.jobs.job import Job
 from pipeline.labels import in_words
 from pipeline.tabs.page.choose_run import LATEST, PREVIOUS, find_run, refreshed_run_list, run_list
-from pipeline.tabs.page.component import component
+from pipeline.tabs.page.component import View, component
+from pipeline.tabs.page.downloads import place_of
+from pipeline.tabs.page.job_panel import PRIVATE
 from pipeline.tabs.page.shared import Shared, Values, translate
-from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, percent
+from pipeline.tabs.page.show import ago, count, empty, error_rate, escape, facts, guide, heading, paged, percent
 from pipeline.tabs.page.viewer import thumbnail, viewer
 from pipeline.tabs.train.fields import recalled, shown, title_of
 from pipeline.tabs.train.start import train_job
 from pipeline.train.config import TrainConfig
 from pipeline.workspace.runs import Run, list_runs, load_run
-from pipeline.workspace.workspace import Workspace
+from pipeline.workspace.workspace import Workspace, writing
 
-View: TypeAlias = dict[str, Any]
 PAGE = 12
-KINDS = ("fixed", "broken")
-TITLES = {"fixed": "wrong before and right after", "broken": "right before and wrong after"}
-
-
-# --- comparing -----------------------------------------------------------------------------------------------------
+# What the answer to an image can do from one run to the next, in words.
+CHANGES = {"fixed": "wrong before and right after", "broken": "right before and wrong after"}
+UNSAID = "–"
+VERSION_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def everything(workspace: Workspace, before: str | None, after: str | None) -> l
     except PipelineError as error:
         return [Shown(workspace.name, newest), empty("Nothing to compare yet", str(error)), None, None]
     now = Shown(workspace.name, newest, *(run.id for run in chosen))
-    return [now, comparison_html(found), *(pictures_view(workspace, found, kind) for kind in KINDS)]
+    return [now, comparison_html(found), *(pictures_view(workspace, found, kind) for kind in CHANGES)]
 
 
 def comparison_html(found: Pairs) -> str:
@@ -83,16 +83,12 @@ def _pairs(workspace: Workspace, now: Shown) -> Pairs:
     return pairs(workspace, *(load_run(workspace, run) for run in (now.before, now.after)))
 
 
-# --- the images ----------------------------------------------------------------------------------------------------
-
-
 def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) -> View:
     """A page of the images that were ``fixed`` or ``broken``, those that the run after is surest of first, with the
     answers before and after.
     """
     images = (found.fixed if kind == "fixed" else found.broken).sort_values("probability", ascending=False)
-    pages = -(-len(images) // PAGE)
-    number = min(max(page, 0), max(pages - 1, 0))
+    number, pages = paged(len(images), page, PAGE)
     rows = [
         {
             "id": row["id"],
@@ -105,7 +101,7 @@ def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) 
         }
         for row in images.iloc[number * PAGE : (number + 1) * PAGE].to_dict("records")
     ]
-    title = f"{kind.capitalize()}: {count(len(images), 'image') if len(images) else 'no image'} {TITLES[kind]}"
+    title = f"{kind.capitalize()}: {count(len(images), 'image') if len(images) else 'no image'} {CHANGES[kind]}"
     where = {"kind": kind, "first": "", "second": "", "page": number, "pages": pages, "still": True}
     return {**where, "title": title, "orders": [], "rows": rows, "empty": ""}
 
@@ -124,9 +120,6 @@ def large_change(workspace: Workspace, found: Pairs, image_id: str) -> View:
     title = f"actual {in_words(str(row['label']))}, before {before}, after {after}"
     sure = [("before", float(row["probability_before"])), ("after", float(row["probability"]))]
     return {**view, "title": title, "facts": [(f"sure {when}", percent(share)) for when, share in sure]}
-
-
-# --- training again ------------------------------------------------------------------------------------------------
 
 
 def settings_html(workspace: Workspace) -> str:
@@ -149,7 +142,52 @@ def settings_html(workspace: Workspace) -> str:
     return f'<p class="w-hint">{escape(words)}</p>'
 
 
-# --- the widgets ---------------------------------------------------------------------------------------------------
+def ledger_view(found: Ledger) -> View:
+    """What the component shows: a row a run, oldest first, each of (title, words) cells; and notes."""
+    return {
+        "rows": [{"id": row.run, "name": row.name, "cells": _cells(row)} for row in found.runs],
+        "notes": found.notes,
+    }
+
+
+def _cells(row: Row) -> list[tuple[str, str]]:
+    images = [f"{number:,}" for number in (row.train, row.valid, row.test) if number is not None]
+    then = {"n": row.error_rate is not None, "error_rate": row.error_rate, "low": row.low, "high": row.high}
+    now = {"n": row.n_today, "error_rate": row.error_rate_today, "low": row.low_today, "high": row.high_today}
+    changed = f", {count(row.labels_changed, 'label')} changed" if row.labels_changed else ""
+    audited = [when for when, there in (("before", row.audited_before), ("since", row.audited_since)) if there]
+    return [
+        ("when", ago(row.created) or UNSAID),
+        ("data version", (row.data_version or UNSAID)[:VERSION_DIGITS]),
+        ("train, valid, test", ", ".join(images) or UNSAID),
+        ("decisions", UNSAID if row.decisions is None else f"{row.decisions:,}"),
+        ("test error then", error_rate(then)),
+        ("by the labels of today", error_rate(now) + changed),
+        ("against the run before", _verdict(row)),
+        ("test split audited", " and ".join(audited) or "no"),
+    ]
+
+
+def _verdict(row: Row) -> str:
+    if row.verdict is None or row.difference is None:
+        return UNSAID if row.against is None else "no image in common"
+    if row.verdict != "cannot be told apart":
+        return f"{row.verdict} ({100 * row.difference:+.1f} points)"
+    if row.needed is None:
+        return f"{row.verdict} (no difference seen)"
+    return (
+        f"{row.verdict} ({'more than' if row.needed >= MOST_IMAGES else 'about'} {row.needed:,} more images would tell)"
+    )
+
+
+def ledger_file(workspace: Workspace, found: Ledger, cache: Path) -> Path | None:
+    """The ledger as a CSV file below ``cache``; None where there is no run."""
+    if not found.runs:
+        return None
+    file = place_of(workspace.root, cache) / "ledger.csv"
+    with writing(file, durable=False) as part:
+        write_ledger(found, part)
+    return file
 
 
 class _Widgets:
@@ -218,13 +256,12 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         workspace = shared.open(values[shared.picker])
         return train_job(workspace, recalled(find_run(workspace, LATEST)).values)
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shows = [w.shown, w.compared, w.fixed, w.broken]
     runs = [w.before, w.after, w.settings, w.ledger, w.file]
     shared.watch(tab, fill, [*runs, *shows], [w.before, w.after, w.shown])
-    w.button.click(compared, {shared.picker, w.before, w.after}, shows, **quiet)
+    w.button.click(compared, {shared.picker, w.before, w.after}, shows, **PRIVATE)
     for grid in (w.fixed, w.broken):
-        grid.turn(turn, {w.shown}, grid, **quiet)
+        grid.turn(turn, {w.shown}, grid, **PRIVATE)
     wire_viewer(w.viewer, [w.fixed, w.broken], {w.shown}, where, change)
     shared.job.launch(w.train.click, train_again, {shared.picker})
 

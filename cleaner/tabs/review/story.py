@@ -6,7 +6,7 @@ import math
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 import pandas as pd
@@ -18,6 +18,7 @@ from pipeline.errors import RunError, StoreError
 from pipeline.labels import in_words, named
 from pipeline.predict import NONE, Unreadable
 from pipeline.tabs.page import show
+from pipeline.tabs.page.component import View
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Values, translate
 from pipeline.tabs.page.viewer import large, thumbnail
@@ -25,7 +26,6 @@ from pipeline.tabs.predict.one import Models
 from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace
 
-View: TypeAlias = dict[str, Any]
 ANSWERS = 5
 DONE = {"keep": "kept", "remove": "removed", "relabel": "relabelled", "restore": "restored", "set_aside": "set aside"}
 NO_RUN = "That is told by a run, of the train and valid pictures."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,14 +11,25 @@ from pipeline.collect.data_card import ATTRIBUTIONS, CARD, write_card
 from pipeline.collect.outcomes import Outcome
 from pipeline.errors import UsageError, WorkspaceError
 from pipeline.images import in_workers
+from pipeline.jobs import job as jobs
 from pipeline.jobs.stages import StageName
-from pipeline.tabs.page.job_panel import running
-from pipeline.tabs.page.show import bars, count, empty, escape, facts, picture
+from pipeline.tabs.page.downloads import place_of, zipped
+from pipeline.tabs.page.show import LISTED_CLASSES, bars, count, empty, escape, facts, picture
 from pipeline.workspace.store import class_counts
-from pipeline.workspace.workspace import Workspace, writing
+from pipeline.workspace.workspace import Workspace
 
-SHOWN_CLASSES = 200
 LONGEST_URL = 200
+
+
+def collecting(workspace: Workspace) -> bool:
+    """Whether pictures are being collected in a workspace right now."""
+    return jobs.running(workspace, StageName.IMPORT, StageName.SEARCH, StageName.DOWNLOAD) is not None
+
+
+def one_at_a_time(workspace: Workspace) -> None:
+    """Raises UsageError while pictures are being collected in a workspace."""
+    if collecting(workspace):
+        raise UsageError("Pictures are being collected already. Wait until that is done, or cancel it above.")
 
 
 def overview(workspace: Workspace) -> str:
@@ -36,7 +46,7 @@ def overview(workspace: Workspace) -> str:
     numbers += [("not checked yet", f"{new:,}")] if new else []
     unlabelled = int(kept["label"].isna().sum())
     numbers += [("without a class", f"{unlabelled:,}")] if unlabelled else []
-    shown = dict(list(counts.items())[:SHOWN_CLASSES])
+    shown = dict(list(counts.items())[:LISTED_CLASSES])
     more = f'<p class="w-hint">and {count(len(counts) - len(shown), "more class", "more classes")}</p>'
     return facts(numbers) + bars(shown) + (more if len(counts) > len(shown) else "") + _advice(counts)
 
@@ -75,30 +85,6 @@ def outcomes_view(found: Sequence[Outcome]) -> str:
     return "".join(_outcome(outcome) for outcome in found)
 
 
-def papers(workspace: Workspace, cache: Path, anew: bool = True) -> Path | None:
-    """The data card and the attributions as a zip file below ``cache``; None where they were not written yet.
-
-    ``anew``: they are written again first where the store has changed since.
-    """
-    files = [workspace.root / name for name in (CARD, ATTRIBUTIONS)]
-    if anew and _changed(workspace.database) > min(map(_changed, files)):
-        with suppress(WorkspaceError):  # the disk refuses: those there are have to do
-            write_card(workspace)
-    if not all(file.is_file() for file in files):
-        return None
-    folder = cache / hashlib.sha256(str(workspace.root).encode()).hexdigest()[:16]
-    target = folder / f"{workspace.name}-data-card.zip"
-    if not target.exists() or target.stat().st_mtime < max(file.stat().st_mtime for file in files):
-        with writing(target, durable=False) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in files:
-                archive.write(file, file.name)
-    return target
-
-
-def _changed(file: Path) -> float:
-    return max((one.stat().st_mtime for one in (file, Path(f"{file}-wal")) if one.is_file()), default=0.0)
-
-
 def _outcome(outcome: Outcome) -> str:
     again = f" <small>{outcome.again:,} tried again</small>" if outcome.again else ""
     kind = outcome.status if outcome.status in ("stored", "failed") else "other"
@@ -126,25 +112,26 @@ def _numbers(title: str, counted: Sequence[tuple[str, int]], more: int = 0) -> s
 
 
 def _examples(outcome: Outcome) -> str:
-    rows = "".join(
-        f"<li><code>{escape(_shortened(url))}</code> {escape(reason)}</li>" for url, reason in outcome.examples
-    )
+    short = [(url if len(url) <= LONGEST_URL else f"{url[: LONGEST_URL - 1]}…", why) for url, why in outcome.examples]
+    rows = "".join(f"<li><code>{escape(url)}</code> {escape(why)}</li>" for url, why in short)
     return f"<p><i>Examples</i></p><ul>{rows}</ul>"
 
 
-def _shortened(url: str) -> str:
-    return url if len(url) <= LONGEST_URL else f"{url[: LONGEST_URL - 1]}…"
+def papers(workspace: Workspace, cache: Path, anew: bool = True) -> Path | None:
+    """The data card and the attributions as a zip file below ``cache``; None where they were not written yet.
+
+    ``anew``: they are written again first where the store has changed since.
+    """
+    files = [workspace.root / name for name in (CARD, ATTRIBUTIONS)]
+    if anew and _changed(workspace.database) > min(map(_changed, files)):
+        with suppress(WorkspaceError):  # the disk refuses: those there are have to do
+            write_card(workspace)
+    if not all(file.is_file() for file in files):
+        return None
+    target = place_of(workspace.root, cache) / f"{workspace.name}-data-card.zip"
+    changed = max(file.stat().st_mtime for file in files)
+    return zipped({file.name: file for file in files}, target, changed, zipfile.ZIP_DEFLATED)
 
 
-# --- One collection at a time: importing, searching and downloading wait for one another -----------------------------
-
-
-def collecting(workspace: Workspace) -> bool:
-    """Whether pictures are being collected in a workspace right now."""
-    return running(workspace, StageName.IMPORT, StageName.SEARCH, StageName.DOWNLOAD) is not None
-
-
-def one_at_a_time(workspace: Workspace) -> None:
-    """Raises UsageError while pictures are being collected in a workspace."""
-    if collecting(workspace):
-        raise UsageError("Pictures are being collected already. Wait until that is done, or cancel it above.")
+def _changed(file: Path) -> float:
+    return max((one.stat().st_mtime for one in (file, Path(f"{file}-wal")) if one.is_file()), default=0.0)

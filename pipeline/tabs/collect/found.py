@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 
@@ -13,16 +15,16 @@ from pipeline.collect.outcomes import LEFT_OUT, outcomes
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
-from pipeline.search.wanted import previewed
+from pipeline.search.wanted import BLUR, leave_out, previewed, take_back
 from pipeline.tabs.collect.collected import collecting, one_at_a_time, outcomes_view
-from pipeline.tabs.collect.preview import Looking, View, candidates_view, mark
-from pipeline.tabs.page.component import component
+from pipeline.tabs.page.component import View, component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
-from pipeline.tabs.page.show import count, heading
+from pipeline.tabs.page.show import count, heading, paged
+from pipeline.web.addresses import host
 from pipeline.workspace.workspace import Workspace
 
-SIDES = [("keep them as they are", 0), *((f"{side} pixels", side) for side in (2048, 1024, 512, 400))]
+LONGER_SIDES = [("keep them as they are", 0), *((f"{side} pixels", side) for side in (2048, 1024, 512, 400))]
 PREVIEWED = (
     "<h3>Found on the web, not downloaded yet</h3><p class='w-hint'>Nothing is stored before you press Download. Click "
     "a picture that shows something else to leave it out. Showing pictures makes your browser fetch them from their "
@@ -37,6 +39,70 @@ element.addEventListener('toggle', (event) => {
 }, true);
 watch('value', () => element.querySelectorAll('details').forEach((box) => (box.open = open.has(box.dataset.key))));
 """
+PAGE = 42
+NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
+
+
+@dataclass(frozen=True)
+class OpenClass:
+    """Which class a person looks at, and which page of it; no class: none is open."""
+
+    label: str = ""
+    page: int = 0
+
+
+def candidates_view(workspace: Workspace, looking: OpenClass, answer: Mapping[str, Any] = NO_ANSWER) -> View:
+    """What the preview component shows; ``answer`` says which of a page's messages are done (page, number)."""
+    found = previewed(workspace)
+    classes = [
+        {"label": str(label), "found": len(rows), "left_out": int((rows["status"] == "skipped").sum())}
+        for label, rows in found.groupby("label", sort=True)
+    ]
+    here = found[found["label"] == looking.label]
+    number, pages = paged(len(here), looking.page, PAGE)
+    shown = here.iloc[number * PAGE : (number + 1) * PAGE].to_dict("records")
+    return {
+        "workspace": workspace.name,
+        "blur": bool(workspace.store.fact(BLUR)),
+        "classes": classes,
+        "open": looking.label if pages else "",
+        "page": number,
+        "pages": pages,
+        "rows": [_row(row) for row in shown],
+        "answer": {"page": str(answer["page"]), "number": int(answer["number"])},
+    }
+
+
+def mark(workspace: Workspace, label: str, urls: Sequence[str] | None, wanted: bool) -> int:
+    """Want, or leave out, the candidates of a class with these URLs (None: all of them). Returns how many changed."""
+    of_class = previewed(workspace)
+    of_class = of_class[of_class["label"] == label]
+    pairs = [(str(url), label) for url in (of_class["url"] if urls is None else urls)]
+    return (take_back if wanted else leave_out)(workspace, pairs)
+
+
+def _row(row: Mapping[Any, Any]) -> View:
+    words = (row["title"], f"by {row['creator']}" if row["creator"] else "")
+    return {
+        "url": row["url"],
+        "shown": next((url for url in (row["thumbnail"], row["url"]) if public_https(url)), ""),
+        "host": host(row["url"]),
+        "licence": row["licence"] or "licence not stated",
+        "title": ", ".join(str(word) for word in words if word),
+        "wanted": row["status"] == "new",
+    }
+
+
+def public_https(url: str | None) -> bool:
+    """Whether a browser may be sent there for a preview: a name with a top-level domain, not an address in numbers."""
+    try:
+        parts = urlsplit(url or "")
+        name = parts.hostname or ""
+    except ValueError:
+        return False
+    first, _, last = name.rpartition(".")
+    inner = ("local", "internal", "localhost", "lan", "home", "intranet", "corp", "arpa")
+    return parts.scheme == "https" and bool(first) and last.isalpha() and last not in inner
 
 
 def download_job(workspace: Workspace, config: DownloadConfig) -> Job:
@@ -89,7 +155,7 @@ class FoundPart:
         """What :meth:`fill` fills."""
         return [self.box, self.about, self.preview, self.fetch, self.again, self.ended_box, self.ended]
 
-    def fill(self, workspace: Workspace, looking: Looking, answer: View | None = None) -> list[Any]:
+    def fill(self, workspace: Workspace, looking: OpenClass, answer: View | None = None) -> list[Any]:
         """The part as it is now; ``answer`` says which message of a page was done."""
         view = candidates_view(workspace, looking, answer) if answer else candidates_view(workspace, looking)
         every = outcomes(workspace)
@@ -111,7 +177,7 @@ class FoundPart:
 
         @translate
         def look(values: Values, event: gr.EventData) -> list[Any]:
-            looking = Looking(str(event._data["label"]), _whole(event._data["page"]))
+            looking = OpenClass(str(event._data["label"]), _whole(event._data["page"]))
             return [looking, *self.fill(shared.open(values[shared.picker]), looking)]
 
         @translate
@@ -145,7 +211,7 @@ def draw_found() -> FoundPart:
         preview = component(Path(__file__).with_name("preview"), "collect-preview")
         with gr.Accordion("More options", open=False, elem_id="collect-download-options"):
             side = gr.Dropdown(
-                SIDES,
+                LONGER_SIDES,
                 value=0,
                 label="Reduce larger pictures to",
                 elem_id="collect-side",
@@ -159,4 +225,4 @@ def draw_found() -> FoundPart:
     with gr.Column(visible=False, elem_id="collect-outcomes") as ended_box:
         heading("How the downloads ended")
         ended = gr.HTML(elem_id="collect-ended", js_on_load=KEEP_OPEN)
-    return FoundPart(box, about, preview, gr.State(Looking()), side, honour, again, fetch, ended_box, ended)
+    return FoundPart(box, about, preview, gr.State(OpenClass()), side, honour, again, fetch, ended_box, ended)

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.utils import get_upload_folder
 
-from pipeline.errors import PipelineError
-from pipeline.tabs.collect.collected import collecting, newest, overview, papers, sample
-from pipeline.tabs.collect.found import FoundPart, draw_found
-from pipeline.tabs.collect.links import draw_links
-from pipeline.tabs.collect.own_pictures import draw_own, draw_ready_made
-from pipeline.tabs.collect.preview import Looking
-from pipeline.tabs.collect.web_search import draw_search
+from pipeline.collect.download import DownloadConfig, download
+from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.collect.ready_made import READY_MADE, ReadyMade
+from pipeline.collect.sources import TABLE_SUFFIXES
+from pipeline.collect.tables import names_files
+from pipeline.errors import PipelineError, UsageError
+from pipeline.images.formats import PICTURE_SUFFIXES
+from pipeline.jobs import job as jobs
+from pipeline.jobs.job import Job
+from pipeline.labels import clean_label
+from pipeline.search.search import SearchConfig, providers, search
+from pipeline.tabs.collect.collected import collecting, newest, one_at_a_time, overview, papers, sample
+from pipeline.tabs.collect.found import FoundPart, OpenClass, draw_found
+from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET
-from pipeline.tabs.page.shared import Shared, Values
-from pipeline.tabs.page.show import guide, heading, pictures_html
+from pipeline.tabs.page.shared import Shared, Values, translate
+from pipeline.tabs.page.show import count, guide, heading, pictures_html
+from pipeline.tabs.page.uploads import KeptFolder, keep_folder, keep_uploads
+from pipeline.web.addresses import link
 from pipeline.workspace.workspace import Workspace
 
 LIVE_SECONDS = 2.0
+FILE_TYPES = ["image", ".zip", ".tar", ".tgz", ".gz", ".csv", ".tsv", ".jsonl"]
+MOST_BYTES_FOR_VISITORS = 512 << 20
+PICTURE_SIZES = [("any size", ""), ("small", "small"), ("medium", "medium"), ("large", "large")]
+PICTURE_KINDS = [("anything", ""), ("photographs", "photo"), ("drawings", "drawing")]
+CLASSES_A_SEARCH, EXTRAS_A_SEARCH = 100, 20
 
 
 @dataclass(frozen=True)
-class _View:
+class _Widgets:
     """What the tab shows of the workspace; filled again when that may have changed."""
 
     summary: gr.HTML
@@ -39,7 +58,7 @@ class _View:
     def outputs(self) -> list[Any]:
         return [self.summary, self.pictures, self.card, self.starter, *self.found.outputs]
 
-    def fill(self, workspace: Workspace, looking: Looking) -> list[Any]:
+    def fill(self, workspace: Workspace, looking: OpenClass) -> list[Any]:
         at_work = collecting(workspace)
         nothing = workspace.store.images().empty
         first = gr.Button(variant="primary" if nothing else "secondary")
@@ -69,18 +88,18 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             draw_links(shared)
     search.wire(shared)
     found.wire(shared)
-    _wire(tab, shared, _View(summary, pictures, card, starter, found))
+    _wire(tab, shared, _Widgets(summary, pictures, card, starter, found))
 
 
-def _wire(tab: gr.Tab, shared: Shared, view: _View) -> None:
-    def fill(name: str, looking: Looking) -> list[Any]:
-        return view.fill(shared.open(name), looking)
+def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+    def fill(name: str, looking: OpenClass) -> list[Any]:
+        return w.fill(shared.open(name), looking)
 
     def arriving(values: Values) -> list[Any]:
         """What came meanwhile, every LIVE_SECONDS at most; nothing for another tab or where nothing is collected."""
         last: float = values[refreshed]
         now = time.monotonic()
-        nothing = [gr.skip()] * (len(view.outputs) + 1)
+        nothing = [gr.skip()] * (len(w.outputs) + 1)
         if values[shared.opened] != tab.id or now - last < LIVE_SECONDS:
             return nothing
         try:
@@ -89,10 +108,338 @@ def _wire(tab: gr.Tab, shared: Shared, view: _View) -> None:
             return nothing
         if not collecting(workspace):
             return nothing
-        filled = view.fill(workspace, values[view.found.looking])
+        filled = w.fill(workspace, values[w.found.looking])
         return [time.monotonic(), *filled]
 
     refreshed = gr.State(0.0)
-    inputs: set[Block] = {shared.picker, shared.opened, refreshed, view.found.looking}
-    shared.watch(tab, fill, view.outputs, view.found.looking)
-    shared.job.shown.change(arriving, inputs, [refreshed, *view.outputs], **QUIET)
+    inputs: set[Block] = {shared.picker, shared.opened, refreshed, w.found.looking}
+    shared.watch(tab, fill, w.outputs, w.found.looking)
+    shared.job.shown.change(arriving, inputs, [refreshed, *w.outputs], **QUIET)
+
+
+def import_job(workspace: Workspace, config: ImportConfig) -> Job:
+    """Start importing. Raises UsageError while another collection runs here."""
+    one_at_a_time(workspace)
+    return jobs.start(workspace, import_images, config)
+
+
+def upload_job(workspace: Workspace, files: Sequence[str] | None, told: ImportConfig, place: Path | None = None) -> Job:
+    """Start importing uploaded files: one archive or table, or loose pictures. ``told`` says all but the source; they
+    are kept in ``place``.
+    """
+    paths = [Path(file) for file in files or ()]
+    if not paths:
+        raise UsageError(
+            "Choose files first: a folder, a zip with one folder per class, a CSV file, or pictures of one class."
+        )
+    one_at_a_time(workspace)
+    pictures = all(path.suffix.lower() in PICTURE_SUFFIXES for path in paths)
+    if pictures and not (told.label or told.label_regex):
+        raise UsageError("Say which class these pictures show, in the box below them.")
+    if not pictures and len(paths) > 1:
+        raise UsageError("Take one zip or CSV file at a time, or only pictures.")
+    if paths[0].suffix.lower() in TABLE_SUFFIXES and not told.local and names_files(paths[0]):
+        raise UsageError(
+            "This table names files of a machine. Send the pictures in a zip, or a table with a column 'url'."
+        )
+    kept = keep_uploads(paths, place)
+    return import_job(workspace, replace(told, source=str(kept if pictures else kept / paths[0].name)))
+
+
+def draw_ready_made(shared: Shared) -> gr.Button:
+    """Draw the card of ready-made sets and make it work; returns its first button."""
+    with gr.Column(elem_classes="w-card", min_width=320):
+        gr.HTML(
+            "<h4>A ready-made set</h4><p>Photographs of fruit and vegetables in shops, already sorted. They come with "
+            "Winnow and need no network.</p>"
+        )
+        starter = gr.Button("Use the starter set", variant="primary", elem_id="collect-starter")
+        gr.HTML("<p>The same pictures with damage planted in them: broken files, duplicates, wrong classes.</p>")
+        messy = gr.Button("Use the messy set", elem_id="collect-messy")
+
+        chosen = gr.Dropdown(
+            ready_made_choices(None if shared.local else MOST_BYTES_FOR_VISITORS),
+            value=None,
+            label="Or a well-known set from the internet",
+            elem_id="collect-set",
+            info="It is fetched from fast.ai's servers, so this needs the network, and time.",
+        )
+        get = gr.Button("Get this set", elem_id="collect-set-get")
+
+    def take(values: Values, source: str | None) -> Job:
+        if not source:
+            raise UsageError("Choose a set from the list first.")
+        return import_job(shared.open(values[shared.picker]), ImportConfig(source))
+
+    launch, name = shared.job.launch, shared.picker
+    launch(starter.click, lambda values: take(values, "starter"), {name})
+    launch(messy.click, lambda values: take(values, "starter-messy"), {name})
+    launch(get.click, lambda values: take(values, values[chosen]), {name, chosen})
+    return starter
+
+
+def ready_made_choices(most_bytes: int | None = None) -> list[tuple[str, str]]:
+    """(name with its size, name) of the well-known sets with archives of at most ``most_bytes``, in order."""
+    sets = ReadyMade()
+    sizes = {name: sets.archive(name)[1] for name in sorted(READY_MADE)}
+    return [
+        (f"{name}, {size_in_words(size)}", name)
+        for name, size in sizes.items()
+        if most_bytes is None or size <= most_bytes
+    ]
+
+
+def size_in_words(size: int) -> str:
+    """``3.2 MB``, ``811 MB``, ``5.7 GB``."""
+    number, unit = (size / 1e9, "GB") if size >= 1e9 else (size / 1e6, "MB")
+    return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The widgets of the card for one's own pictures; ``sent`` is the folder that was sent, kept by the server."""
+
+    files: gr.File
+    folder: gr.HTML
+    sent: gr.State
+    path: gr.Textbox | None
+    label: gr.Textbox
+    regex: gr.Textbox
+    separator: gr.Textbox
+    take: gr.Button
+
+    def job(self, shared: Shared, values: Values) -> Job:
+        """Import from the one place the person chose. Raises UsageError where that is none, or more than one."""
+        workspace = shared.open(values[shared.picker])
+        label, regex = self._text(values, self.label), self._text(values, self.regex)
+        separator = str(values[self.separator] or "") or None
+        told = ImportConfig("", label, label_regex=regex, label_separator=separator, local=shared.local)
+        sent: KeptFolder | None = values[self.sent]
+        path = self._text(values, self.path)
+        if sum(map(bool, (values[self.files], sent, path))) > 1:
+            raise UsageError(
+                "Choose one thing at a time: files, a folder to send, or a folder on this machine. Clear the others."
+            )
+        if sent or path:
+            return import_job(workspace, replace(told, source=sent.path if sent else str(path)))
+        return upload_job(workspace, values[self.files], told, shared.workspaces.uploads())
+
+    def _text(self, values: Values, widget: gr.Textbox | None) -> str | None:
+        return (str(values[widget] or "").strip() or None) if widget is not None else None
+
+
+def draw_own(shared: Shared) -> None:
+    """Draw the card for one's own pictures and make it work."""
+    with gr.Column(elem_classes="w-card", min_width=320):
+        gr.HTML(
+            "<h4>Your own pictures</h4><p>A folder or a zip with one folder per class, a CSV file, or loose pictures "
+            "of one class. Your files stay as they are; Winnow works on copies.</p>"
+        )
+        folder = component(Path(__file__).parents[1] / "page" / "folder", "collect-folder")
+        files = gr.File(
+            file_count="multiple",
+            file_types=FILE_TYPES,
+            height=140,
+            show_label=False,
+            elem_id="collect-files",
+            elem_classes="w-upload",
+        )
+        path = None
+        if shared.local:
+            path = gr.Textbox(
+                label="Or a folder, zip or CSV file on this machine",
+                placeholder="/home/me/bears",
+                elem_id="collect-path",
+            )
+        label = gr.Textbox(
+            label="Class of these pictures", placeholder="only for loose pictures", elem_id="collect-label"
+        )
+        with gr.Accordion("More options", open=False, elem_id="collect-import-options"):
+            regex = gr.Textbox(
+                label="Class from the file name (regular expression)",
+                placeholder=r"^(.+)_\d+",
+                elem_id="collect-regex",
+                info="What the first brackets match is the class: great_pyrenees_173.jpg is 'great_pyrenees'.",
+            )
+            separator = gr.Textbox(
+                label="Between several classes of one picture, in a CSV file",
+                placeholder=";",
+                max_length=5,
+                elem_id="collect-separator",
+                info="Left empty, only a column 'labels' holds several: 'dog;person' or 'dog person'.",
+            )
+        take = gr.Button("Import", elem_id="collect-import")
+    _wire_own(shared, _Own(files, folder, gr.State(None), path, label, regex, separator, take))
+
+
+def _wire_own(shared: Shared, own: _Own) -> None:
+    @translate
+    def keep(event: gr.EventData) -> tuple[KeptFolder, str]:
+        arrived = keep_folder(event._data.get("files"), Path(get_upload_folder()), shared.workspaces.uploads())
+        return arrived, folder_in_words(arrived, event._data.get("lost"))
+
+    kept = [own.sent, own.folder]
+    own.folder.sent(keep, None, kept, **QUIET)
+    own.folder.forget(lambda: (None, ""), None, kept, **QUIET)
+    inputs = {shared.picker, own.files, own.sent, own.label, own.regex, own.separator}
+    started = shared.job.launch(
+        own.take.click,
+        lambda values: own.job(shared, values),
+        inputs | ({own.path} if own.path is not None else set()),
+    )
+    started.success(lambda: (None, ""), None, kept, **QUIET)
+
+
+def folder_in_words(kept: KeptFolder, lost: Any) -> str:
+    """What came of a folder that was sent, and what to do next."""
+    missing = kept.refused + (lost if isinstance(lost, int) and lost > 0 else 0)
+    left = f" {count(missing, 'file')} could not be sent." if missing else ""
+    return f"{count(kept.files, 'file')} here.{left} Press Import to take them in."
+
+
+@dataclass(frozen=True)
+class SearchCard:
+    """The widgets of the card."""
+
+    classes: gr.HTML
+    extras: gr.Textbox
+    maximum: gr.Slider
+    providers: gr.CheckboxGroup
+    open_licence: gr.Checkbox
+    size: gr.Dropdown
+    kind: gr.Dropdown
+    safesearch: gr.Checkbox
+    find: gr.Button
+
+    def asked(self, values: Values) -> SearchConfig:
+        """The search that the widgets describe. Raises UsageError, SourceError."""
+        if not values[self.providers]:
+            raise UsageError("Choose at least one place to search in.")
+        return SearchConfig(
+            wanted_classes(values[self.classes]),
+            int(values[self.maximum] or 0),
+            providers=tuple(values[self.providers]),
+            extras=extra_words(values[self.extras] or ""),
+            size=values[self.size] or "",
+            kind=values[self.kind] or "",
+            open_licence=bool(values[self.open_licence]),
+            safesearch=bool(values[self.safesearch]),
+        )
+
+    def wire(self, shared: Shared) -> None:
+        """Make the button work."""
+        inputs = {
+            shared.picker,
+            self.classes,
+            self.extras,
+            self.maximum,
+            self.providers,
+            self.open_licence,
+            self.size,
+            self.kind,
+            self.safesearch,
+        }
+        shared.job.launch(self.find.click, lambda v: search_job(shared.open(v[shared.picker]), self.asked(v)), inputs)
+
+
+def draw_search() -> SearchCard:
+    """Draw the card."""
+    with gr.Column(elem_classes="w-card", min_width=320):
+        gr.HTML("<h4>Search the web</h4><p>One class a row. You see what was found before anything is downloaded.</p>")
+        classes = component(Path(__file__).with_name("classes"), "collect-classes")
+        extras = gr.Textbox(
+            label="Extra words",
+            placeholder="photo, sun, shade",
+            elem_id="collect-extras",
+            info="Each class is also searched with each of these: 'grizzly bear photo', 'grizzly bear sun' …",
+        )
+        maximum = gr.Slider(10, 200, 60, step=10, label="Pictures of each", elem_id="collect-maximum")
+        places = [(provider.who, name) for name, provider in providers().items() if name != "urls"]
+        chosen = gr.CheckboxGroup(
+            places, value=[name for _, name in places], label="Search in", elem_id="collect-providers"
+        )
+        open_licence = gr.Checkbox(False, label="Only openly licensed pictures", elem_id="collect-open-licence")
+        with gr.Accordion("More options", open=False, elem_id="collect-search-options"):
+            with gr.Row():
+                size = gr.Dropdown(PICTURE_SIZES, value="", label="Size", elem_id="collect-size", min_width=120)
+                kind = gr.Dropdown(PICTURE_KINDS, value="", label="Kind", elem_id="collect-kind", min_width=120)
+            safesearch = gr.Checkbox(
+                True,
+                label="Safe search",
+                elem_id="collect-safesearch",
+                info="Without it, the preview is blurred until you point at a picture.",
+            )
+        find = gr.Button("Find pictures", elem_id="collect-find")
+    return SearchCard(classes, extras, maximum, chosen, open_licence, size, kind, safesearch, find)
+
+
+def wanted_classes(rows: Any) -> tuple[tuple[str, str], ...]:
+    """(class, what to search for) of the table's rows, blank ones left out; without words, the class is searched for.
+
+    Raises UsageError where there is none, or one is not usable, and SourceError for a class name that cannot be kept.
+    """
+    wanted = []
+    for label, query in _cells(rows):
+        if query and not label:
+            raise UsageError(f"Say which class '{query[:60]}' shows: its row has no class yet.")
+        if label:
+            wanted.append((clean_label(label), query or label))
+    if not wanted:
+        raise UsageError("Write at least one class into the table, like: grizzly bear")
+    if len(wanted) > CLASSES_A_SEARCH:
+        raise UsageError(f"Search for at most {CLASSES_A_SEARCH} classes at a time.")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _cells(rows: Any) -> Iterable[tuple[str, str]]:
+    """The table as the page sent it, as far as it is one."""
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, list) and len(row) == 2 and all(isinstance(cell, str) for cell in row):
+            label, query = (cell.encode(errors="replace").decode() for cell in row)  # half a character is none
+            yield label.strip(), " ".join(query.split())
+
+
+def extra_words(text: str) -> tuple[str, ...]:
+    """The words between the commas, each once. Raises UsageError where they are too many."""
+    words = tuple(dict.fromkeys(" ".join(part.split()) for part in text.split(",") if part.strip()))
+    if len(words) > EXTRAS_A_SEARCH:
+        raise UsageError(f"Give at most {EXTRAS_A_SEARCH} extra words: every class is searched with each of them.")
+    return words
+
+
+def search_job(workspace: Workspace, config: SearchConfig) -> Job:
+    """Start a search. Raises UsageError while pictures are being collected here."""
+    one_at_a_time(workspace)
+    return jobs.start(workspace, search, config)
+
+
+def draw_links(shared: Shared) -> None:
+    """Draw the card and make it work."""
+    with gr.Column(elem_classes="w-card", min_width=320):
+        gr.HTML("<h4>A list of links</h4><p>Links to pictures, one a line, all of one class.</p>")
+        links = gr.Textbox(label="Links", lines=3, placeholder="https://…", elem_id="collect-links", max_lines=12)
+        label = gr.Textbox(label="Class they show", placeholder="grizzly", elem_id="collect-links-label")
+        follow = gr.Button("Download", elem_id="collect-links-download")
+    shared.job.launch(
+        follow.click,
+        lambda v: links_job(shared.open(v[shared.picker]), v[links] or "", v[label] or "", shared.workspaces.uploads()),
+        {shared.picker, links, label},
+    )
+
+
+def links_job(workspace: Workspace, lines: str, label: str, place: Path | None = None) -> Job:
+    """Start fetching the pictures of a list of links, all of one class; the list is kept in ``place``."""
+    links = [text.strip() for text in re.split(r"[\r\n]|\s+(?=https?://)", lines) if text.strip()]
+    if not links:
+        raise UsageError("Paste at least one link to a picture, one a line.")
+    for wrong in (text for text in links if link(text) is None):
+        raise UsageError(f"'{wrong[:60]}' is no link to a picture: they begin with http:// or https://, one a line.")
+    if not label.strip():
+        raise UsageError("Say which class these pictures show, in the box below the links.")
+    one_at_a_time(workspace)
+    own = clean_label(label)
+    table = io.StringIO()
+    csv.writer(table).writerows([("url", "label"), *((link, own) for link in links)])
+    file = keep_uploads((), place) / "links.csv"
+    file.write_text(table.getvalue(), encoding="utf-8")
+    return jobs.start(workspace, download, DownloadConfig(urls=str(file)))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
 from pipeline.tabs.page.scripts import glued
+
+View: TypeAlias = dict[str, Any]
+"""What a component shows, as plain data (JSON can hold it): its value, which its script draws."""
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -19,9 +19,10 @@ from pipeline.jobs.stages import doing
 from pipeline.tabs.page.job_view import History, body, headline
 from pipeline.tabs.page.picker import Workspaces, chosen
 from pipeline.tabs.page.show import ago, translate
-from pipeline.workspace.workspace import Workspace
 
-QUIET: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+# How events are wired that nobody outside may call and that show no spinner; the second kind never waits for others.
+PRIVATE: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUIET: Mapping[str, Any] = {**PRIVATE, "concurrency_limit": None}
 BRING_INTO_VIEW = """async () => {
     const moment = (time) => new Promise((done) => setTimeout(done, time));
     await moment(100);
@@ -76,7 +77,9 @@ class JobPanel:
         job = job or (active[-1] if active else every[0] if every else None)
         if job is None:
             return self._nothing()
-        choices = [(_choice(other), other.id) for other in every[:EARLIER]]
+        choices = [
+            (f"{doing(other.stage)}, {other.status}, {ago(other.started)}", other.id) for other in every[:EARLIER]
+        ]
         chooser = gr.Dropdown(choices=choices, value=job.id, visible=len(choices) > 1)
         unfold = job.active or job.status in ("failed", "interrupted")
         box = gr.Accordion(label=self._headline(job), open=unfold, visible=True)
@@ -190,12 +193,3 @@ class JobPanel:
             history = self._histories.get_or(job.id, History)
             history.add(job.events(after=history.seen))
             return history
-
-
-def running(workspace: Workspace, *stages: str) -> Job | None:
-    """The job of one of these stages that is at work in a workspace, if any."""
-    return next((job for job in jobs.list_jobs(workspace) if job.active and job.stage in stages), None)
-
-
-def _choice(job: Job) -> str:
-    return f"{doing(job.stage)}, {job.status}, {ago(job.started)}"

@@ -21,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 TITLE = "That did not work"
 
-SHOWN_CLASSES = 200
+LISTED_CLASSES = 200
 
 
 def translate(function: Callable[P, R]) -> Callable[P, R]:
@@ -34,15 +34,11 @@ def translate(function: Callable[P, R]) -> Callable[P, R]:
         except PipelineError as error:
             raise gr.Error(html.escape(str(error), quote=False), title=TITLE, print_exception=False) from error
         except OSError as error:
-            why = _safe(error.strerror or error)
+            why = html.escape(str(error.strerror or error), quote=False)
             advice = "Free some space or check the rights of the folder, then try again. Nothing was lost."
             raise gr.Error(f"A file could not be read or written ({why}). {advice}", title=TITLE) from error
 
     return translated
-
-
-def _safe(text: object) -> str:
-    return html.escape(str(text), quote=False)
 
 
 def escape(text: object) -> str:
@@ -115,6 +111,14 @@ def heading(text: str) -> gr.HTML:
 def count(number: int, one: str, many: str = "") -> str:
     """``1 picture``, ``1,204 pictures``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def paged(total: int, page: int, size: int) -> tuple[int, int]:
+    """Which page of ``size`` rows is shown (from 0) where ``page`` was asked for, and how many there are of ``total``;
+    0, 0 where there is nothing.
+    """
+    pages = -(-total // size)
+    return min(max(page, 0), max(pages - 1, 0)), pages
 
 
 def percent(share: float) -> str:
@@ -198,16 +202,15 @@ def splits(workspace: Workspace, found: Verified | None = None) -> str:
     notes = {problem.label: problem.reason for problem in found.class_problems} if found else {}
     order = [str(label) for label in counts.index]
     numbers = dict(zip(order, counts.to_numpy(dtype=int).tolist(), strict=True))
-    if len(order) > SHOWN_CLASSES:
+    if len(order) > LISTED_CLASSES:
         order.sort(key=lambda label: label not in notes)
     headers = ("class", *SPLITS, "all", "") if notes else ("class", *SPLITS, "all")
     rows = [
         (label, *(f"{number:,}" for number in numbers[label]), *([notes.get(label, "")] if notes else []))
-        for label in order[:SHOWN_CLASSES]
+        for label in order[:LISTED_CLASSES]
     ]
-    more = (
-        f"and {count(len(order) - SHOWN_CLASSES, 'more class', 'more classes')}" if len(order) > SHOWN_CLASSES else ""
-    )
+    left_out = len(order) - LISTED_CLASSES
+    more = f"and {count(left_out, 'more class', 'more classes')}" if left_out > 0 else ""
     return table(headers, rows, numbers=range(1, 5), caption=more)
 
 

@@ -17,7 +17,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
 from pipeline.labels import in_words
 from pipeline.tabs.page.component import component
-from pipeline.tabs.page.job_panel import QUIET, running
+from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, heading, percent
 from pipeline.tabs.page.uploads import KeptFolder, keep_folder, keep_uploads
@@ -34,7 +34,7 @@ def start(workspace: Workspace, run_id: str | None, sources: list[str], tta: boo
     """Start asking a run about files and folders. Raises UsageError for none, and while another list is at work."""
     if not sources:
         raise UsageError("Choose pictures or a folder first.")
-    if running(workspace, StageName.PREDICT):
+    if jobs.running(workspace, StageName.PREDICT):
         raise UsageError("A list of pictures is being asked about already; see above.")
     run = load_run(workspace, run_id or None)
     return jobs.start(workspace, predict_many, PredictConfig(tuple(sources), run.id, tta))

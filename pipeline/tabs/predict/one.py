@@ -8,7 +8,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
@@ -20,6 +20,7 @@ from pipeline.errors import RunError, UsageError
 from pipeline.images.in_workers import Batch, see_one
 from pipeline.labels import in_words
 from pipeline.predict import CONFIG, Classifier, Prediction, Unreadable, forward, normalise, open_image
+from pipeline.tabs.page.component import View
 from pipeline.tabs.page.show import percent
 from pipeline.tabs.page.viewer import large, thumbnail
 from pipeline.workspace.runs import Run, load_run
@@ -27,7 +28,6 @@ from pipeline.workspace.workspace import Workspace, writing
 
 MODELS_KEPT = 2
 KEEP_SECONDS = 86_400
-View: TypeAlias = dict[str, Any]
 
 
 class Models:

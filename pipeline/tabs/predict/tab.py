@@ -12,14 +12,14 @@ from pipeline.ask.by_url import MakeClient, fetch_picture, one_picture_client
 from pipeline.errors import UsageError
 from pipeline.predict import Unreadable
 from pipeline.tabs.page.choose_run import draw_run_list, refreshed
-from pipeline.tabs.page.component import component
+from pipeline.tabs.page.component import View, component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, translate
 from pipeline.tabs.page.show import empty, guide
 from pipeline.tabs.page.viewer import viewer
 from pipeline.tabs.predict.answer import remark, shown, views_in_words
 from pipeline.tabs.predict.many import build_many
-from pipeline.tabs.predict.one import Models, View, about, closer, look_at, neighbour_view, one
+from pipeline.tabs.predict.one import Models, about, closer, look_at, neighbour_view, one
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
 

@@ -10,7 +10,6 @@ from pipeline.errors import NotEnoughData, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
-from pipeline.tabs.page.job_panel import running
 from pipeline.tabs.page.show import count, empty, escape, splits
 from pipeline.tabs.train.fields import config_from, settings, starting_points
 from pipeline.train.data import usable_rows
@@ -45,7 +44,7 @@ def check(workspace: Workspace, config: TrainConfig, local: bool) -> None:
     if not (images["status"] == "new").any():
         usable_rows(workspace, config.head)
     _check_weights(workspace, config.weights, local)
-    if running(workspace, StageName.TRAIN, StageName.FIND_LR):
+    if jobs.running(workspace, StageName.TRAIN, StageName.FIND_LR):
         raise UsageError("A training is running already. Wait for it, or cancel it above.")
 
 

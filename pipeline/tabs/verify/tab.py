@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 
-from pipeline.errors import NotEnoughData, PipelineError, UsageError
+from pipeline.errors import NotEnoughData, PipelineError, StoreError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
-from pipeline.tabs.page.component import component
-from pipeline.tabs.page.job_panel import QUIET, running
+from pipeline.tabs.page.component import View, component
+from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, splits
-from pipeline.tabs.page.viewer import viewer
-from pipeline.tabs.verify.cards import Done, Looking, View, act, any_view, cards_view, large_view, notice, take_back
+from pipeline.tabs.page.viewer import large, thumbnail, viewer
+from pipeline.verify.cards import GROUPS, Acted, Card, Group, act, card_of, cards, take_back
 from pipeline.verify.findings import Verified, verified
 from pipeline.verify.verify import DOUBT, VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
 
 IMAGE_IDS = 100_000
+PAGE, OF_A_GROUP = 48, 24
+NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
 
 
 def verify_job(workspace: Workspace, accept_broken: bool = False) -> Job:
     """Start checking. Raises NotEnoughData where there is nothing to check, UsageError where it is at work already."""
     if workspace.store.images().empty:
         raise NotEnoughData("There are no pictures to check yet. Go to Collect and bring some in first.")
-    if running(workspace, StageName.VERIFY):
+    if jobs.running(workspace, StageName.VERIFY):
         raise UsageError("The pictures are being checked already; see above.")
     return jobs.start(workspace, verify, VerifyConfig(accept_broken=accept_broken))
 
@@ -86,7 +91,219 @@ def question(sentence: str) -> str:
     )
 
 
-# --- the tab -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class OpenCard:
+    """Which card a person has open, and which page of it; no kind: none is open."""
+
+    kind: str = ""
+    page: int = 0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of the last action; ``acted``: what it did, where that may be taken back."""
+
+    words: str
+    acted: Acted | None = None
+    warning: bool = False
+
+
+def carry_out(workspace: Workspace, sent: View, before: Told | None) -> Told:
+    """Do what the page sent (kind, action, ids or all, seen); what stands against it is told in its place. ``before``:
+    what was told of the action that may be undone.
+    """
+    kind, action = str(sent["kind"]), str(sent["action"])
+    ids = None if sent["all"] else [str(image) for image in sent["ids"][:IMAGE_IDS]]
+    try:
+        if action == "undo":
+            return _taken_back(workspace, (before and before.acted) or Acted())
+        if action == "notice":
+            card = card_of(workspace, kind)
+            workspace.store.notice(kind)
+            return Told(f"{card.ignored if card else 0:,} shown again.")
+        done = act(workspace, kind, action, ids, str(sent["seen"]))
+    except PipelineError as error:
+        return Told(str(error), warning=True)
+    if action == "set_aside":
+        return Told(f"{count(done.number, 'picture')} set aside.", done)
+    if action == "keep_best":
+        return Told(f"{count(done.number, 'copy', 'copies')} set aside; the best of each is kept.", done)
+    if action == "restore":
+        unknown = not set(done.images).isdisjoint(workspace.store.images("new")["id"])
+        again = " Check the pictures, and they are looked at again." if unknown else ""
+        return Told(f"{count(done.number, 'picture')} taken back.{again}", done)
+    what = count(len(done.groups), "group" if kind in GROUPS else "picture")
+    return Told(f"No problem: {what} not shown here any more.")
+
+
+def _taken_back(workspace: Workspace, done: Acted) -> Told:
+    number = count(take_back(workspace, done), "picture")
+    return Told(f"{number} set aside again." if done.action == "restore" else f"{number} back in use.")
+
+
+def cards_view(
+    workspace: Workspace,
+    looking: OpenCard,
+    found: Verified | None = None,
+    done: Told | None = None,
+    answer: Mapping[str, Any] | None = None,
+) -> View:
+    """What the component shows: every card with its counts, and a page of the open one. ``done``: what to tell of the
+    last action; ``answer`` says which of a page's messages are done (page, number).
+    """
+    every = cards(workspace, found)
+    here = next((card for card in every if card.kind == looking.kind), None)
+    pages = _pages(here.groups if here else ())
+    number = min(max(looking.page, 0), max(len(pages) - 1, 0))
+    told = done and {"words": done.words, "warning": done.warning, "undo": bool(done.acted and done.acted.images)}
+    return {
+        "workspace": workspace.name,
+        "cards": [_summary(card) for card in every],
+        "open": here.kind if here else "",
+        "seen": here.seal if here else "",
+        "page": number,
+        "pages": len(pages),
+        "groups": _groups(workspace, here, pages[number]) if here and pages else [],
+        "done": told,
+        "answer": dict(answer or NO_ANSWER),
+    }
+
+
+def large_view(workspace: Workspace, kind: str, image_id: str) -> View:
+    """What the viewer shows of one picture of a card; nothing where it is not in it, or cannot be shown."""
+    card = card_of(workspace, kind)
+    if card is None or not any(image_id in group for group in card.groups):
+        return {"id": "", "nonce": uuid.uuid4().hex}
+    return any_view(workspace, image_id, card.reasons.get(image_id, ""), _others(card, image_id))
+
+
+def any_view(workspace: Workspace, image_id: str, reason: str = "", copies: str = "") -> View:
+    """What the viewer shows of one picture; nothing where there is none. ``reason``: why it is on a card (else why it
+    was set aside); ``copies``: which others the card holds beside it.
+    """
+    try:
+        row = workspace.store.image(image_id)
+    except StoreError:
+        row = {}
+    if not row or not thumbnail(workspace, image_id):
+        return {"id": "", "nonce": uuid.uuid4().hex}
+    path, trouble = large(workspace, image_id, str(row["file"]))
+    facts = {
+        "class": _text(row["label"]) or "none",
+        "split": _text(row["split"]) or "none yet",
+        "size": f"{_size(row)}, {row['bytes'] / 1024:,.0f} KB, {row['format']}",
+        "reason": reason or _text(row["reason"]),
+        "copies": copies,
+    }
+    return {
+        "id": image_id,
+        "large": path,
+        "trouble": trouble,
+        "title": _name(row),
+        "facts": [(name, str(value)) for name, value in facts.items() if value],
+        "answers": [],
+        "name": "",
+        "nonce": uuid.uuid4().hex,
+    }
+
+
+def _summary(card: Card) -> View:
+    return {
+        "kind": card.kind,
+        "title": card.title,
+        "meaning": card.meaning,
+        "grouped": card.kind in GROUPS,
+        "groups": len(card.groups),
+        "pictures": sum(map(len, card.groups)),
+        "ignored": card.ignored,
+        "actions": list(card.actions),
+        "aside": card.kind.startswith("broken_"),
+    }
+
+
+def _pages(groups: Sequence[Group]) -> list[list[Group]]:
+    """The groups a page: as many as have PAGE pictures to show together, at least one."""
+    pages: list[list[Group]] = []
+    room = 0
+    for group in groups:
+        shown = min(len(group), OF_A_GROUP)
+        if shown > room:
+            pages.append([])
+            room = PAGE
+        pages[-1].append(group)
+        room -= shown
+    return pages
+
+
+def _groups(workspace: Workspace, card: Card, groups: Sequence[Group]) -> list[View]:
+    shown = [image for group in groups for image in group[:OF_A_GROUP]]
+    images = workspace.store.images()
+    rows = {str(row["id"]): row for row in images[images["id"].isin(shown)].to_dict("records")}
+    told = _told_elsewhere(workspace, card.kind, shown)
+    return [
+        {
+            "pictures": [_picture(workspace, card, group, rows[image], told) for image in group[:OF_A_GROUP]],
+            "more": max(len(group) - OF_A_GROUP, 0),
+        }
+        for group in groups
+    ]
+
+
+def _picture(workspace: Workspace, card: Card, group: Group, row: Mapping[Any, Any], told: Mapping[str, str]) -> View:
+    image = str(row["id"])
+    if card.kind in GROUPS:
+        words = [*_label_and_split(card, row, told), _size(row)]
+    else:
+        words = [_text(row["label"]) or "no class", card.reasons.get(image) or _size(row)]
+    return {
+        "id": image,
+        "thumbnail": thumbnail(workspace, image),
+        "name": _name(row),
+        "words": [word for word in words if word],
+        "best": "keep_best" in card.actions and len(group) > 1 and image == group[0],
+    }
+
+
+def _label_and_split(card: Card, row: Mapping[Any, Any], told: Mapping[str, str]) -> Iterator[str]:
+    yield _text(row["label"]) or "no class"
+    yield told.get(str(row["id"]), "")
+    if card.kind == "leak":
+        yield _text(row["split"])
+
+
+def _told_elsewhere(workspace: Workspace, kind: str, shown: Sequence[str]) -> dict[str, str]:
+    """What the sources of pictures say, where that is the problem: other classes, or the splits they asked for."""
+    column = {"label_conflict": "claimed_label", "given_leak": "given_split"}.get(kind)
+    if column is None:
+        return {}
+    sources: pd.DataFrame = workspace.store.sources()
+    of_shown = sources[sources["image_id"].isin(shown) & sources[column].notna()]
+    words = "called {}" if kind == "label_conflict" else "given as {}"
+    said = of_shown.groupby("image_id")[column].agg(lambda values: sorted(set(map(str, values))))
+    several = {str(image): values for image, values in said.items() if kind == "given_leak" or len(values) > 1}
+    return {image: words.format(" and ".join(values)) for image, values in several.items()}
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    """What the place it came from calls it."""
+    name = _text(row["source_name"]) or str(row["file"])
+    return PurePosixPath(name).name or name
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or pd.isna(value) else str(value)
+
+
+def _size(row: Mapping[Any, Any]) -> str:
+    known = not pd.isna(row["width"]) and not pd.isna(row["height"])
+    return f"{int(row['width'])} × {int(row['height'])}" if known else ""
+
+
+def _others(card: Card, image_id: str) -> str:
+    group = next(group for group in card.groups if image_id in group)
+    if len(group) == 1:
+        return ""
+    return f"the best of {len(group):,}" if group[0] == image_id else f"one of {len(group):,}"
 
 
 @dataclass(frozen=True)
@@ -128,12 +345,12 @@ def build(tab: gr.Tab, shared: Shared, story: Callable[[Workspace, str], View] |
             "A picture never moves from one to another.</p>"
         )
         shares = gr.HTML(elem_id="verify-splits")
-    states = gr.State(Looking()), gr.State(None)
+    states = gr.State(OpenCard()), gr.State(None)
     _wire(tab, shared, _Widgets(check, result, asking, asked, go_on, cards, large, divided, shares, *states), story)
 
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, str], View] | None) -> None:
-    def view(name: str, looking: Looking) -> list[Any]:
+    def view(name: str, looking: OpenCard) -> list[Any]:
         return _view(shared.open(name), looking)
 
     def with_story(workspace: Workspace, seen: View) -> View:
@@ -142,16 +359,16 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     @translate
     def look(event: gr.EventData) -> list[Any]:
         told = event._data
-        looking = Looking(str(told["kind"]), _whole(told["page"]))
+        looking = OpenCard(str(told["kind"]), _whole(told["page"]))
         return [looking, cards_view(shared.open(str(told["workspace"])), looking)]
 
     @translate
     def do(values: Values, event: gr.EventData) -> list[Any]:
         told = event._data
         workspace = shared.open(str(told["workspace"]))
-        done = _done(workspace, told, values[w.done])
+        done = carry_out(workspace, told, values[w.done])
         answer = {"page": str(told["page"]), "number": _whole(told["number"])}
-        looking = Looking(str(told["kind"]), _whole(told["at"]))
+        looking = OpenCard(str(told["kind"]), _whole(told["at"]))
         return [looking, done, *_view(workspace, looking, done, answer)]
 
     @translate
@@ -165,43 +382,30 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
         workspace = shared.open(values[shared.picker])
         return with_story(workspace, any_view(workspace, str(event._data["id"])))
 
+    def start(accept_broken: bool, values: Values) -> Job:
+        return verify_job(shared.open(values[shared.picker]), accept_broken)
+
     in_turn: dict[str, Any] = {**QUIET, "concurrency_id": "verify-cards", "concurrency_limit": 1}
     w.cards.look(look, None, [w.looking, w.cards], trigger_mode="multiple", **in_turn)
     w.cards.act(do, {w.done}, [w.looking, w.done, *w.outputs], trigger_mode="multiple", **in_turn)
     w.cards.enlarge(enlarge, None, w.viewer, **QUIET)
     w.viewer.open(walk, {shared.picker}, w.viewer, trigger_mode="always_last", **QUIET)
     for button, accept in ((w.check, False), (w.go_on, True)):
-        shared.job.launch(button.click, _start(shared, accept), {shared.picker})
+        shared.job.launch(button.click, partial(start, accept), {shared.picker})
     shared.watch(tab, view, w.outputs, w.looking)
-
-
-def _start(shared: Shared, accept_broken: bool) -> Any:
-    return lambda values: verify_job(shared.open(values[shared.picker]), accept_broken)
-
-
-def _done(workspace: Workspace, told: View, before: Done | None) -> Done:
-    """Do what the page asks; what stands against it is told in its place among the cards."""
-    kind, action = str(told["kind"]), str(told["action"])
-    ids = None if told["all"] else [str(image) for image in told["ids"][:IMAGE_IDS]]
-    try:
-        if action == "undo":
-            return take_back(workspace, before or Done(""))
-        if action == "notice":
-            return notice(workspace, kind)
-        return act(workspace, kind, action, ids, str(told["seen"]))
-    except PipelineError as error:
-        return Done(str(error), warning=True)
 
 
 def _whole(number: object) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _view(workspace: Workspace, looking: Looking, done: Done | None = None, answer: View | None = None) -> list[Any]:
+def _view(workspace: Workspace, looking: OpenCard, done: Told | None = None, answer: View | None = None) -> list[Any]:
     found, asked = verified(workspace), doubt(workspace)
     shares = splits(workspace, found)
+    new = bool(len(workspace.store.images("new")))
+    words = "Check again" if not new and len(workspace.store.images("ok")) else "Check the pictures"
     return [
-        _check_button(workspace),
+        gr.Button(words, variant="primary" if new else "secondary"),
         summary(workspace, found),
         gr.Column(visible=bool(asked)),
         question(asked),
@@ -209,9 +413,3 @@ def _view(workspace: Workspace, looking: Looking, done: Done | None = None, answ
         gr.Column(visible=bool(shares)),
         shares,
     ]
-
-
-def _check_button(workspace: Workspace) -> gr.Button:
-    new = bool(len(workspace.store.images("new")))
-    words = "Check again" if not new and len(workspace.store.images("ok")) else "Check the pictures"
-    return gr.Button(words, variant="primary" if new else "secondary")

@@ -12,7 +12,7 @@ import pytest
 from cleaner.clean.audit import log_audit
 from cleaner.clean.decisions import relabel, remove
 from cleaner.compare.ledger import Ledger, ledger, write_ledger
-from cleaner.tabs.compare.ledger import ledger_file, ledger_view
+from cleaner.tabs.compare.tab import ledger_file, ledger_view
 from pipeline.workspace.runs import MANIFEST, PREDICTIONS, describe
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, run_with, workspace_with

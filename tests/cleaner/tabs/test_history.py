@@ -10,9 +10,15 @@ import pytest
 from cleaner.clean import decisions
 from cleaner.clean.decisions import keep, relabel, remove, undo, undo_step, wish
 from cleaner.clean.replay import replay
-from cleaner.tabs.clean.exchange import decisions_file, replayed_view
-from cleaner.tabs.clean.history import PER_PAGE, act, history_view
-from cleaner.tabs.clean.renaming import class_names, planned
+from cleaner.tabs.clean.tab import (
+    STEPS_A_PAGE,
+    class_names,
+    decisions_file,
+    history_view,
+    planned,
+    replayed_view,
+    take_back,
+)
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with
@@ -49,12 +55,12 @@ def test_one_step_is_taken_back_where_nothing_was_decided_on_it_since(made) -> N
     workspace, ids = made
     batch(workspace, ids, "01", "bee")
     relabel(workspace, ids["s1"], "cat")
-    refused = act(workspace, sent(history_view(workspace), 1, "step"))
+    refused = take_back(workspace, sent(history_view(workspace), 1, "step"))
     assert refused["warning"] and "1 of these 2 images were decided on since" in refused["message"]
-    act(workspace, sent(refused, 0, "step"))
-    done = act(workspace, sent(history_view(workspace), 1, "step"))
+    take_back(workspace, sent(refused, 0, "step"))
+    done = take_back(workspace, sent(history_view(workspace), 1, "step"))
     assert done["message"] == "2 decisions taken back." and [row["standing"] for row in done["rows"]] == [0, 0]
-    assert "taken back already" in act(workspace, sent(done, 1, "step"))["message"]
+    assert "taken back already" in take_back(workspace, sent(done, 1, "step"))["message"]
     assert set(workspace.store.images()["label"]) == {"ant"}
 
 
@@ -65,8 +71,8 @@ def test_back_to_a_point_undoes_what_came_after_unless_somebody_decided_in_betwe
     batch(workspace, ids, "23", "bee")
     view = history_view(workspace)
     keep(workspace, ids["s5"])
-    assert "meanwhile" in act(workspace, sent(view, 2, "point"))["message"]
-    assert act(workspace, sent(history_view(workspace), 3, "point"))["message"] == "4 decisions taken back."
+    assert "meanwhile" in take_back(workspace, sent(view, 2, "point"))["message"]
+    assert take_back(workspace, sent(history_view(workspace), 3, "point"))["message"] == "4 decisions taken back."
     assert [decision.undone for decision in decisions.decisions(workspace)] == [False] + [True] * 4
     assert (workspace.images / workspace.store.image(ids["s1"])["file"]).is_file()
 
@@ -95,10 +101,10 @@ def test_of_a_batch_what_cannot_be_done_is_told_and_the_rest_is_done_in_one_go(m
 
 def test_long_histories_come_in_pages(made) -> None:
     workspace, ids = made
-    for _ in range(PER_PAGE + 1):
+    for _ in range(STEPS_A_PAGE + 1):
         keep(workspace, ids["s0"])
     view = history_view(workspace, 1)
-    assert (len(view["rows"]), view["pages"], view["total"]) == (1, 2, PER_PAGE + 1)
+    assert (len(view["rows"]), view["pages"], view["total"]) == (1, 2, STEPS_A_PAGE + 1)
     assert history_view(workspace, -3)["page"] == 0
 
 

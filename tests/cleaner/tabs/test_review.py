@@ -11,17 +11,19 @@ import pytest
 from cleaner.clean.decisions import relabel, remove
 from cleaner.review.chosen import UNSURE, Chosen
 from cleaner.review.review import judged
-from cleaner.tabs.review.figures import (
+from cleaner.tabs.review.story import large_view
+from cleaner.tabs.review.tab import (
     PAGE,
     Page,
+    asked,
     calibration_view,
+    everything,
+    headline,
     matrix_view,
     pictures_view,
     scores_view,
     slices_view,
 )
-from cleaner.tabs.review.story import large_view
-from cleaner.tabs.review.tab import asked, everything, headline
 from pipeline.predict import Outputs
 from tests.cleaner.fabricate import CLASSES, Shot, run_with, workspace_with
 

@@ -11,7 +11,7 @@ from pipeline.collect.importing import ImportConfig
 from pipeline.collect.ready_made import READY_MADE
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
-from pipeline.tabs.collect.own_pictures import (
+from pipeline.tabs.collect.tab import (
     folder_in_words,
     import_job,
     ready_made_choices,

@@ -17,9 +17,17 @@ from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.stage import run
 from pipeline.tabs.collect.collected import newest, outcomes_view, overview, papers, sample
-from pipeline.tabs.collect.found import MISSED, PREVIEWED, button_text, download_job, draw_found, tried_again
-from pipeline.tabs.collect.links import links_job
-from pipeline.tabs.collect.preview import Looking, mark
+from pipeline.tabs.collect.found import (
+    MISSED,
+    PREVIEWED,
+    OpenClass,
+    button_text,
+    download_job,
+    draw_found,
+    mark,
+    tried_again,
+)
+from pipeline.tabs.collect.tab import links_job
 from pipeline.web.responses import AGAIN
 from pipeline.workspace.workspace import Workspace
 
@@ -227,7 +235,7 @@ def test_links_stand_one_a_line_or_side_by_side_and_may_have_spaces(workspace: W
 def filled_part(workspace: Workspace) -> dict[str, Any]:
     """What the part of the tab about the web shows: its boxes, its title and its button."""
     part = draw_found()
-    box, about, _, fetch, _, ended_box, _ = part.fill(workspace, Looking())
+    box, about, _, fetch, _, ended_box, _ = part.fill(workspace, OpenClass())
     return {"box": box.visible, "about": about, "fetch": (fetch.value, fetch.interactive), "ended": ended_box.visible}
 
 

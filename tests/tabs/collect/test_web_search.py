@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError, SourceError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.search.search import SearchConfig
 from pipeline.search.wanted import BLUR
-from pipeline.tabs.collect.web_search import extra_words, search_job, wanted_classes
+from pipeline.tabs.collect.tab import extra_words, search_job, wanted_classes
 from pipeline.workspace.workspace import Workspace
 
 

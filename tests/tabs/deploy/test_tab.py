@@ -10,12 +10,23 @@ import pytest
 from huggingface_hub import HfApi
 
 from pipeline.deploy.hub import DeployConfig
-from pipeline.deploy.space import read_space
+from pipeline.deploy.space import KINDS, read_space, space_folder
+from pipeline.deploy.trial import last_trial
 from pipeline.errors import DeployError, RunError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.stage import Progress
-from pipeline.tabs.deploy.space import KINDS, about, by_hand, contents, last_trial, made, proof, space_folder, zipped
-from pipeline.tabs.deploy.tab import _token, export_job, send, trial_job
+from pipeline.tabs.deploy.tab import (
+    KINDS_OF_SPACE,
+    _token,
+    about,
+    by_hand,
+    contents,
+    export_job,
+    proof,
+    send,
+    space_zip,
+    trial_job,
+)
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
 from tests.support.hub_stand_in import TOKEN, HubStandIn
@@ -41,7 +52,7 @@ def shared(local: bool) -> Any:
 @pytest.mark.slow
 def test_a_run_becomes_a_checked_space_folder(trained: Workspace, tmp_path: Path) -> None:
     folder = space_folder(trained, load_run(trained))
-    assert contents(trained, made(folder)) == ""
+    assert not folder.exists() and contents(trained, None) == ""
     with pytest.raises(DeployError, match="Make the Space folder first"):
         trial_job(trained, None, "gradio")
     job = export_job(trained, None, "gradio", 0)
@@ -49,10 +60,10 @@ def test_a_run_becomes_a_checked_space_folder(trained: Workspace, tmp_path: Path
         export_job(trained, None, "gradio", 0)
     job = jobs.wait_for(trained, job.id, 300)
     assert job.status == "done", job.note
-    html = contents(trained, made(folder))
+    html = contents(trained, read_space(folder))
     assert "model.safetensors" in html and "app.py" in html
     assert "the same probabilities on" in html
-    archive = zipped(read_space(folder), tmp_path / "cache")
+    archive = space_zip(read_space(folder), tmp_path / "cache")
     with zipfile.ZipFile(archive) as content:
         names = content.namelist()
     assert f"{folder.name}/app.py" in names and all(name.startswith(f"{folder.name}/") for name in names)
@@ -64,13 +75,13 @@ def test_without_a_run_the_person_is_sent_to_train(workspace: Workspace) -> None
 
 
 def test_the_zip_is_made_again_only_when_the_folder_changed(space: Path, tmp_path: Path) -> None:
-    first = zipped(read_space(space), tmp_path / "cache")
+    first = space_zip(read_space(space), tmp_path / "cache")
     made = first.stat().st_mtime_ns
-    assert zipped(read_space(space), tmp_path / "cache").stat().st_mtime_ns == made
+    assert space_zip(read_space(space), tmp_path / "cache").stat().st_mtime_ns == made
     (space / "app.py").write_text("import gradio as gr\n")
     later = made / 1e9 + 5
     os.utime(space / "app.py", (later, later))
-    with zipfile.ZipFile(zipped(read_space(space), tmp_path / "cache")) as content:
+    with zipfile.ZipFile(space_zip(read_space(space), tmp_path / "cache")) as content:
         assert content.read("a-space/app.py") == b"import gradio as gr\n"
 
 
@@ -111,7 +122,8 @@ def test_how_a_test_ended_is_said_in_words(space: Path, workspace: Workspace) ->
 
 def test_each_kind_says_what_it_costs_and_how_it_goes_online_by_hand(space: Path) -> None:
     assert "402" in about("gradio") and "never leaves" in about("static") and "two" in about("zerogpu")
-    assert {name for _, name, _ in KINDS} == {"gradio", "static", "zerogpu"} and about("?") == "<p></p>"
+    assert {name for _, name, _ in KINDS_OF_SPACE} == set(KINDS) == {"gradio", "static", "zerogpu"}
+    assert about("?") == "<p></p>"
     html = by_hand(space, "gradio", "ann/<b>")
     assert "spaces/ann/&lt;b&gt;" in html and "docker build" in html and "<b>" not in html
     assert "http.server" in by_hand(space, "static", "") and "docker" not in by_hand(space, "static", "")

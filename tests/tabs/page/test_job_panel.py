@@ -10,8 +10,8 @@ import gradio as gr
 import pytest
 
 from pipeline.jobs import job as jobs
-from pipeline.jobs.job import Job
-from pipeline.tabs.page.job_panel import JobPanel, running
+from pipeline.jobs.job import Job, running
+from pipeline.tabs.page.job_panel import JobPanel
 from pipeline.tabs.page.picker import Workspaces
 from pipeline.tabs.page.whose import OnePerson
 from pipeline.workspace.workspace import Workspace

@@ -11,18 +11,8 @@ from PIL import Image
 
 from pipeline.errors import StaleDecision
 from pipeline.stage import run
-from pipeline.tabs.verify.cards import (
-    OF_A_GROUP,
-    PAGE,
-    Looking,
-    act,
-    any_view,
-    cards_view,
-    large_view,
-    notice,
-    take_back,
-)
-from pipeline.verify.cards import set_aside
+from pipeline.tabs.verify.tab import OF_A_GROUP, PAGE, OpenCard, Told, any_view, cards_view, carry_out, large_view
+from pipeline.verify.cards import act, set_aside
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
@@ -52,7 +42,7 @@ def found(workspace: Workspace, photographs: Path) -> Workspace:
 
 
 def opened(workspace: Workspace, kind: str, page: int = 0) -> dict[str, Any]:
-    view = cards_view(workspace, Looking(kind, page))
+    view = cards_view(workspace, OpenCard(kind, page))
     assert view["open"] == kind and json.dumps(view)
     return view
 
@@ -63,23 +53,33 @@ def ids(view: dict[str, Any]) -> list[str]:
 
 def counts(workspace: Workspace) -> dict[str, tuple[int, int]]:
     """kind -> groups shown, groups ignored."""
-    return {card["kind"]: (card["groups"], card["ignored"]) for card in cards_view(workspace, Looking())["cards"]}
+    return {card["kind"]: (card["groups"], card["ignored"]) for card in cards_view(workspace, OpenCard())["cards"]}
 
 
 def status(workspace: Workspace, images: list[str]) -> set[str]:
     return {str(workspace.store.image(image)["status"]) for image in images}
 
 
+def told(workspace: Workspace, kind: str, action: str, asked: list[str] | None = None, seen: str = "") -> Told:
+    """What the page is told of an action on some of a card's pictures (None: on all of them)."""
+    sent = {"kind": kind, "action": action, "all": asked is None, "ids": asked or [], "seen": seen}
+    return carry_out(workspace, sent, None)
+
+
+def taken_back(workspace: Workspace, before: Told) -> Told:
+    return carry_out(workspace, {"kind": "", "action": "undo", "all": True, "ids": [], "seen": ""}, before)
+
+
 # --- showing ----------------------------------------------------------------------------------------------------------
 
 
 def test_an_empty_workspace_has_no_cards(workspace: Workspace) -> None:
-    view = cards_view(workspace, Looking("dark", 3))
+    view = cards_view(workspace, OpenCard("dark", 3))
     assert (view["cards"], view["open"], view["groups"], view["page"]) == ([], "", [], 0)
 
 
 def test_no_picture_is_sent_before_a_card_is_opened(found: Workspace) -> None:
-    view = cards_view(found, Looking())
+    view = cards_view(found, OpenCard())
     assert [card["kind"] for card in view["cards"]] == [
         "label_conflict",
         "duplicate",
@@ -180,27 +180,27 @@ def test_what_cannot_be_read_is_not_shown_large(found: Workspace) -> None:
 
 def test_ticked_pictures_are_set_aside_and_taken_back(found: Workspace) -> None:
     view = opened(found, "dark")
-    done = act(found, "dark", "set_aside", ids(view)[:2], view["seen"])
+    done = told(found, "dark", "set_aside", ids(view)[:2], view["seen"])
     assert done.words == "2 pictures set aside."
     assert counts(found)["dark"] == (1, 0) and counts(found)["broken_by_hand"] == (2, 0)
-    assert take_back(found, done).words == "2 pictures back in use."
+    assert taken_back(found, done).words == "2 pictures back in use."
     assert counts(found)["dark"] == (3, 0) and "broken_by_hand" not in counts(found)
 
 
 def test_a_whole_card_is_set_aside_in_one_go(found: Workspace) -> None:
     view = opened(found, "dark")
-    done = act(found, "dark", "set_aside", None, view["seen"])
-    assert done.images == tuple(ids(view)) and "dark" not in counts(found)
+    done = told(found, "dark", "set_aside", None, view["seen"])
+    assert done.acted and done.acted.images == tuple(ids(view)) and "dark" not in counts(found)
 
 
 def test_of_copies_the_best_is_kept_and_the_others_come_back(found: Workspace) -> None:
     view = opened(found, "duplicate")
     largest = max(view["groups"], key=lambda group: len(group["pictures"]))["pictures"]
-    done = act(found, "duplicate", "keep_best", [largest[2]["id"]], view["seen"])
+    done = told(found, "duplicate", "keep_best", [largest[2]["id"]], view["seen"])
     assert done.words == f"{COPIES - 1} copies set aside; the best of each is kept."
     assert status(found, [largest[0]["id"]]) == {"ok"}
     assert status(found, [picture["id"] for picture in largest[1:]]) == {"set_aside"}
-    take_back(found, done)
+    taken_back(found, done)
     assert ids(opened(found, "duplicate")) == ids(view)
 
 
@@ -214,10 +214,10 @@ def test_single_copies_can_be_set_aside_instead(found: Workspace) -> None:
 
 def test_what_cannot_be_read_is_taken_back_to_be_checked_again_and_can_be_set_aside_again(found: Workspace) -> None:
     view = opened(found, "broken_not_an_image")
-    done = act(found, "broken_not_an_image", "restore", None, view["seen"])
+    done = told(found, "broken_not_an_image", "restore", None, view["seen"])
     assert done.words == "3 pictures taken back. Check the pictures, and they are looked at again."
     assert status(found, ids(view)) == {"new"}
-    assert take_back(found, done).words == "3 pictures set aside again."
+    assert taken_back(found, done).words == "3 pictures set aside again."
     assert ids(opened(found, "broken_not_an_image")) == ids(view)
 
 
@@ -227,14 +227,14 @@ def test_what_is_no_problem_is_hidden_and_can_be_shown_again(found: Workspace) -
     assert counts(found)["dark"] == (2, 1)
     act(found, "dark", "ignore", None, opened(found, "dark")["seen"])
     assert counts(found)["dark"] == (0, 3) and opened(found, "dark")["groups"] == []
-    assert notice(found, "dark").words == "3 shown again."
+    assert told(found, "dark", "notice").words == "3 shown again."
     assert counts(found)["dark"] == (3, 0)
 
 
 def test_to_ignore_one_copy_is_to_ignore_its_group(found: Workspace) -> None:
     view = opened(found, "duplicate")
     one = view["groups"][0]["pictures"][1]["id"]
-    done = act(found, "duplicate", "ignore", [one], view["seen"])
+    done = told(found, "duplicate", "ignore", [one], view["seen"])
     assert done.words == "No problem: 1 group not shown here any more."
     assert counts(found)["duplicate"] == (len(view["groups"]) - 1, 1)
 
@@ -247,6 +247,7 @@ def test_a_page_that_is_out_of_date_does_nothing(found: Workspace, action: str) 
     for asked in (ids(view), None):
         with pytest.raises(StaleDecision, match="changed meanwhile"):
             act(found, "dark", action, asked, view["seen"])
+        assert told(found, "dark", action, asked, view["seen"]).warning
     assert found.store.decisions() == journal and counts(found)["dark"] == (2, 0)
     act(found, "dark", action, ids(view)[1:2], view["seen"])  # this one is where it was
     assert counts(found)["dark"][0] == 1

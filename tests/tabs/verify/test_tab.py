@@ -107,6 +107,6 @@ def test_what_is_wrong_with_a_class_stands_beside_it(checked: Workspace) -> None
 
 
 def test_of_very_many_classes_the_rest_is_counted(checked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.tabs.page.show.SHOWN_CLASSES", 3)
+    monkeypatch.setattr("pipeline.tabs.page.show.LISTED_CLASSES", 3)
     html = splits(checked, verified(checked))
     assert html.count("<tr>") == 1 + 3 and "and 2 more classes" in html

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pipeline.collect.download import waiting
 from pipeline.search.wanted import previewed, remember_safesearch
-from pipeline.tabs.collect.preview import (
+from pipeline.tabs.collect.found import (
     PAGE,
-    Looking,
+    OpenClass,
     candidates_view,
     mark,
     public_https,
@@ -30,14 +30,14 @@ def statuses(workspace: Workspace) -> dict[str, str]:
 
 
 def test_nothing_is_shown_where_nothing_was_found(workspace: Workspace) -> None:
-    view = candidates_view(workspace, Looking("grizzly"))
+    view = candidates_view(workspace, OpenClass("grizzly"))
     assert (view["classes"], view["open"], view["rows"], view["pages"]) == ([], "", [], 0)
 
 
 def test_classes_are_counted_and_no_picture_is_named_before_a_class_is_opened(workspace: Workspace) -> None:
     found(workspace, "teddy", 2)
     found(workspace, "grizzly", 3)
-    view = candidates_view(workspace, Looking())
+    view = candidates_view(workspace, OpenClass())
     assert view["classes"] == [
         {"label": "grizzly", "found": 3, "left_out": 0},
         {"label": "teddy", "found": 2, "left_out": 0},
@@ -47,22 +47,22 @@ def test_classes_are_counted_and_no_picture_is_named_before_a_class_is_opened(wo
 
 def test_an_open_class_is_shown_a_page_at_a_time(workspace: Workspace) -> None:
     urls = found(workspace, "grizzly", PAGE + 3)
-    view = candidates_view(workspace, Looking("grizzly", 1))
+    view = candidates_view(workspace, OpenClass("grizzly", 1))
     assert (view["open"], view["page"], view["pages"]) == ("grizzly", 1, 2)
     assert [row["url"] for row in view["rows"]] == urls[PAGE:]
-    assert candidates_view(workspace, Looking("grizzly", 99))["page"] == 1
-    assert candidates_view(workspace, Looking("grizzly", -5))["page"] == 0
-    assert candidates_view(workspace, Looking("no such class"))["open"] == ""
+    assert candidates_view(workspace, OpenClass("grizzly", 99))["page"] == 1
+    assert candidates_view(workspace, OpenClass("grizzly", -5))["page"] == 0
+    assert candidates_view(workspace, OpenClass("no such class"))["open"] == ""
 
 
 def test_a_row_says_who_made_it_where_it_lies_and_under_which_licence(workspace: Workspace) -> None:
     more = {"title": "A <b>bear", "creator": "Ann", "licence": "CC BY 4.0", "thumbnail": "https://small.example/1.jpg"}
     found(workspace, "grizzly", 1, **more)
     found(workspace, "teddy", 1)
-    (row,) = candidates_view(workspace, Looking("grizzly"))["rows"]
+    (row,) = candidates_view(workspace, OpenClass("grizzly"))["rows"]
     assert (row["title"], row["host"], row["licence"]) == ("A <b>bear, by Ann", "pictures.example", "CC BY 4.0")
     assert row["shown"] == "https://small.example/1.jpg"
-    (bare,) = candidates_view(workspace, Looking("teddy"))["rows"]
+    (bare,) = candidates_view(workspace, OpenClass("teddy"))["rows"]
     assert (bare["title"], bare["licence"]) == ("", "licence not stated")
     assert bare["shown"] == bare["url"]
 
@@ -71,7 +71,7 @@ def test_unticked_candidates_are_left_out_and_stay_so_until_they_are_ticked(work
     urls = found(workspace, "grizzly", 3)
     assert mark(workspace, "grizzly", urls[:2], wanted=False) == 2
     assert waiting(workspace) == 1
-    view = candidates_view(Workspace.open(workspace.root), Looking("grizzly"))
+    view = candidates_view(Workspace.open(workspace.root), OpenClass("grizzly"))
     assert [row["wanted"] for row in view["rows"]] == [False, False, True]
     assert view["classes"][0]["left_out"] == 2
     assert mark(workspace, "grizzly", urls[:1], wanted=True) == 1
@@ -98,13 +98,13 @@ def test_a_tick_touches_nothing_but_candidates_that_wait(workspace: Workspace) -
 
 
 def test_the_answer_to_a_page_carries_its_number(workspace: Workspace) -> None:
-    assert candidates_view(workspace, Looking(), {"page": "p", "number": 7})["answer"] == {"page": "p", "number": 7}
-    assert candidates_view(workspace, Looking())["answer"] == {"page": "", "number": 0}
+    assert candidates_view(workspace, OpenClass(), {"page": "p", "number": 7})["answer"] == {"page": "p", "number": 7}
+    assert candidates_view(workspace, OpenClass())["answer"] == {"page": "", "number": 0}
 
 
 def test_the_preview_is_blurred_from_an_unsafe_search_on_until_its_candidates_are_gone(workspace: Workspace) -> None:
     def blurred() -> bool:
-        return bool(candidates_view(workspace, Looking())["blur"])
+        return bool(candidates_view(workspace, OpenClass())["blur"])
 
     assert not blurred()
     remember_safesearch(workspace, safesearch=False)
@@ -144,7 +144,7 @@ def test_a_browser_is_not_sent_to_addresses_of_its_own_network(workspace: Worksp
     assert not public_https(url)
     if url:
         workspace.store.add_candidates([{"url": url, "label": "x", "provider": "x"}])
-        (row,) = candidates_view(workspace, Looking("x"))["rows"]
+        (row,) = candidates_view(workspace, OpenClass("x"))["rows"]
         assert row["shown"] == ""
 
 
