@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -19,7 +18,7 @@ from pipeline.errors import PipelineError, RunError, StaleDecision, StoreError, 
 from pipeline.labels import named
 from pipeline.predict import NONE
 from pipeline.tabs.page.choose_run import LATEST, find_run
-from pipeline.tabs.page.component import View
+from pipeline.tabs.page.component import View, nonce
 from pipeline.tabs.page.show import count
 from pipeline.tabs.page.viewer import large, thumbnail
 from pipeline.workspace.journal import last_of
@@ -76,7 +75,7 @@ def queue_view(
     told = {"page": answer.page, "done_up_to": answer.done_up_to, "message": answer.message, "focus": answer.focus}
     key = "|".join([workspace.name, filters.run, filters.label, filters.split, filters.kind])
     view = {**told, "warning": answer.forget, "forget": answer.forget, "key": key, "workspace": workspace.name}
-    view |= {"nonce": uuid.uuid4().hex, "rows": [], "start": 0, "position": 0, "shown": 0, "done": 0, "left": 0}
+    view |= {"nonce": nonce(), "rows": [], "start": 0, "position": 0, "shown": 0, "done": 0, "left": 0}
     view |= {"mark": "", "several": False, "none": NONE, "fate": None, "outlook": "", "stop": False, "pace": None}
     try:
         run = find_run(workspace, filters.run)

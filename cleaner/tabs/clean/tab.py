@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -36,7 +35,7 @@ from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.choose_run import LATEST, find_run, refreshed_run_list, run_list
-from pipeline.tabs.page.component import View, component
+from pipeline.tabs.page.component import View, component, nonce
 from pipeline.tabs.page.downloads import click_on, place_of, zipped
 from pipeline.tabs.page.job_panel import PRIVATE
 from pipeline.tabs.page.shared import Shared, Values, translate
@@ -192,7 +191,7 @@ def history_view(workspace: Workspace, page: int = 0, message: str = "", warning
     images = store.image_rows({decision.image for step in steps for decision in step.decisions})
     names = {str(image): str(name or file) for image, name, file in images[["id", "source_name", "file"]].to_numpy()}
     return {
-        "nonce": uuid.uuid4().hex,
+        "nonce": nonce(),
         "workspace": workspace.name,
         "mark": mark,
         "page": max(page, 0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from pipeline.errors import RunError, StoreError
 from pipeline.labels import in_words, named
 from pipeline.predict import NONE, Unreadable
 from pipeline.tabs.page import show
-from pipeline.tabs.page.component import View
+from pipeline.tabs.page.component import View, nonce
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Values, translate
 from pipeline.tabs.page.viewer import large, thumbnail
@@ -54,7 +53,7 @@ def large_view(workspace: Workspace, run: Run, split: str, image_id: str) -> Vie
     image that is not there.
     """
     if not _may_be_seen(workspace, split, image_id):
-        return {"id": "", "nonce": uuid.uuid4().hex}
+        return {"id": "", "nonce": nonce()}
     told = story(workspace, run, image_id)
     picture, trouble = large(workspace, image_id, told["file"])
     said = prediction_of(run, image_id)
@@ -68,7 +67,7 @@ def large_view(workspace: Workspace, run: Run, split: str, image_id: str) -> Vie
         "name": told["name"],
         "looks": said is not None and bool(picture),
         "story": story_view(workspace, told),
-        "nonce": uuid.uuid4().hex,
+        "nonce": nonce(),
     }
 
 

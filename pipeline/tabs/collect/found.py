@@ -17,7 +17,7 @@ from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.search.wanted import BLUR, leave_out, previewed, take_back
 from pipeline.tabs.collect.collected import collecting, one_at_a_time, outcomes_view
-from pipeline.tabs.page.component import View, component
+from pipeline.tabs.page.component import NO_ANSWER, View, answer_to, component, whole
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, heading, paged
@@ -40,7 +40,6 @@ element.addEventListener('toggle', (event) => {
 watch('value', () => element.querySelectorAll('details').forEach((box) => (box.open = open.has(box.dataset.key))));
 """
 PAGE = 42
-NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ class FoundPart:
 
         @translate
         def look(values: Values, event: gr.EventData) -> list[Any]:
-            looking = OpenClass(str(event._data["label"]), _whole(event._data["page"]))
+            looking = OpenClass(str(event._data["label"]), whole(event._data["page"]))
             return [looking, *self.fill(shared.open(values[shared.picker]), looking)]
 
         @translate
@@ -185,7 +184,7 @@ class FoundPart:
             told = event._data
             urls = None if told["all"] else [str(url) for url in told["urls"]]
             mark(shared.open(str(told["workspace"])), str(told["label"]), urls, bool(told["wanted"]))
-            answer = {"page": str(told["page"]), "number": _whole(told["number"])}
+            answer = answer_to(told)
             looking = values[self.looking]
             return [looking, *self.fill(shared.open(values[shared.picker]), looking, answer)]
 
@@ -198,10 +197,6 @@ class FoundPart:
         self.preview.look(look, inputs, outputs, trigger_mode="multiple", **in_turn)
         self.preview.mark(ticked, inputs, outputs, trigger_mode="multiple", **in_turn)
         shared.job.launch(self.fetch.click, fetch, {shared.picker, self.side, self.honour})
-
-
-def _whole(number: object) -> int:
-    return number if isinstance(number, int) else 0
 
 
 def draw_found() -> FoundPart:

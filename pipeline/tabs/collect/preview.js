@@ -1,10 +1,9 @@
 // What a search found, a class at a time: pictures from their own sites, to be ticked and unticked.
-import { action, keepFocus, make, near, pager, walk } from '../page/common.js';
+import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager, stamp, walk } from '../page/common.js';
 
 const root = element.querySelector('.preview');
-const page = Math.random().toString(36).slice(2);
+let talk = newTalk();
 const pending = new Map(); // url -> [wanted, number of the message that says so]
-let sent = 0;
 let drawn = '';
 
 const blank = (tile) => {
@@ -79,9 +78,8 @@ const draw = () => {
     drawn = '';
     return;
   }
-  if (view.answer.page === page) {
-    for (const [url, [, number]] of pending) if (number <= view.answer.number) pending.delete(url);
-  }
+  talk = heard(talk, view.answer);
+  for (const [url, [, number]] of pending) if (isDone(talk, number)) pending.delete(url);
   const what = JSON.stringify([
     view.workspace, view.open, view.page, view.pages, view.blur, view.classes.map((item) => item.label),
     view.rows.map((row) => [row.url, row.shown]),
@@ -96,14 +94,14 @@ const draw = () => {
 };
 
 const mark = (buttons, wanted, all) => {
-  sent += 1;
+  talk = numbered(talk);
   for (const button of buttons) {
-    pending.set(button.dataset.url, [wanted, sent]);
+    pending.set(button.dataset.url, [wanted, talk.sent]);
     button.setAttribute('aria-pressed', String(wanted));
   }
   const { workspace, open } = props.value;
   const urls = all ? [] : buttons.map((button) => button.dataset.url);
-  trigger('mark', { workspace, label: open, urls, all, wanted, page, number: sent });
+  trigger('mark', { workspace, label: open, urls, all, wanted, ...stamp(talk) });
 };
 const go = (label, number) => trigger('look', { workspace: props.value.workspace, label, page: number });
 

@@ -107,3 +107,22 @@ export const walk = (event, buttons) => {
   target.tabIndex = 0;
   target.focus();
 };
+
+// --- messages that the server answers for ----------------------------------------------------------------------------
+
+/**
+ * A page numbers what it sends, and each view says how far the server has come with it: a view that was made before the
+ * last message cannot know what it asked for.
+ * @typedef {{ page: string, sent: number, answered: number }} Talk
+ */
+/** @returns {Talk} */
+export const newTalk = () => ({ page: Math.random().toString(36).slice(2), sent: 0, answered: 0 });
+/** After one message more; `stamp` goes with it. @param {Talk} talk @returns {Talk} */
+export const numbered = (talk) => ({ ...talk, sent: talk.sent + 1 });
+/** @param {Talk} talk */
+export const stamp = ({ page, sent }) => ({ page, number: sent });
+/** After an answer, which may be to another page. @param {Talk} talk @param {{ page: string, number: number }} answer @returns {Talk} */
+export const heard = (talk, { page, number }) =>
+  page === talk.page ? { ...talk, answered: Math.max(talk.answered, number) } : talk;
+/** Whether the server is done with everything, or with this message and those before it. @param {Talk} talk */
+export const isDone = (talk, number = talk.sent) => number <= talk.answered;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ View: TypeAlias = dict[str, Any]
 """What a component shows, as plain data (JSON can hold it): its value, which its script draws."""
 
 FOLDER = Path(__file__).resolve().parent
+NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
 
 
 def component(place: Path, elem_id: str, parts: Sequence[str] = (), **props: Any) -> gr.HTML:
@@ -32,6 +34,23 @@ def component(place: Path, elem_id: str, parts: Sequence[str] = (), **props: Any
         elem_id=elem_id,
         **props,
     )
+
+
+def answer_to(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Which message of which page is done, given the message: goes back in the ``answer`` of the view, so that the page
+    knows what is still on its way (``heard`` in common.js).
+    """
+    return {"page": str(told["page"]), "number": whole(told["number"])}
+
+
+def whole(number: object) -> int:
+    """A whole number as a page sent it; 0 where it is none."""
+    return number if isinstance(number, int) else 0
+
+
+def nonce() -> str:
+    """A mark for a view, so that its component draws it even where it is the very same as before."""
+    return uuid.uuid4().hex
 
 
 def _read(file: Path) -> str:

@@ -16,7 +16,7 @@ from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
 from pipeline.labels import in_words
-from pipeline.tabs.page.component import component
+from pipeline.tabs.page.component import component, nonce
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, heading, percent
@@ -66,7 +66,7 @@ def list_view(workspace: Workspace, page: int = 0) -> dict[str, Any]:
     table = _table(workspace, job)
     small = workspace.thumbnails / SMALL / table.parent.name
     rows = [_row(row, small / f"{page * PAGE + number}.jpg") for number, row in enumerate(page_of(table, page, PAGE))]
-    return {"words": in_sum(job.result), "rows": rows, "page": page, "pages": pages, "nonce": uuid.uuid4().hex}
+    return {"words": in_sum(job.result), "rows": rows, "page": page, "pages": pages, "nonce": nonce()}
 
 
 def in_sum(result: dict[str, Any]) -> str:

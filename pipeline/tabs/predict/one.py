@@ -20,7 +20,7 @@ from pipeline.errors import RunError, UsageError
 from pipeline.images.in_workers import Batch, see_one
 from pipeline.labels import in_words
 from pipeline.predict import CONFIG, Classifier, Prediction, Unreadable, forward, normalise, open_image
-from pipeline.tabs.page.component import View
+from pipeline.tabs.page.component import View, nonce
 from pipeline.tabs.page.show import percent
 from pipeline.tabs.page.viewer import large, thumbnail
 from pipeline.workspace.runs import Run, load_run
@@ -74,7 +74,7 @@ def closer(models: Models, workspace: Workspace, run_id: str | None, picture: st
     note, name of each, and none: why there are none. An empty id without a picture.
     """
     if picture is None:
-        return {"id": "", "nonce": uuid.uuid4().hex}
+        return {"id": "", "nonce": nonce()}
     run = load_run(workspace, run_id or None)
     classifier, image_id = models.get(run), _id(picture)
     forget_old((workspace.thumbnails / "asked").glob("*"), KEEP_SECONDS)
@@ -91,7 +91,7 @@ def closer(models: Models, workspace: Workspace, run_id: str | None, picture: st
         for other in found
     ]
     none = "" if tiles else "This run kept no features to compare with. The next training will."
-    return {"id": image_id, "large": str(shown), "neighbours": tiles, "none": none, "nonce": uuid.uuid4().hex}
+    return {"id": image_id, "large": str(shown), "neighbours": tiles, "none": none, "nonce": nonce()}
 
 
 def look_at(models: Models, workspace: Workspace, run_id: str | None, picture: str | None, image_id: str) -> View:
@@ -116,13 +116,13 @@ def neighbour_view(workspace: Workspace, image_id: str) -> View:
     """What the viewer shows of a picture of the train split; nothing of another."""
     row = workspace.store.image(image_id)
     if row["split"] != "train":
-        return {"id": "", "nonce": uuid.uuid4().hex}
+        return {"id": "", "nonce": nonce()}
     picture, trouble = large(workspace, image_id, str(row["file"]))
     label = in_words(str(row["label"])) if row["label"] else "no label"
     return {
         **{"id": image_id, "large": picture, "trouble": trouble, "title": f"{label}, a picture it learnt from"},
         **{"answers": [], "facts": [("size", f"{row['width']} × {row['height']} pixels")]},
-        **{"name": str(row["source_name"] or row["file"]).rsplit("/", 1)[-1], "nonce": uuid.uuid4().hex},
+        **{"name": str(row["source_name"] or row["file"]).rsplit("/", 1)[-1], "nonce": nonce()},
     }
 
 

@@ -11,14 +11,13 @@ import gradio as gr
 from gradio.components import Component
 
 from pipeline.errors import RunError
-from pipeline.tabs.page.component import component
+from pipeline.tabs.page.component import NO_ANSWER, answer_to, component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import escape, heading
 from pipeline.tabs.train.fields import command, recalled, widget_value
 from pipeline.tabs.train.runs import (
     MOST,
-    NO_ANSWER,
     chosen,
     from_trash,
     given_name,
@@ -119,7 +118,7 @@ class RunPanel:
             picked = tuple(str(run_id) for run_id in event._data["ids"][:MOST])
             run = load_run(workspace, picked[0]) if len(picked) == 1 else None
             typed = (given_name(run), run.note) if run else ("", "")
-            answer = {"page": event._data["page"], "number": int(event._data["number"])}
+            answer = answer_to(event._data)
             return [picked, *typed, *self.tell(), *self.fill(workspace, picked, answer)]
 
         outputs = [self.picked, self.name, self.note, self.told, self.undo, *self.outputs]

@@ -1,13 +1,11 @@
 // The runs as a table, on a narrow screen as cards; one or two of them are picked by their boxes.
-import { focused, make, near } from '../page/common.js';
+import { focused, heard, isDone, make, near, newTalk, numbered, stamp } from '../page/common.js';
 
 const root = element.querySelector('.runs');
 const MOST = 2;
-const page = Math.random().toString(36).slice(2);
+let talk = newTalk();
 let drawn = '';
 let order = []; // the ids that are picked, the last one last
-let sent = 0;
-let answered = 0;
 
 const cell = (tag, words, label) => {
   const node = make(tag, '', words);
@@ -53,8 +51,8 @@ const draw = () => {
   const view = props.value;
   if (!view) return;
   const now = JSON.stringify([view.workspace, view.rows]);
-  if (view.answer.page === page) answered = Math.max(answered, view.answer.number);
-  if (drawn && JSON.parse(drawn)[0] !== view.workspace) answered = sent;
+  talk = heard(talk, view.answer);
+  if (drawn && JSON.parse(drawn)[0] !== view.workspace) talk = heard(talk, stamp(talk)); // nothing that was sent counts here
   if (now !== drawn) {
     const had = focused(root)?.dataset.id;
     root.replaceChildren();
@@ -63,7 +61,7 @@ const draw = () => {
     drawn = now;
     inputs().find((input) => input.dataset.id === had)?.focus({ preventScroll: true });
   }
-  if (answered === sent) order = view.picked; // else a later pick is on its way
+  if (isDone(talk)) order = view.picked; // else a later pick is on its way
   marks(order);
 };
 element.addEventListener('change', (event) => {
@@ -76,8 +74,8 @@ element.addEventListener('change', (event) => {
   if (box.checked) order.push(id);
   order = order.slice(-MOST);
   marks(order);
-  sent += 1;
-  trigger('pick', { workspace: props.value.workspace, ids: order, page, number: sent });
+  talk = numbered(talk);
+  trigger('pick', { workspace: props.value.workspace, ids: order, ...stamp(talk) });
 });
 watch('value', draw);
 draw();

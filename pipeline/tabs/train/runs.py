@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from pipeline.errors import RunError
+from pipeline.tabs.page.component import NO_ANSWER
 from pipeline.tabs.page.job_view import epoch_table
 from pipeline.tabs.page.plot import Frame
 from pipeline.tabs.page.show import ago, count, duration, error_rate, escape, facts, percent, table
@@ -17,7 +18,6 @@ from pipeline.workspace.workspace import Workspace
 
 MOST = 2
 UNSAID = "–"
-NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
 FRAME = Frame(460, 210, left=46, right=12, top=12, bottom=26)
 COLOURS = ("var(--color-accent)", "#d97706")
 View: TypeAlias = dict[str, Any]
@@ -41,7 +41,7 @@ def runs_view(
         "workspace": workspace.name,
         "rows": [_row(run) for run in runs],
         "picked": [run_id for run_id in picked if run_id in known],
-        "answer": {"page": str(answer["page"]), "number": answer["number"]},
+        "answer": dict(answer),
     }
 
 

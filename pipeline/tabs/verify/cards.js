@@ -1,13 +1,12 @@
 // What Verify found, a card a kind of problem; the open one shows a page of its pictures, to be ticked and acted on.
 // What is sent names pictures by id; "all" goes with the seal of the card as it was seen.
-import { action, keepFocus, make, near, pager, picture, walk } from '../page/common.js';
+import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager, picture, stamp, walk } from '../page/common.js';
 
 const root = element.querySelector('.cards');
-const page = Math.random().toString(36).slice(2);
+let talk = newTalk();
 const WAIT = 30000;
 const ticks = new Map(); // id -> the first of its group, of the card that is open, on whatever page
-let sent = 0;
-let busy = 0;
+let busy = 0; // the number of the message that waits for its answer
 let drawn = '';
 let last = ''; // where a range of ticks begins
 
@@ -158,8 +157,9 @@ const whole = (view) => {
 const draw = () => {
   const view = props.value;
   if (!view) return;
-  if (view.answer.page === page && view.answer.number >= busy) {
-    if (busy) ticks.clear();
+  talk = heard(talk, view.answer);
+  if (busy && isDone(talk, busy)) {
+    ticks.clear();
     busy = 0;
   }
   const [before, now] = [drawn ? JSON.parse(drawn) : {}, JSON.stringify({ ...view, answer: null })];
@@ -178,14 +178,15 @@ const draw = () => {
 const go = (kind, to) => trigger('look', { workspace: props.value.workspace, kind, page: to });
 const enlarge = (id) => trigger('enlarge', { workspace: props.value.workspace, kind: props.value.open, id });
 const ask = (name) => {
-  busy = ++sent;
+  talk = numbered(talk);
+  busy = talk.sent;
   const { workspace, open, seen, page: at } = props.value;
-  trigger('act', { workspace, kind: open, action: name, ids: [...ticks.keys()], all: !ticks.size, seen, at, page, number: sent });
+  trigger('act', { workspace, kind: open, action: name, ids: [...ticks.keys()], all: !ticks.size, seen, at, ...stamp(talk) });
   acts();
   setTimeout((asked) => {
     if (busy === asked) busy = 0;
     acts();
-  }, WAIT, sent);
+  }, WAIT, busy);
 };
 const tick = (buttons, wanted) => {
   for (const { dataset } of buttons) wanted ? ticks.set(dataset.id, dataset.group) : ticks.delete(dataset.id);

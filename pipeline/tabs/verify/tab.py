@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from pipeline.errors import NotEnoughData, PipelineError, StoreError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
-from pipeline.tabs.page.component import View, component
+from pipeline.tabs.page.component import NO_ANSWER, View, answer_to, component, nonce, whole
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, splits
@@ -28,7 +27,6 @@ from pipeline.workspace.workspace import Workspace
 
 IMAGE_IDS = 100_000
 PAGE, OF_A_GROUP = 48, 24
-NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
 
 
 def verify_job(workspace: Workspace, accept_broken: bool = False) -> Job:
@@ -173,7 +171,7 @@ def large_view(workspace: Workspace, kind: str, image_id: str) -> View:
     """What the viewer shows of one picture of a card; nothing where it is not in it, or cannot be shown."""
     card = card_of(workspace, kind)
     if card is None or not any(image_id in group for group in card.groups):
-        return {"id": "", "nonce": uuid.uuid4().hex}
+        return {"id": "", "nonce": nonce()}
     return any_view(workspace, image_id, card.reasons.get(image_id, ""), _others(card, image_id))
 
 
@@ -186,7 +184,7 @@ def any_view(workspace: Workspace, image_id: str, reason: str = "", copies: str 
     except StoreError:
         row = {}
     if not row or not thumbnail(workspace, image_id):
-        return {"id": "", "nonce": uuid.uuid4().hex}
+        return {"id": "", "nonce": nonce()}
     path, trouble = large(workspace, image_id, str(row["file"]))
     facts = {
         "class": _text(row["label"]) or "none",
@@ -203,7 +201,7 @@ def any_view(workspace: Workspace, image_id: str, reason: str = "", copies: str 
         "facts": [(name, str(value)) for name, value in facts.items() if value],
         "answers": [],
         "name": "",
-        "nonce": uuid.uuid4().hex,
+        "nonce": nonce(),
     }
 
 
@@ -359,7 +357,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     @translate
     def look(event: gr.EventData) -> list[Any]:
         told = event._data
-        looking = OpenCard(str(told["kind"]), _whole(told["page"]))
+        looking = OpenCard(str(told["kind"]), whole(told["page"]))
         return [looking, cards_view(shared.open(str(told["workspace"])), looking)]
 
     @translate
@@ -367,8 +365,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
         told = event._data
         workspace = shared.open(str(told["workspace"]))
         done = carry_out(workspace, told, values[w.done])
-        answer = {"page": str(told["page"]), "number": _whole(told["number"])}
-        looking = OpenCard(str(told["kind"]), _whole(told["at"]))
+        answer = answer_to(told)
+        looking = OpenCard(str(told["kind"]), whole(told["at"]))
         return [looking, done, *_view(workspace, looking, done, answer)]
 
     @translate
@@ -393,10 +391,6 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     for button, accept in ((w.check, False), (w.go_on, True)):
         shared.job.launch(button.click, partial(start, accept), {shared.picker})
     shared.watch(tab, view, w.outputs, w.looking)
-
-
-def _whole(number: object) -> int:
-    return number if isinstance(number, int) else 0
 
 
 def _view(workspace: Workspace, looking: OpenCard, done: Told | None = None, answer: View | None = None) -> list[Any]:

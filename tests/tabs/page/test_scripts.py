@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.tabs.page.scripts import glued
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 COMPONENTS = sorted(
     style.with_suffix(".js")
