@@ -132,8 +132,6 @@ def _compared(known: Expected, found: Sequence[dict[str, Any]], words: Callable[
 
 def _where_it_begins(folder: Path, known: Expected, number: int) -> str:
     """Whether the graph's pixels are already others than the trainer's, or only what the network makes of them."""
-    from pipeline.deploy.onnx_model import with_pixels
-
     opened = open_image(known.files[number])
     session = onnx_session(with_pixels(folder / ONNX))
     seen = session.run(["pixels"], {"image": np.asarray(opened)[None]})[0][0]
@@ -141,6 +139,16 @@ def _where_it_begins(folder: Path, known: Expected, number: int) -> str:
     if largest == 0:
         return "It shows the network the same pixels, so the network itself answers otherwise"
     return f"That begins with the pixels it shows the network: they differ by up to {largest:.0f} of 255"
+
+
+def with_pixels(file: Path) -> bytes:
+    """The ONNX model in a file, made to give its ``pixels`` too: what the network was shown."""
+    import onnx  # not at the start of the app
+
+    model = onnx.load(file)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, None))
+    written: bytes = model.SerializeToString()
+    return written
 
 
 def ask_apart(script: str, model: Path, files: Sequence[str]) -> list[dict[str, Any]]:

@@ -17,8 +17,7 @@ from onnx import numpy_helper
 from pipeline.deploy.export import ExportConfig, Exported, export
 from pipeline.deploy.model_card import model_card
 from pipeline.deploy.onnx_export import INT8
-from pipeline.deploy.onnx_model import with_pixels
-from pipeline.deploy.parity import BY_ONNXRUNTIME, Expected, ask_apart, check_onnx
+from pipeline.deploy.parity import BY_ONNXRUNTIME, Expected, ask_apart, check_onnx, with_pixels
 from pipeline.errors import ExportError
 from pipeline.images.decode import examine
 from pipeline.predict import (

@@ -15,8 +15,8 @@ import torch
 from onnx import helper
 from PIL import Image
 
-from pipeline.deploy.onnx_model import OPSET, network, whole, with_pixels
-from pipeline.deploy.onnx_resize import resizing
+from pipeline.deploy.onnx_export import OPSET, network, resizing, whole
+from pipeline.deploy.parity import with_pixels
 from pipeline.predict import (
     TURNS,
     VIEWS,
