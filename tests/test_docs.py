@@ -5,18 +5,31 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import io
+import pkgutil
 import re
 import shlex
+import tokenize
 from pathlib import Path
+from token import COMMENT
 
 import gradio
 import pytest
 import yaml
 
+import winnow
 from pipeline.terminal.arguments import parser
 from tests.support.paths import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+OURS = ("pipeline", "cleaner")
+PATH = re.compile(r"(?<![\w./-])(?:pipeline|cleaner|tests|benchmarks|docs|spaces)/[\w./*-]*[\w*/]")
+# Written by a run of the tests.
+WRITTEN = ("tests/durations.json",)
+DOTTED = re.compile(r"(?<![\w./-])(?:pipeline|cleaner)(?:\.[A-Za-z_]\w*)+(?![\w/])")
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
@@ -65,12 +78,55 @@ def test_the_commands_of_the_tour_are_commands() -> None:
         parsers()[command].parse_args(shlex.split(arguments))
 
 
-def test_the_python_of_the_readme_names_what_there_is() -> None:
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_names_what_there_is(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
         for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                module = importlib.import_module(node.module)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in OURS:
+                module = importlib.import_module(str(node.module))
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "w":
+                assert node.attr in winnow.__all__
+
+
+def test_what_is_named_by_its_path_is_there() -> None:
+    wrong = [
+        f"{place}: {path}"
+        for place, words in told().items()
+        for path in PATH.findall(words)
+        if path not in WRITTEN and not any(ROOT.glob(path.rstrip("/")))
+    ]
+    assert wrong == []
+
+
+def test_what_is_named_with_its_module_is_there() -> None:
+    wrong = [f"{place}: {name}" for place, words in told().items() for name in DOTTED.findall(words) if not there(name)]
+    assert wrong == []
+
+
+def told() -> dict[str, str]:
+    """Page or source file -> its words; those of a source file are its docstrings and comments."""
+    pages = {page.name: page.read_text(encoding="utf-8") for page in PAGES if page.name != "CHANGELOG.md"}
+    files = [file for folder in (*OURS, "tests", "benchmarks") for file in ROOT.glob(f"{folder}/**/*.py")]
+    return pages | {str(file.relative_to(ROOT)): _words(file) for file in (*files, *ROOT.glob("*.py"))}
+
+
+def _words(file: Path) -> str:
+    with tokenize.open(file) as opened:
+        source = opened.read()
+    comments = [one.string for one in tokenize.generate_tokens(io.StringIO(source).readline) if one.type == COMMENT]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, documented))
+    return "\n".join([*comments, *(ast.get_docstring(node) or "" for node in nodes)])
+
+
+def there(name: str) -> bool:
+    """Whether a module by its rooms, or a name in it, can be had."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The cleaner's tabs: one module a tab, view functions first, then build(tab, shared)."""
+"""The cleaner's tabs: a folder a tab, view functions first, then build(tab, shared)."""

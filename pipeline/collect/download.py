@@ -70,9 +70,10 @@ class DownloadConfig:
 
 @dataclass(frozen=True)
 class Result:
-    """How one candidate ended. ``status``: stored, duplicate, failed or skipped; ``code``: one of ``fetch.CODES``.
+    """How one candidate ended. ``status``: stored, duplicate, failed or skipped.
 
-    ``sha256`` is the image's id, where there is one. ``again``: the next download asks for the URL again.
+    ``code`` is one of ``pipeline.web.responses.CODES``. ``sha256`` is the image's id, where there is one. ``again``:
+    the next download asks for the URL again.
     """
 
     url: str

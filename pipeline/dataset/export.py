@@ -91,8 +91,8 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
     """Write the pictures that were neither removed nor set aside, with their labels, a card and attributions.
 
     The folder appears whole or not at all. In every table, cells that a spreadsheet would run begin with a ``'`` more
-    (``cells.restored`` takes it off). Class folders are named like the class where every file system takes that name;
-    classes.csv says which class each stands for. Raises ExportError, NotEnoughData.
+    (``pipeline.safe_text.restored`` takes it off). Class folders are named like the class where every file system takes
+    that name; classes.csv says which class each stands for. Raises ExportError, NotEnoughData.
 
     >>> from pathlib import Path
     >>> written = w.run(w.export_dataset(ws, w.DatasetConfig("fruit-data")))

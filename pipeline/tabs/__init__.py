@@ -1,1 +1,1 @@
-"""One module per tab: view functions, then build(tab, shared)."""
+"""A folder a tab, `tab.py` first: view functions, then build(tab, shared)."""
