@@ -10,6 +10,7 @@ import pkgutil
 import re
 import shlex
 import tokenize
+from functools import cache
 from pathlib import Path
 from token import COMMENT
 
@@ -104,6 +105,7 @@ def test_what_is_named_with_its_module_is_there() -> None:
     assert wrong == []
 
 
+@cache
 def told() -> dict[str, str]:
     """Page or source file -> its words; those of a source file are its docstrings and comments."""
     pages = {page.name: page.read_text(encoding="utf-8") for page in PAGES if page.name != "CHANGELOG.md"}
