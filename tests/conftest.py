@@ -18,6 +18,17 @@ from hypothesis import settings
 from tests.support.durations import Durations
 from tests.support.hub_stand_in import HubStandIn
 from tests.support.sharing import sample, share_out
+from tests.support.shelf import (  # noqa: F401 - fixtures for all tests
+    exported_model,
+    exported_onnx,
+    exported_space,
+    fruit,
+    photographs,
+    shelf,
+    starter_folder,
+    tiny_run,
+    trained,
+)
 from tests.support.site import Site, running
 
 if TYPE_CHECKING:
@@ -25,7 +36,6 @@ if TYPE_CHECKING:
 
 TEMPORARY = tempfile.gettempdir()
 PRIVATE = Path(tempfile.mkdtemp(prefix="winnow-tests-"))
-PHOTOGRAPHS_PER_CLASS = 8
 
 # For the tests and the processes that they start. Set here, before any test module imports one of the libraries.
 os.environ.update(
@@ -64,37 +74,6 @@ def workspace(tmp_path: Path) -> Workspace:
     from pipeline.workspace.workspace import Workspace
 
     return Workspace.create(tmp_path / "workspace")
-
-
-@pytest.fixture(scope="session")
-def starter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole starter set as class folders. Shared by all tests: read only."""
-    from pipeline.collect.starter_set import write_starter
-
-    return write_starter(tmp_path_factory.mktemp("starter") / "starter")
-
-
-@pytest.fixture(scope="session")
-def photographs(starter_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """About 40 real photographs as class folders (8 a class). Shared by all tests: read only."""
-    target = tmp_path_factory.mktemp("photographs") / "photographs"
-    for folder in sorted(path for path in starter_folder.iterdir() if path.is_dir()):
-        (target / folder.name).mkdir(parents=True)
-        for picture in sorted(folder.iterdir())[:PHOTOGRAPHS_PER_CLASS]:
-            shutil.copy(picture, target / folder.name / picture.name)
-    return target
-
-
-@pytest.fixture(scope="module")
-def fruit(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace with those photographs in it, for all tests of a module."""
-    from pipeline.collect.importing import ImportConfig, import_images
-    from pipeline.stage import run
-    from pipeline.workspace.workspace import Workspace
-
-    workspace = Workspace.create(tmp_path_factory.mktemp("fruit") / "ws")
-    run(import_images(workspace, ImportConfig(str(photographs))))
-    return workspace
 
 
 @pytest.fixture

@@ -28,14 +28,13 @@ from pipeline.tabs.page.whose import OnePerson
 from pipeline.workspace.workspace import Workspace
 from tests.support.apps import free_port
 from tests.support.paths import ROOT
-from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
 from tests.support.stages import CountConfig, count
 
 TABS = ["Collect", "Verify", "Train", "Review", "Clean", "Predict", "Deploy", "Models"]
 
 
 @pytest.fixture
-def served(trained: Workspace) -> Iterator[str]:  # noqa: F811 - the fixture
+def served(trained: Workspace) -> Iterator[str]:
     demo = app.create_app(trained.root)
     _, address, _ = demo.launch(
         server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, **launch_settings(Door())
@@ -144,7 +143,7 @@ def test_a_program_that_sends_nonsense_is_told_in_words(served: str, tmp_path: P
         client.predict(None, None, "../elsewhere", api_name="/predict")
 
 
-def test_no_file_of_the_machine_is_served(served: str, trained: Workspace) -> None:  # noqa: F811 - the fixture
+def test_no_file_of_the_machine_is_served(served: str, trained: Workspace) -> None:
     picture = next(trained.images.rglob("*.jpg"))
     thumbnail = next(trained.thumbnails.rglob("*.jpg"))
     for path in ("/etc/passwd", trained.database, picture):

@@ -36,7 +36,6 @@ from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import DATA
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 ORIENTATION = 0x0112
 WHITE = (255, 255, 255)
@@ -271,13 +270,13 @@ def test_the_trainer_sees_the_very_pixels_that_the_deployed_model_sees(odd_pictu
 
 
 @pytest.fixture
-def folder(tiny_run: Run, tmp_path: Path) -> Path:  # noqa: F811 - a fixture
+def folder(tiny_run: Run, tmp_path: Path) -> Path:
     """A model folder of one's own."""
     return Path(shutil.copytree(tiny_run.folder, tmp_path / "model"))
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_run: Run) -> Classifier:  # noqa: F811 - a fixture
+def classifier(tiny_run: Run) -> Classifier:
     return Classifier.load(tiny_run.folder)
 
 

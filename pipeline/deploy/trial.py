@@ -126,12 +126,7 @@ def _try_here(space: SpaceFolder, golden: Sequence[Golden], scratch: Path, pytho
     for name in space.sizes:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(space.folder / name, copy / name)
-    yield Progress(1, 4, "Installing what its requirements say into a fresh environment")
-    own = scratch / "venv"
-    yield from _wait_for([python, "-m", "venv", str(own)], scratch / "venv.log", "make an environment")
-    inside = own / ("Scripts" if os.name == "nt" else "bin") / "python"
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]
-    yield from _wait_for([str(inside), *install], scratch / "pip.log", "install its requirements", copy)
+    inside = yield from _fresh_environment(python, scratch, copy)
     yield Progress(2, 4, "Starting its app")
     with _started(inside, copy, scratch / "app.log") as app:
         url = yield from app.up()
@@ -150,6 +145,17 @@ def _try_here(space: SpaceFolder, golden: Sequence[Golden], scratch: Path, pytho
     _judge(result, TOLERANCE)
     yield Progress(4, 4, "It answers as the model here does")
     return result
+
+
+def _fresh_environment(python: str, scratch: Path, folder: Path) -> Stage[Path]:
+    """Make an environment with what the requirements in ``folder`` say; returns its Python."""
+    yield Progress(1, 4, "Installing what its requirements say into a fresh environment")
+    own = scratch / "venv"
+    yield from _wait_for([python, "-m", "venv", str(own)], scratch / "venv.log", "make an environment")
+    inside = own / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]
+    yield from _wait_for([str(inside), *install], scratch / "pip.log", "install its requirements", folder)
+    return inside
 
 
 def _wait_for(command: Sequence[str], log: Path, what: str, cwd: Path | None = None) -> Stage[None]:

@@ -33,9 +33,6 @@ from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import ROOT
-from tests.support.shelf import tiny_run, trained
-
-__all__ = ["tiny_run", "trained"]
 
 
 def test_rows_are_in_order_and_as_the_model_answers_one_by_one(

@@ -9,9 +9,6 @@ from cleaner.clean.decisions import relabel, remove
 from pipeline.ask.neighbours import nearest, similarity
 from pipeline.workspace.runs import FEATURES, load_run
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run, trained
-
-__all__ = ["tiny_run", "trained"]
 
 
 def test_the_nearest_are_of_the_train_split_and_the_picture_itself_comes_first(trained: Workspace) -> None:

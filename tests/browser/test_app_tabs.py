@@ -21,11 +21,8 @@ from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.support.shelf import tiny_run, trained
 from tests.support.stages import CountConfig, count
 from tests.support.trials import as_tested
-
-__all__ = ["tiny_run", "trained"]  # fixtures
 
 pytestmark = pytest.mark.browser
 

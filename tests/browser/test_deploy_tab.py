@@ -18,10 +18,7 @@ from tests.browser.conftest import DESKTOP, PHONE
 from tests.support.apps import Server
 from tests.support.hub_stand_in import HubStandIn
 from tests.support.paths import ROOT
-from tests.support.shelf import tiny_run, trained
 from tests.support.trials import as_tested
-
-__all__ = ["tiny_run", "trained"]  # fixtures
 
 pytestmark = pytest.mark.browser
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])

@@ -24,10 +24,9 @@ from pipeline.web.fetch import Client
 from pipeline.workspace.runs import load_run, write_info
 from pipeline.workspace.workspace import Workspace
 from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, serve, tab, told
-from tests.support.shelf import tiny_run, trained
 from tests.support.site import Site, reply
 
-__all__ = ["serve", "tiny_run", "trained"]
+__all__ = ["serve"]
 pytestmark = pytest.mark.browser
 PASTE = """async (data) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));

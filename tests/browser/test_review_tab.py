@@ -19,7 +19,7 @@ from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, load_run
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.support.shelf import CLASSES, tiny_run, trained  # noqa: F401 - fixtures
+from tests.support.shelf import CLASSES
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +56,7 @@ def invented(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture
-def made(trained: Workspace) -> Iterator[Made]:  # noqa: F811
+def made(trained: Workspace) -> Iterator[Made]:
     run = load_run(trained)
     table = invented(run.predictions())
     table.to_csv(run.folder / PREDICTIONS, index=False)

@@ -27,7 +27,6 @@ from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.support.paths import ROOT
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LATER = 60_000
@@ -52,7 +51,7 @@ def runtime() -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(runtime: Path, tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Exported:  # noqa: F811
+def exported(runtime: Path, tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("static") / "space"
     workspace = Workspace.open(tiny_run.folder.parents[1])
     return run(export(workspace, ExportConfig(tiny_run.id, str(folder), space=True, kind="static")))
@@ -118,7 +117,7 @@ def test_the_trial_finds_the_answers_of_python(exported: Exported, chromium_path
 def test_it_answers_as_python_does_about_pictures_it_never_saw(
     copy: Path,
     chromium_path: Path,
-    tiny_run: Run,  # noqa: F811
+    tiny_run: Run,
 ) -> None:
     workspace = Workspace.open(tiny_run.folder.parents[1])
     rows = tiny_run.predictions()

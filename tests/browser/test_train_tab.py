@@ -14,10 +14,9 @@ from pipeline.workspace.runs import MANIFEST, Run, discarded, list_runs
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.test_app_tabs import LATER, SOON, Serve, fits, opened, serve, tab
-from tests.support.shelf import tiny_run, trained
 from tests.tabs.train.test_rates import CURVE, ended
 
-__all__ = ["serve", "tiny_run", "trained"]
+__all__ = ["serve"]
 pytestmark = pytest.mark.browser
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
 

@@ -33,10 +33,17 @@ from pipeline.predict import Classifier, open_image
 from pipeline.stage import run
 from pipeline.workspace.runs import MANIFEST, PREDICTIONS, Run, load_run, write_info
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
 
 MODEL_FILES = {"README.md", "confusion.png", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
 APP_FILES = {"Dockerfile", "app.py", "model.onnx", "requirements.txt"}
+IN_EACH_FOLDER = """
+import os, sys
+top = os.getcwd()
+for folder in sys.argv[1:]:
+    os.chdir(os.path.join(top, folder))
+    with open("lines.py", encoding="utf-8") as lines:
+        exec(lines.read(), {})
+"""
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -49,11 +56,9 @@ def info(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def space(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:  # noqa: F811
+def space(exported_space: Exported) -> tuple[Path, Exported]:
     """A Space folder, and what the export said. Shared: read only."""
-    folder = tmp_path_factory.mktemp("export") / "Äpfel & Birnen"
-    workspace = Workspace.open(tiny_run.folder.parents[1])
-    return folder, run(export(workspace, ExportConfig(tiny_run.id, str(folder), space=True)))
+    return Path(exported_space.folder), exported_space
 
 
 @pytest.fixture
@@ -78,7 +83,7 @@ def test_a_space_folder_holds_the_model_the_app_and_an_example_a_class(space: tu
     assert read_space(folder).sdk == "gradio", "deploy takes it as it is"
 
 
-def test_model_json_vouches_for_every_file(space: tuple[Path, Exported], tiny_run: Run) -> None:  # noqa: F811
+def test_model_json_vouches_for_every_file(space: tuple[Path, Exported], tiny_run: Run) -> None:
     folder, _ = space
     read = info(folder)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != "config.json"}
@@ -111,7 +116,7 @@ def test_the_front_matter_and_the_requirements_name_what_is_installed(space: tup
 
 def test_the_card_says_how_good_it_is_and_what_is_published(
     space: tuple[Path, Exported],
-    tiny_run: Run,  # noqa: F811
+    tiny_run: Run,
 ) -> None:
     text = (space[0] / "README.md").read_text(encoding="utf-8")
     test = tiny_run.test
@@ -123,48 +128,53 @@ def test_the_card_says_how_good_it_is_and_what_is_published(
     assert "$" not in text and "| apple | " in text and "confusion.png" in text
 
 
-@pytest.mark.parametrize("resize", ["crop", "squish", "pad"])
+@pytest.mark.slow
 def test_the_ten_lines_of_the_card_give_the_same_probabilities_with_timm_alone(
-    trained: Workspace,  # noqa: F811
-    tmp_path: Path,
-    resize: str,
+    tiny_run: Run, exported_model: Exported, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "model"
-    run(export(trained, ExportConfig("", str(folder))))
-    read = info(folder)
-    crop = 0.9 if resize == "crop" else 1.0
-    read["preprocessing"] |= {"resize": resize, "size": [64, 96], "crop_pct": crop}
-    read["label_names"] = ["äpple", "mel'on", "pear"]
-    write_info(folder, {name: value for name, value in read.items() if name != "checksum"})
-    card = model_card(load_run(trained), read, pd.DataFrame({"source_provider": [], "source_licence": []}))
-    lines = re.findall(r"```python\n(import json.*?)```", card, re.S)[0]
-    assert len([line for line in lines.splitlines() if line]) <= 12
-    picture = Image.open(next(trained.images.rglob("*.jpg")))
+    picture = Image.open(next((tiny_run.folder.parents[1] / "images").rglob("*.jpg")))
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture.save(folder / "picture.jpg", exif=exif)
-    done = subprocess.run([sys.executable, "-I", "-c", lines], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    answer = ast.literal_eval(done.stdout)
-    expected = Classifier.load(folder).predict([folder / "picture.jpg"])[0].probabilities
-    assert answer == pytest.approx(expected, abs=1e-4) and list(answer) == read["label_names"]
+    for resize in ("crop", "squish", "pad"):
+        folder = Path(shutil.copytree(exported_model.folder, tmp_path / resize))
+        read = info(folder)
+        crop = 0.9 if resize == "crop" else 1.0
+        read["preprocessing"] |= {"resize": resize, "size": [64, 96], "crop_pct": crop}
+        read["label_names"] = ["äpple", "mel'on", "pear"]
+        write_info(folder, {name: value for name, value in read.items() if name != "checksum"})
+        card = model_card(tiny_run, read, pd.DataFrame({"source_provider": [], "source_licence": []}))
+        lines = re.findall(r"```python\n(import json.*?)```", card, re.S)[0]
+        assert len([line for line in lines.splitlines() if line]) <= 12
+        (folder / "lines.py").write_text(lines, encoding="utf-8")
+        picture.save(folder / "picture.jpg", exif=exif)
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", IN_EACH_FOLDER, "crop", "squish", "pad"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    for resize, said in zip(("crop", "squish", "pad"), ended.stdout.splitlines(), strict=True):
+        folder, answer = tmp_path / resize, ast.literal_eval(said)
+        expected = Classifier.load(folder).predict([folder / "picture.jpg"])[0].probabilities
+        assert answer == pytest.approx(expected, abs=1e-4) and list(answer) == ["äpple", "mel'on", "pear"]
 
 
 def test_hugging_face_reads_the_head_of_the_card_and_the_matrix_is_a_picture(
-    trained: Workspace,  # noqa: F811
-    tmp_path: Path,
+    tiny_run: Run, exported_model: Exported
 ) -> None:
-    run(export(trained, ExportConfig("", str(tmp_path / "model"))))
-    head = metadata_load(tmp_path / "model" / "README.md")
+    folder = Path(exported_model.folder)
+    head = metadata_load(folder / "README.md")
     assert head is not None and head["library_name"] == "timm" and head["pipeline_tag"] == "image-classification"
     measured = head["model-index"][0]["results"][0]["metrics"][0]
-    assert measured["value"] == pytest.approx(1 - load_run(trained).test["error_rate"], abs=1e-3)
-    assert ModelCard.load(tmp_path / "model" / "README.md").data.base_model == "timm/tf_efficientnet_lite0.in1k"
-    with Image.open(tmp_path / "model" / "confusion.png") as picture:
+    assert measured["value"] == pytest.approx(1 - tiny_run.test["error_rate"], abs=1e-3)
+    assert ModelCard.load(folder / "README.md").data.base_model == "timm/tf_efficientnet_lite0.in1k"
+    with Image.open(folder / "confusion.png") as picture:
         assert picture.width > 200
 
 
-def test_odd_class_names_break_neither_the_card_nor_the_front_matter(tiny_run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_odd_class_names_break_neither_the_card_nor_the_front_matter(tiny_run: Run, tmp_path: Path) -> None:
     names = ("<script>alert(1)</script>", 'a "quoted": #name | $5', "Büffel 🐃 *")
     record = {**tiny_run.record, "classes": list(names), "test": {**tiny_run.test, "n": 0}}
     odd = Run(tiny_run.folder, record)
@@ -184,7 +194,7 @@ def test_odd_class_names_break_neither_the_card_nor_the_front_matter(tiny_run: R
 
 def test_examples_carry_no_metadata_and_are_never_train_pictures(
     space: tuple[Path, Exported],
-    tiny_run: Run,  # noqa: F811
+    tiny_run: Run,
 ) -> None:
     workspace = Workspace.open(tiny_run.folder.parents[1])
     images = workspace.store.images()
@@ -205,8 +215,9 @@ def look(file: Path) -> np.ndarray[Any, Any]:
     return np.asarray(open_image(file).resize((24, 24)), dtype=float)
 
 
+@pytest.mark.usefixtures("asked_here")
 def test_starter_pictures_take_their_licence_along_and_removed_or_relabelled_ones_stay_at_home(
-    trained: Workspace,  # noqa: F811
+    trained: Workspace,
     tmp_path: Path,
 ) -> None:
     images = trained.store.images()
@@ -217,7 +228,7 @@ def test_starter_pictures_take_their_licence_along_and_removed_or_relabelled_one
             relabel(trained, str(row.id), "pear")
     with closing(sqlite3.connect(trained.database)) as database, database:
         database.execute("UPDATE sources SET provider = 'starter', licence = 'MIT'")
-    run(export(trained, ExportConfig("", str(tmp_path / "space"), space=True)))
+    run(export(trained, ExportConfig("", str(tmp_path / "space"), space=True, kind="zerogpu")))
     readme = (tmp_path / "space" / "README.md").read_text(encoding="utf-8")
     licence = (tmp_path / "space" / "examples" / "LICENSE.txt").read_text(encoding="utf-8")
     assert {path.name for path in (tmp_path / "space" / "examples").iterdir()} == {"01.jpg", "LICENSE.txt"}
@@ -238,8 +249,9 @@ def trained_on(one: Run, device: str) -> None:
     (one.folder / MANIFEST).write_text(json.dumps(record), encoding="utf-8")
 
 
+@pytest.mark.usefixtures("asked_here")
 def test_a_model_that_answers_otherwise_than_its_run_is_not_exported(
-    trained: Workspace,  # noqa: F811
+    trained: Workspace,
     earlier: Path,
 ) -> None:
     before = contents(earlier)
@@ -250,7 +262,8 @@ def test_a_model_that_answers_otherwise_than_its_run_is_not_exported(
     assert [path.name for path in earlier.parent.iterdir()] == ["model"]
 
 
-def test_a_run_of_another_device_is_asked_again_on_the_cpu(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.usefixtures("asked_here")
+def test_a_run_of_another_device_is_asked_again_on_the_cpu(trained: Workspace, tmp_path: Path) -> None:
     change_predictions(load_run(trained), by=0.1)
     trained_on(load_run(trained), "cuda")
     exported = run(export(trained, ExportConfig("", str(tmp_path / "model"))))
@@ -264,14 +277,14 @@ def test_the_fresh_process_cannot_import_anything_of_ours(tmp_path: Path) -> Non
         ask_apart(BY_TORCH, tmp_path, [])
 
 
-def test_a_run_whose_weights_were_changed_is_refused(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_whose_weights_were_changed_is_refused(trained: Workspace, tmp_path: Path) -> None:
     weights = load_run(trained).folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
     with pytest.raises(RunError, match="not as it was written"):
         run(export(trained, ExportConfig("", str(tmp_path / "model"))))
 
 
-def test_without_a_picture_to_check_with_nothing_is_exported(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_without_a_picture_to_check_with_nothing_is_exported(trained: Workspace, tmp_path: Path) -> None:
     for file in [*trained.images.rglob("*.jpg"), *trained.trash.rglob("*.jpg")]:
         file.unlink()
     with pytest.raises(ExportError, match="Train again, then export that run"):
@@ -281,8 +294,9 @@ def test_without_a_picture_to_check_with_nothing_is_exported(trained: Workspace,
 # --- whole or not at all -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("asked_here")
 def test_an_earlier_export_is_replaced_and_a_model_folder_holds_no_app(
-    trained: Workspace,  # noqa: F811
+    trained: Workspace,
     earlier: Path,
 ) -> None:
     target = trained.exports / "model"
@@ -293,10 +307,10 @@ def test_an_earlier_export_is_replaced_and_a_model_folder_holds_no_app(
     assert [path.name for path in trained.exports.iterdir()] == ["model"]
 
 
-def test_a_cancelled_export_leaves_the_earlier_one_as_it_was(trained: Workspace, earlier: Path) -> None:  # noqa: F811
+def test_a_cancelled_export_leaves_the_earlier_one_as_it_was(trained: Workspace, earlier: Path) -> None:
     before = contents(earlier)
-    for steps in (1, 2, 3):
-        stage = export(trained, ExportConfig("", str(earlier), space=True, examples=0))
+    for kind, steps in (("gradio", 1), ("gradio", 2), ("zerogpu", 2), ("zerogpu", 3)):  # gradio's third: with ONNX
+        stage = export(trained, ExportConfig("", str(earlier), space=True, kind=kind, examples=0))
         for _ in range(steps):
             next(stage)
         stage.close()
@@ -304,7 +318,7 @@ def test_a_cancelled_export_leaves_the_earlier_one_as_it_was(trained: Workspace,
         assert [path.name for path in earlier.parent.iterdir()] == ["model"]
 
 
-def test_what_an_export_would_lose_is_never_replaced(trained: Workspace, earlier: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_what_an_export_would_lose_is_never_replaced(trained: Workspace, earlier: Path, tmp_path: Path) -> None:
     own = tmp_path / "thesis"
     own.mkdir()
     (own / "chapter1.md").write_text("months of work", encoding="utf-8")
@@ -323,7 +337,7 @@ def places(workspace: Workspace) -> Iterator[Path]:
     yield from (workspace.root, workspace.images, workspace.images / "new", workspace.runs / "x", workspace.exports)
 
 
-def test_the_workspace_itself_is_never_written_over(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_the_workspace_itself_is_never_written_over(trained: Workspace, tmp_path: Path) -> None:
     for place in places(trained):
         with pytest.raises(ExportError, match="is part of the workspace"):
             run(export(trained, ExportConfig("", str(place))))
@@ -334,7 +348,7 @@ def test_the_workspace_itself_is_never_written_over(trained: Workspace, tmp_path
         run(export(trained, ExportConfig("", str(tmp_path / "file" / "model"))))
 
 
-def test_wrong_usage_is_said_before_anything_is_done(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_wrong_usage_is_said_before_anything_is_done(trained: Workspace, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Say which folder"):
         ExportConfig("", " ")
     with pytest.raises(UsageError, match="0 or more"):
@@ -344,7 +358,7 @@ def test_wrong_usage_is_said_before_anything_is_done(trained: Workspace, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_zerogpu_space_asks_for_a_gpu_and_answers_without_one(trained: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_a_zerogpu_space_asks_for_a_gpu_and_answers_without_one(trained: Workspace, tmp_path: Path) -> None:
     folder = tmp_path / "space"
     exported = run(export(trained, ExportConfig("", str(folder), space=True, kind="zerogpu", examples=1)))
     assert {"app.py", "demo.py", "model.safetensors"} <= set(exported.files) and "model.onnx" not in exported.files

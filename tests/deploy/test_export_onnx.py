@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from pipeline.deploy.export import ExportConfig, Exported, export
+from pipeline.deploy.export import Exported
 from pipeline.deploy.model_card import model_card
 from pipeline.deploy.onnx_export import INT8
 from pipeline.deploy.parity import BY_ONNXRUNTIME, Expected, ask_apart, check_onnx, with_pixels
@@ -31,11 +31,9 @@ from pipeline.predict import (
     open_image,
     pixels,
 )
-from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import ROOT, SHARED
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 DOCUMENTATION = ROOT / "docs" / "export.md"
@@ -50,15 +48,13 @@ sys.exit(predict.main(sys.argv[1:]))
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Exported:  # noqa: F811
+def exported(exported_onnx: Exported) -> Exported:
     """A model folder with both ONNX files. Shared: read only."""
-    folder = tmp_path_factory.mktemp("onnx") / "Äpfel & Birnen"
-    workspace = Workspace.open(tiny_run.folder.parents[1])
-    return run(export(workspace, ExportConfig(tiny_run.id, str(folder), int8=True)))
+    return exported_onnx
 
 
 @pytest.fixture(scope="module")
-def files(tiny_run: Run) -> list[str]:  # noqa: F811
+def files(tiny_run: Run) -> list[str]:
     workspace = Workspace.open(tiny_run.folder.parents[1])
     return [str(workspace.image_file(str(file))) for file in workspace.store.images()["file"]][:12]
 
@@ -120,12 +116,12 @@ def test_a_flipped_byte_is_refused(name: str, exported: Exported, tmp_path: Path
             kind.load(tmp_path)
 
 
-def test_a_folder_without_the_file_says_so(tiny_run: Run) -> None:  # noqa: F811
+def test_a_folder_without_the_file_says_so(tiny_run: Run) -> None:
     with pytest.raises(ValueError, match=r"has no model\.onnx; it holds .*model\.safetensors"):
         OnnxClassifier.load(tiny_run.folder)
 
 
-def test_what_eight_bits_cost_is_measured_and_said(exported: Exported, tiny_run: Run) -> None:  # noqa: F811
+def test_what_eight_bits_cost_is_measured_and_said(exported: Exported, tiny_run: Run) -> None:
     cost = exported.int8
     assert cost is not None and cost["images"] == tiny_run.test["n"] and cost["bytes"] < cost["bytes_before"] / 2
     assert cost["error_rate_before"] == pytest.approx(tiny_run.test["error_rate"])

@@ -11,7 +11,6 @@ from pipeline.deploy.golden import Golden, agreement, golden_pictures
 from pipeline.errors import ExportError
 from pipeline.predict import Classifier
 from pipeline.workspace.runs import Run
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 CAT, DOG = Golden(Path("a.jpg"), {"cat": 0.7, "dog": 0.3}), Golden(Path("b.jpg"), {"cat": 0.2, "dog": 0.8})
 
@@ -38,7 +37,7 @@ def test_only_some_classes_may_be_given() -> None:
     assert agreement([DOG], [{"dog": 0.8}], 1e-3).max_difference == 0.0
 
 
-def test_the_made_pictures_are_always_the_same_and_answered_by_the_model(tiny_run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_the_made_pictures_are_always_the_same_and_answered_by_the_model(tiny_run: Run, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     first = golden_pictures(tiny_run.folder, tmp_path / "one")
@@ -49,7 +48,7 @@ def test_the_made_pictures_are_always_the_same_and_answered_by_the_model(tiny_ru
     assert first[0].expected == pytest.approx(alone, abs=1e-5)
 
 
-def test_a_folder_without_a_model_says_so(tiny_run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_a_folder_without_a_model_says_so(tiny_run: Run, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
     (folder / "model.safetensors").write_bytes(b"")
     with pytest.raises(ExportError, match="cannot be asked"):

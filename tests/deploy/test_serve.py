@@ -22,7 +22,6 @@ from pipeline.predict import Classifier
 from pipeline.workspace.runs import Run
 from tests.support.apps import free_port
 from tests.support.paths import ROOT
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 PAGE = ROOT / "docs" / "serve.md"
 
@@ -89,7 +88,7 @@ def test_a_folder_without_a_model_is_one_line_and_an_exit_code(
 
 @pytest.mark.slow
 def test_the_call_in_the_documentation_gets_the_answer_of_the_model(
-    tiny_run: Run,  # noqa: F811 - the fixture
+    tiny_run: Run,
     starter_folder: Path,
     tmp_path: Path,
 ) -> None:

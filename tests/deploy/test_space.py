@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,14 +16,12 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from pipeline.deploy.export import ExportConfig, export
+from pipeline.deploy.export import Exported
 from pipeline.predict import load
-from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.support.apps import Server
 from tests.support.paths import SHARED
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 CORPUS = SHARED / "corpus"
@@ -43,15 +42,13 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def space(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:  # noqa: F811
-    folder = tmp_path_factory.mktemp("space") / "space"
-    workspace = Workspace.open(tiny_run.folder.parents[1])
-    run(export(workspace, ExportConfig(tiny_run.id, str(folder), space=True)))
+def space(exported_space: Exported, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = Path(shutil.copytree(exported_space.folder, tmp_path_factory.mktemp("space") / "space"))
     with Server(folder, log=folder.parent / "log") as server:
         yield Running(server.url.rstrip("/"), folder, Client(server.url, verbose=False))
 
 
-def test_it_gives_the_probabilities_of_the_model_that_was_trained(space: Running, tiny_run: Run) -> None:  # noqa: F811
+def test_it_gives_the_probabilities_of_the_model_that_was_trained(space: Running, tiny_run: Run) -> None:
     workspace = Workspace.open(tiny_run.folder.parents[1])
     rows = tiny_run.predictions()
     rows = rows[rows["split"] == "test"].merge(workspace.store.images()[["id", "file"]], on="id").head(3)

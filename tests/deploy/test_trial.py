@@ -11,26 +11,21 @@ import psutil
 import pytest
 
 from pipeline.deploy import trial
-from pipeline.deploy.export import ExportConfig, export
+from pipeline.deploy.export import Exported
 from pipeline.deploy.golden import Golden
 from pipeline.deploy.space import read_space
 from pipeline.deploy.trial import TrialConfig, Tried, fingerprint, try_space
 from pipeline.errors import DeployError, UsageError
-from pipeline.stage import Progress, run
-from pipeline.workspace.runs import Run
-from pipeline.workspace.workspace import Workspace
+from pipeline.stage import Progress, Stage, run
 from tests.support.hub_stand_in import closed_port
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def exported(exported_space: Exported) -> Path:
     """A Space folder of the tiny run. Read only."""
-    folder = tmp_path_factory.mktemp("trial") / "space"
-    run(export(Workspace.open(tiny_run.folder.parents[1]), ExportConfig(tiny_run.id, str(folder), space=True)))
-    return folder
+    return Path(exported_space.folder)
 
 
 @pytest.fixture
@@ -39,6 +34,17 @@ def space(exported: Path, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(exported, tmp_path / "space"))
     (folder / "requirements.txt").write_text("")
     return folder
+
+
+@pytest.fixture
+def this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app is started by the Python that runs the tests, where how its environment is made isn't the subject."""
+
+    def make(python: str, scratch: Path, folder: Path) -> Stage[Path]:
+        yield Progress(1, 4)
+        return Path(python)
+
+    monkeypatch.setattr(trial, "_fresh_environment", make)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +62,7 @@ def tried(folder: Path) -> Tried:
     return run(try_space(None, TrialConfig(str(folder))))
 
 
+@pytest.mark.usefixtures("this_environment")
 def test_an_app_that_ends_shows_the_last_it_said(space: Path) -> None:
     (space / "app.py").write_text("print('hello')\nraise SystemExit('the model is upside down')\n")
     with pytest.raises(DeployError, match=r"does not start(.|\n)*upside down"):
@@ -68,6 +75,7 @@ def test_requirements_that_cannot_be_had_are_named(space: Path) -> None:
         tried(space)
 
 
+@pytest.mark.usefixtures("this_environment")
 def test_an_app_that_listens_and_never_answers_is_given_up(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "START_SECONDS", 3)
     (space / "app.py").write_text("import time\nprint('I sleep', flush=True)\ntime.sleep(600)\n")
@@ -75,6 +83,7 @@ def test_an_app_that_listens_and_never_answers_is_given_up(space: Path, monkeypa
         tried(space)
 
 
+@pytest.mark.usefixtures("this_environment")
 def test_a_page_that_is_no_gradio_app_is_no_space(space: Path) -> None:
     (space / "app.py").write_text(
         "import http.server, os\n"
@@ -85,6 +94,7 @@ def test_a_page_that_is_no_gradio_app_is_no_space(space: Path) -> None:
         tried(space)
 
 
+@pytest.mark.usefixtures("this_environment")
 def test_cancelled_it_stops_what_it_started(space: Path) -> None:
     (space / "app.py").write_text("import time\ntime.sleep(600)\n")
     stage = try_space(None, TrialConfig(str(space)))

@@ -21,9 +21,7 @@ from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import SHARED
-from tests.support.shelf import tiny_run
 
-__all__ = ["tiny_run"]
 CORPUS = SHARED / "corpus"
 EXIF_ORIENTATION = 0x0112
 

@@ -12,7 +12,6 @@ from pipeline.stage import Progress, run
 from pipeline.train.config import TrainConfig
 from pipeline.train.lr_finder import DIVERGED, LrFindConfig, LrFound, find_lr, steepest, valley
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
 
 RATES = np.geomspace(1e-6, 1.0, 61).tolist()
 SETTINGS = LrFindConfig(image_size=64, batch_size=14, device="cpu", steps=24, low=1e-5)
@@ -78,7 +77,7 @@ def find(workspace: Workspace) -> tuple[LrFound, list[Progress]]:
 
 
 @pytest.mark.slow
-def test_a_real_model_is_tested_and_nothing_is_left_behind(trained: Workspace) -> None:  # noqa: F811
+def test_a_real_model_is_tested_and_nothing_is_left_behind(trained: Workspace) -> None:
     runs, images = sorted(trained.runs.iterdir()), trained.store.images()
     found, shown = find(trained)
     rates, losses = zip(*found.curve, strict=True)

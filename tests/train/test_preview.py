@@ -26,9 +26,7 @@ from pipeline.train.train import prepare
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import ROOT
-from tests.support.shelf import tiny_run, trained
 
-__all__ = ["tiny_run", "trained"]
 CONFIG = TrainConfig(image_size=64, device="cpu", seed=3)
 
 

@@ -17,7 +17,6 @@ from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, loa
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
-from tests.support.shelf import tiny_run, trained  # noqa: F401 - fixtures
 
 SHOTS = [
     Shot("a1", "ant", "valid", (0.9, 0.05, 0.05)),
@@ -193,7 +192,7 @@ def test_a_run_whose_weights_are_gone_says_why_it_cannot_look(made):
     assert view["heat"] is None and "cannot be shown" in view["words"]
 
 
-def test_where_it_looked_is_asked_once_and_kept(trained: Workspace):  # noqa: F811
+def test_where_it_looked_is_asked_once_and_kept(trained: Workspace):
     run = load_run(trained)
     image = str(run.predictions()["id"].iloc[0])
     view = look_view(trained, run, "test", image, Looks())

@@ -30,10 +30,7 @@ from pipeline.tabs.deploy.tab import (
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
 from tests.support.hub_stand_in import TOKEN, HubStandIn
-from tests.support.shelf import tiny_run, trained
 from tests.support.trials import as_tested
-
-__all__ = ["tiny_run", "trained"]
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from pipeline.workspace.limits import Limits
 from pipeline.workspace.runs import describe, list_runs
 from pipeline.workspace.workspace import Workspace, workspaces_in
 from tests.support.demo import Visitor, served
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 
 SECRET, LABEL, NOTE = "secret-bears", "zz-secret-label", "zz-secret-note"
 PATIENCE = 60.0
@@ -27,7 +26,7 @@ SMALL = Limits(images=80, workspaces=3, upload_megabytes=1, jobs=2, epochs=2, pi
 
 
 @pytest.fixture(scope="module")
-def demo(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Visitors, Visitor]]:  # noqa: F811
+def demo(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Visitors, Visitor]]:
     root = tmp_path_factory.mktemp("demo")
     template = Workspace.open(
         shutil.copytree(

@@ -12,9 +12,6 @@ from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.tabs.predict.many import csv_copy, in_sum, last_list, list_view, start
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run, trained
-
-__all__ = ["tiny_run", "trained"]
 
 
 @pytest.fixture

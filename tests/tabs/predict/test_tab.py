@@ -20,10 +20,8 @@ from pipeline.tabs.predict.tab import _path, by_url
 from pipeline.web.fetch import Client
 from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run, trained
 from tests.support.site import Site, reply
 
-__all__ = ["tiny_run", "trained"]
 APPLE = Prediction("apple", 0.9, {"apple": 0.9, "pear": 0.1}, False, 0.4)
 
 

@@ -16,10 +16,8 @@ from pipeline.tabs.train.start import find_job
 from pipeline.train.config import TrainConfig
 from pipeline.train.lr_finder import find_lr, steepest, valley
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run, trained
 from tests.train.test_lr_finder import RATES, bathtub
 
-__all__ = ["tiny_run", "trained"]
 CURVE = [[rate, bathtub(rate)] for rate in RATES]
 SETTINGS = {**vars(TrainConfig()), "image_size": 64, "batch_size": 14, "device": "cpu"}
 

@@ -23,10 +23,8 @@ from pipeline.tabs.train.runs import (
 )
 from pipeline.workspace.runs import Run, describe, list_runs, load_run
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run
 from tests.workspace.test_runs import made_up
 
-__all__ = ["tiny_run"]
 HOSTILE = "<img src=x onerror=alert(1)>"
 TEST = {"error_rate": 0.1, "low": 0.05, "high": 0.2, "n": 40, "baseline_error_rate": 0.5}
 EPOCHS = [

@@ -16,9 +16,6 @@ from pipeline.train.train import TrainConfig
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
-from tests.support.shelf import tiny_run, trained
-
-__all__ = ["tiny_run", "trained"]
 
 DEFAULTS = asdict(TrainConfig())
 
