@@ -73,18 +73,19 @@ import numpy as np
 from pipeline.train.data import batches
 from pipeline.predict import forward, normalise
 from pipeline.stage import run
+from pipeline.train.fine_tune import new_optimizer, train_mode
 from pipeline.train.train import TrainConfig, prepare
-from pipeline.train.state import new_optimizer, random_views, train_mode
 from pipeline.workspace.workspace import Workspace
 torch.set_num_threads(int(sys.argv[2]))
 def work():
     workspace = Workspace.open(sys.argv[1])
     began = time.perf_counter()
-    training = run(prepare(workspace, TrainConfig()))
-    rows = training.dataset.positions("train")
-    spent = {"decode": (time.perf_counter() - began) / len(training.dataset.rows)}
-    optimizer, chance = new_optimizer(training.model, training.config), torch.Generator()
-    train_mode(training.model)
+    task, engine = run(prepare(workspace, TrainConfig()))
+    dataset, model = task.dataset, engine.model
+    rows = dataset.positions("train")
+    spent = {"decode": (time.perf_counter() - began) / len(dataset.rows)}
+    optimizer, chance = new_optimizer(model, task.config), torch.Generator()
+    train_mode(model)
     def add(name, since, count):
         spent[name] = spent.get(name, 0.0) + (time.perf_counter() - since) / count
         return time.perf_counter()
@@ -93,16 +94,16 @@ def work():
     with torch.inference_mode():
         at = time.perf_counter()
         for order in some:
-            training.model.eval()
-            batch = torch.from_numpy(training.dataset.exact[order])
-            forward(training.model, normalise(batch, training.dataset.preprocessing))
+            model.eval()
+            batch = torch.from_numpy(dataset.exact[order])
+            forward(model, normalise(batch, dataset.preprocessing))
         at = add("frozen forward", at, count)
-    train_mode(training.model)
+    train_mode(model)
     for order in some:
         at = time.perf_counter()
-        inputs = random_views(training, order, chance)
+        inputs = task.batch(order, task.load(order, engine.ranks), engine.ranks, chance).inputs
         at = add("augment", at, count)
-        loss = torch.nn.functional.cross_entropy(forward(training.model, inputs)[1], training.targets[order])
+        loss = torch.nn.functional.cross_entropy(forward(model, inputs)[1], task.targets[order])
         at = add("forward", at, count)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -34,7 +34,6 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.collect.starter_set import CLASSES, TRUTH, write_messy
 from pipeline.model.head import Head, fit_head
 from pipeline.stage import run
-from pipeline.train.state import answers
 from pipeline.train.train import TrainConfig, prepare, train
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
@@ -148,9 +147,9 @@ def _truth(folder: Path) -> dict[str, str]:
 
 def _read(workspace: Workspace, truth: dict[str, str], classes: Sequence[str]) -> tuple[Files, torch.Tensor]:
     """The files that decode, of these classes, and the features [N, F] of the pictures."""
-    training = run(prepare(workspace, TrainConfig()))
-    features, _ = run(answers(training, np.arange(len(training.dataset.rows)), "Reading features", "features"))
-    place = {str(image): number for number, image in enumerate(training.dataset.rows["id"])}
+    task, engine = run(prepare(workspace, TrainConfig()))
+    features, _ = run(engine.answers(task.dataset, np.arange(len(task.dataset.rows)), "Reading features", "features"))
+    place = {str(image): number for number, image in enumerate(task.dataset.rows["id"])}
     sources = workspace.store.sources()
     known = [(name, place[image]) for name, image in sources[["name", "image_id"]].values if image in place]
     chosen = sorted((n, r) for n, r in known if n.partition("/")[0] in classes and truth[n] in classes)

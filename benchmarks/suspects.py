@@ -30,7 +30,6 @@ from pipeline.model.head import fit_head
 from pipeline.model.out_of_fold import out_of_fold
 from pipeline.stage import run
 from pipeline.train.data import Dataset
-from pipeline.train.state import answers
 from pipeline.train.train import TrainConfig, prepare
 
 KINDS = ("uniform", "confusable")
@@ -62,13 +61,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name, _, source in (text.partition("=") for text in args.data):
             workspace = prepared(Path(scratch) / name, source, args.pictures)
-            training = run(prepare(workspace, TrainConfig()))
-            every = np.arange(len(training.dataset.rows))
-            features, _ = run(answers(training, every, "Reading features", "features"))
-            print(f"\n{name}: {len(every)} pictures, {len(training.dataset.classes)} classes", flush=True)
+            task, engine = run(prepare(workspace, TrainConfig()))
+            every = np.arange(len(task.dataset.rows))
+            features, _ = run(engine.answers(task.dataset, every, "Reading features", "features"))
+            print(f"\n{name}: {len(every)} pictures, {len(task.dataset.classes)} classes", flush=True)
             for kind in KINDS:
                 for share in args.noise:
-                    _table(args, training.dataset, features, training.targets, kind, share / 100)
+                    _table(args, task.dataset, features, task.targets, kind, share / 100)
 
 
 def _arguments() -> argparse.Namespace:

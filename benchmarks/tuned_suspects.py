@@ -16,6 +16,7 @@ import argparse
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ from benchmarks._train_sets import prepared
 from benchmarks.suspects import KINDS, average_precision, planted, rankings
 from pipeline.stage import run
 from pipeline.train.checkpoints import Checkpoints
-from pipeline.train.fine_tune import fine_tune
-from pipeline.train.fit_head import fit_the_head
-from pipeline.train.state import Training, answers
+from pipeline.train.data import Dataset
+from pipeline.train.engine import Engine
+from pipeline.train.fine_tune import fine_tune, fit_the_head
+from pipeline.train.history import TrainingHistory
 from pipeline.train.train import TrainConfig, prepare
 from pipeline.workspace.workspace import Workspace
 
@@ -64,24 +66,25 @@ def measured(
     workspace: Workspace, config: TrainConfig, kind: str, share: float, seed: int
 ) -> Mapping[str, tuple[float, float]]:
     """{body: average precision over the train pictures, over the others}"""
-    training = run(prepare(workspace, config))
-    groups = [str(group) for group in training.dataset.rows["group"]]
-    before = _features(training)
-    labels, wrong = planted(before, training.targets, groups, kind, share, seed)
-    training.targets = labels
-    run(fit_the_head(training))
-    run(fine_tune(training, Checkpoints.of(workspace, config, training.dataset), None))
+    task, engine = run(prepare(workspace, config))
+    dataset, history = task.dataset, TrainingHistory(engine.notes)
+    groups = [str(group) for group in dataset.rows["group"]]
+    before = _features(engine, dataset)
+    labels, wrong = planted(before, task.targets, groups, kind, share, seed)
+    task = replace(task, targets=labels)
+    run(fit_the_head(task, engine, history))
+    run(fine_tune(task, engine, history, Checkpoints.of(workspace, task.identity)))
     scores = {
         "pretrained": rankings(before, labels, groups)["ours"],
-        "fine-tuned": rankings(_features(training), labels, groups)["ours"],
+        "fine-tuned": rankings(_features(engine, dataset), labels, groups)["ours"],
     }
-    losses = [epoch["valid_loss"] for epoch in training.epochs]
+    losses = [epoch["valid_loss"] for epoch in history.epochs]
     print(
         f"  seed {seed}, loss on the valid split after each epoch: {', '.join(f'{loss:.3f}' for loss in losses)}",
         flush=True,
     )
     scores["both"] = np.sum([score.argsort().argsort() for score in scores.values()], axis=0)
-    learnt = np.isin(np.arange(len(labels)), training.dataset.positions("train"))
+    learnt = np.isin(np.arange(len(labels)), dataset.positions("train"))
     parts = (learnt, ~learnt)
     return {
         way: (average_precision(score[parts[0]], wrong[parts[0]]), average_precision(score[parts[1]], wrong[parts[1]]))
@@ -89,9 +92,8 @@ def measured(
     }
 
 
-def _features(training: Training) -> torch.Tensor:
-    every = np.arange(len(training.dataset.rows))
-    return run(answers(training, every, "Reading features", "features"))[0]
+def _features(engine: Engine, dataset: Dataset) -> torch.Tensor:
+    return run(engine.answers(dataset, np.arange(len(dataset.rows)), "Reading features", "features"))[0]
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def _asked_again(classifier: Classifier, files: Sequence[str]) -> Floats:
     import torch
 
     from pipeline.train.data import Dataset
-    from pipeline.train.evaluate import outputs
+    from pipeline.train.engine import outputs
 
     exact = np.stack([pixels(open_image(file), classifier.preprocessing) for file in files])
     shapes = np.ones(len(files), np.float32)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,6 @@ import torch
 from pipeline.bounded import forget_all_but
 from pipeline.errors import TrainingError
 from pipeline.predict import file_sha256
-from pipeline.train.config import TrainConfig
-from pipeline.train.data import Dataset
-from pipeline.train.state import Training
 from pipeline.workspace.workspace import Workspace, writing
 
 FORMAT = 1
@@ -38,11 +34,9 @@ class Checkpoints:
         self.folder = folder
 
     @classmethod
-    def of(cls, workspace: Workspace, config: TrainConfig, dataset: Dataset) -> Checkpoints:
-        """Where the checkpoint of this training is, or will be. A note does not make it another training."""
-        settings = {key: value for key, value in asdict(config).items() if key != "note"}
-        pictures = dataset.rows[["id", "split", "label"]].to_numpy().tolist()
-        about = [FORMAT, torch.__version__, settings, list(dataset.classes), pictures]
+    def of(cls, workspace: Workspace, identity: Sequence[Any]) -> Checkpoints:
+        """Where the checkpoint of the training with this :attr:`Task.identity` is, or will be."""
+        about = [FORMAT, torch.__version__, *identity]
         return cls(workspace.checkpoints / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24])
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -102,32 +96,3 @@ def size_of(state: Any) -> int:
     if isinstance(state, (list, tuple)):
         return sum(size_of(value) for value in state)
     return 0
-
-
-def state_of(training: Training) -> dict[str, Any]:
-    """What a checkpoint holds of a training, besides the loop and the plan."""
-    best_loss, best = training.best
-    return {
-        "model": training.model.state_dict(),
-        "scaler": training.scaler.state_dict(),
-        "best": {"loss": best_loss, "model": best},
-        "epochs": training.epochs,
-        "seconds": training.seconds,
-        "notes": training.notes,
-        "decision": training.decision,
-        "out_of_fold": [
-            {"positions": torch.from_numpy(positions), "probabilities": torch.from_numpy(probabilities)}
-            for positions, probabilities in training.out_of_fold
-        ],
-    }
-
-
-def restore(training: Training, state: Mapping[str, Any]) -> None:
-    """The training as it was when ``state`` was taken."""
-    training.model.load_state_dict(state["model"])
-    training.scaler.load_state_dict(state["scaler"])
-    training.best = (float(state["best"]["loss"]), dict(state["best"]["model"]))
-    training.epochs, training.notes = list(state["epochs"]), list(state["notes"])
-    training.spent = float(state["seconds"])
-    training.decision = str(state["decision"])
-    training.out_of_fold = [(fold["positions"].numpy(), fold["probabilities"].numpy()) for fold in state["out_of_fold"]]

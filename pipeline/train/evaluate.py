@@ -1,63 +1,21 @@
-"""A model over pictures -> features, probabilities, the predictions table; error rates with 95 % intervals."""
+"""What a model answers -> the predictions table, and error rates with 95 % intervals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from pipeline.labels import Floats, answered, likelihood
-from pipeline.model.frozen_body import Body, plain
-from pipeline.predict import Outputs, normalise
-from pipeline.train.data import Dataset
+from pipeline.predict import Outputs
+
+if TYPE_CHECKING:
+    from pipeline.train.data import Dataset
 
 Z95 = 1.959963984540054
 SMALLEST = 1e-12
-
-
-@dataclass
-class Filled:
-    """The rows of batches in one tensor that is made at once: many small ones that stay leave holes in the memory."""
-
-    count: int
-    done: int = 0
-    rows: torch.Tensor = field(default_factory=lambda: torch.empty(0))
-
-    def add(self, batch: torch.Tensor) -> None:
-        """Put the rows of ``batch`` [n, ...] behind those before; ``count`` in all."""
-        if not self.done:
-            self.rows = torch.empty(self.count, *batch.shape[1:], dtype=batch.dtype)
-        self.rows[self.done : self.done + len(batch)] = batch
-        self.done += len(batch)
-
-
-def outputs(
-    model: Any,
-    dataset: Dataset,
-    positions: np.ndarray[Any, Any],
-    device: str,
-    mirrored: bool = False,
-    size: int = 32,
-    body: Body | None = None,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(features, logits) batch by batch, on the CPU in float32, of the pictures as the deployed model sees them.
-
-    ``body``: what the model's body is asked through (None: torch).
-    """
-    model.eval()
-    body = body or plain(model)
-    for start in range(0, len(positions), size):
-        batch = torch.from_numpy(dataset.exact[positions[start : start + size]]).to(device)
-        with torch.inference_mode():
-            inputs = normalise(batch, dataset.preprocessing)
-            features = body(inputs.flip(3) if mirrored else inputs)
-            logits = model.get_classifier()(features)
-        yield features.float().cpu(), logits.float().cpu()
 
 
 def predictions_table(
@@ -94,7 +52,7 @@ def error_rate_interval(errors: int, n: int, z: float = Z95) -> tuple[float, flo
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def error_rate(predictions: pd.DataFrame, split: str) -> dict[str, Any]:
+def errors_on(predictions: pd.DataFrame, split: str) -> dict[str, Any]:
     """{error_rate, low, high, n} of one split of a predictions table; error_rate is None where n is 0."""
     rows = predictions[predictions["split"] == split]
     errors = int((rows["label"] != rows["predicted"]).sum())

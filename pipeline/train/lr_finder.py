@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from itertools import chain, count, pairwise
 
 import numpy as np
-import torch
 
 from pipeline.errors import TrainingError, UsageError
 from pipeline.jobs.turns import one_at_a_time
 from pipeline.stage import Progress, Stage
 from pipeline.train.config import TrainConfig
-from pipeline.train.data import batches
-from pipeline.train.state import Training
-from pipeline.train.step import new_optimizer, step, train_mode
+from pipeline.train.data import Task, batches
+from pipeline.train.engine import Engine
+from pipeline.train.fine_tune import new_optimizer, set_rates, train_mode
 from pipeline.train.train import prepare, training_lock
 from pipeline.workspace.workspace import Workspace
 
@@ -82,27 +80,25 @@ def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[L
 
 
 def _find_lr(workspace: Workspace, config: LrFindConfig) -> Stage[LrFound]:
-    training = yield from prepare(workspace, config)
+    task, engine = yield from prepare(workspace, config)
+    engine.begin(new_optimizer(engine.model, config), config.seed)
     curve: list[tuple[float, float]] = []
-    for rate, loss in _rising(training, config):
+    for rate, loss in _rising(task, engine, np.geomspace(config.low, config.high, config.steps).tolist()):
         curve.append((rate, loss))
         note = f"Rate {rate:.1e}: loss {loss:.3f}"
         yield Progress(len(curve), config.steps, note, {"phase": "lr", "lr": rate, "loss": loss})
     return LrFound(valley(curve), tuple(curve), steepest(curve))
 
 
-def _rising(training: Training, config: LrFindConfig) -> Iterator[tuple[float, float]]:
+def _rising(task: Task, engine: Engine, rates: Sequence[float]) -> Iterator[tuple[float, float]]:
     """(rate, smoothed loss) step by step, until the loss is DIVERGED times its lowest."""
-    optimizer = new_optimizer(training.model, training.config)
-    views = torch.Generator().manual_seed(config.seed)
-    train_mode(training.model)
-    average, lowest = 0.0, float("inf")
-    positions = _endless(training, config)
-    for number, rate in enumerate(np.geomspace(config.low, config.high, config.steps).tolist(), 1):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_scale", 1.0)
+    train_mode(engine.model)
+    train, average, lowest = task.dataset.positions("train"), 0.0, float("inf")
+    endless = chain.from_iterable(batches(engine.shuffle.permutation(train), engine.batch_size) for _ in count())
+    for number, (rate, positions) in enumerate(zip(rates, endless, strict=False), 1):
+        set_rates(engine.optimizer, rate)
         try:
-            loss = step(training, next(positions), optimizer, views)
+            loss = engine.step(task.batch(positions, task.load(positions, engine.ranks), engine.ranks, engine.views))
         except TrainingError:  # not a number any more: it has diverged
             return
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
@@ -111,12 +107,6 @@ def _rising(training: Training, config: LrFindConfig) -> Iterator[tuple[float, f
         yield rate, smooth
         if smooth > DIVERGED * lowest:
             return
-
-
-def _endless(training: Training, config: LrFindConfig) -> Iterator[np.ndarray[Any, Any]]:
-    shuffle = np.random.default_rng(config.seed)
-    while True:
-        yield from batches(shuffle.permutation(training.dataset.positions("train")), config.batch_size)
 
 
 def valley(curve: Sequence[tuple[float, float]]) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.train.config import TrainConfig
-    from pipeline.train.state import Training
+    from pipeline.train.data import Dataset
 
 PICTURES, VIEWS = 6, 4
 DECODING_LIMITS = WorkerLimits(seconds=10.0)
@@ -65,6 +65,8 @@ def preview(workspace: Workspace, config: TrainConfig, pictures: int = PICTURES,
     They come from the training cache, or are decoded in a process of their own. Raises NotEnoughData where there is
     none, BackboneError for an unknown backbone, and LimitReached where the workspace has limits.
     """
+    from pipeline.train.data import Dataset
+
     check_config(workspace, asdict(config), backbones.bundled())
     preprocessing = _preprocessing(config)
     rows = _sample(workspace, config.seed, pictures)
@@ -77,8 +79,8 @@ def preview(workspace: Workspace, config: TrainConfig, pictures: int = PICTURES,
         rows = rows[known].reset_index(drop=True)
         if rows.empty:
             raise NotEnoughData("None of these pictures can be opened. Check them in Verify first.")
-        training = _training(config, rows, preprocessing, cached)
-        inputs, tested = _inputs(training, views), np.asarray(training.dataset.exact)
+        dataset = Dataset.of_cache(rows, (), preprocessing, cached)
+        inputs, tested = _inputs(dataset, config, views), np.asarray(dataset.exact)
     learnt = np.stack([_as_pictures(batch, preprocessing) for batch in inputs], axis=1)
     shown = zip(rows["id"].astype(str), rows["label"].astype(str), tested, learnt, strict=True)
     found = tuple(Viewed(*one) for one in shown)
@@ -116,26 +118,13 @@ def _preprocessing(config: TrainConfig) -> Preprocessing:
     return preprocessing_for(settings.to_dict(), config)
 
 
-def _training(config: TrainConfig, rows: pd.DataFrame, preprocessing: Preprocessing, cached: CachedRows) -> Training:
-    """A training of these pictures that has no network."""
-    import torch
-
-    from pipeline.train.data import Dataset
-    from pipeline.train.state import Training
-
-    dataset = Dataset.of_cache(rows, (), preprocessing, cached)
-    return Training(config, dataset, None, "cpu", torch.zeros(len(rows), dtype=torch.long))
-
-
-def _inputs(training: Training, views: int) -> torch.Tensor:
+def _inputs(dataset: Dataset, config: TrainConfig, views: int) -> torch.Tensor:
     """float [V, N, 3, H, W]: what training feeds the network, ``views`` times in a row."""
     import torch
 
-    from pipeline.train.step import random_views
-
-    order = np.arange(len(training.dataset.rows))
-    generator = torch.Generator().manual_seed(training.config.seed)
-    return torch.stack([random_views(training, order, generator) for _ in range(views)])
+    order, augmentation = np.arange(len(dataset.rows)), config.random_views
+    loaded, chance = dataset.load(order, augmentation), torch.Generator().manual_seed(config.seed)
+    return torch.stack([dataset.random_views(loaded, order, augmentation, chance) for _ in range(views)])
 
 
 def _as_pictures(inputs: torch.Tensor, preprocessing: Preprocessing) -> Array:

@@ -17,13 +17,13 @@ from pipeline.model import backbones
 from pipeline.model.losses import targets_of
 from pipeline.predict import Preprocessing
 from pipeline.stage import Stage, run
-from pipeline.train.checkpoints import Checkpoints, restore, state_of
+from pipeline.train.checkpoints import Checkpoints
 from pipeline.train.config import TrainConfig
-from pipeline.train.data import load_dataset
+from pipeline.train.data import Task, load_dataset
 from pipeline.train.distributed import Ranks, joined
-from pipeline.train.fine_tune import fine_tune
-from pipeline.train.fit_head import fit_the_head
-from pipeline.train.state import Training
+from pipeline.train.engine import Engine
+from pipeline.train.fine_tune import fine_tune, fit_the_head
+from pipeline.train.history import TrainingHistory
 from pipeline.train.write_run import write_run
 from pipeline.verify.split import assign_splits
 from pipeline.verify.verify import verify
@@ -61,47 +61,43 @@ def training_lock() -> Path:
 def _train(workspace: Workspace, config: TrainConfig, ranks: Ranks) -> Stage[Run]:
     if not ranks.first:
         ranks.wait()  # until the pictures are decoded
-    training = yield from prepare(workspace, config)
-    training.ranks = ranks
+    task, engine = yield from prepare(workspace, config)
+    history, engine.ranks = TrainingHistory(engine.notes), ranks
     if ranks.first:
         ranks.wait()
-    checkpoints = Checkpoints.of(workspace, config, training.dataset)
+    checkpoints = Checkpoints.of(workspace, task.identity)
     try:
-        yield from _fine_tune(training, checkpoints)
+        if ranks.first:
+            checkpoints.make_room()
+        state = checkpoints.load()
+        ranks.wait()  # until all have read it
+        if state:
+            history.restore(state)
+            engine.restore(state)
+        else:
+            yield from fit_the_head(task, engine, history)
+            if ranks.first:
+                checkpoints.save({"epoch": 0, **history.state(), **engine.state()})
+        yield from fine_tune(task, engine, history, checkpoints, state)
     except (GeneratorExit, KeyboardInterrupt):
-        if training.best[1] and ranks.world == 1:
-            _keep_the_best(workspace, training)
+        # Somebody stopped it: the best model so far becomes a run, as quickly as may be. The checkpoint stays.
+        if history.best[1] and ranks.world == 1:
+            history.notes.append(f"Stopped after epoch {history.epochs[-1]['epoch']} of {config.epochs}.")
+            engine.model.load_state_dict(history.best[1])
+            run(write_run(workspace, task, engine, history, complete=False))
         raise
-    training.model.load_state_dict(training.best[1])
-    finished = yield from write_run(workspace, training)
+    engine.model.load_state_dict(history.best[1])
+    finished = yield from write_run(workspace, task, engine, history)
     if ranks.first:
         checkpoints.remove()
     return finished
 
 
-def _fine_tune(training: Training, checkpoints: Checkpoints) -> Stage[None]:
-    if training.ranks.first:
-        checkpoints.make_room()
-    state = checkpoints.load()
-    training.ranks.wait()  # until all have read it
-    if state:
-        restore(training, state)
-    else:
-        yield from fit_the_head(training)
-        if training.ranks.first:
-            checkpoints.save({"epoch": 0, **state_of(training), "loop": None})
-    yield from fine_tune(training, checkpoints, state)
+def prepare(workspace: Workspace, config: TrainConfig) -> Stage[tuple[Task, Engine]]:
+    """The pictures decoded, and the pretrained backbone with a fresh head on the device. New images are verified first.
 
-
-def _keep_the_best(workspace: Workspace, training: Training) -> None:
-    """Somebody stopped it: the best model so far becomes a run, as quickly as may be. The checkpoint stays."""
-    training.notes.append(f"Stopped after epoch {training.epochs[-1]['epoch']} of {training.config.epochs}.")
-    training.model.load_state_dict(training.best[1])
-    run(write_run(workspace, training, complete=False))
-
-
-def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
-    """The pictures decoded, the pretrained backbone with a fresh head on the device. New images are verified first."""
+    What the person should know of how the pictures are kept is the first of the engine's notes.
+    """
     if len(workspace.store.images("new")):
         yield from verify(workspace)
     assign_splits(workspace)
@@ -116,10 +112,18 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[Training]:
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
     targets = targets_of([str(label) for label in dataset.rows["label"]], dataset.classes, dataset.outputs)
-    notes = [dataset.note] if dataset.note else []
     half = device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
-    scaler = torch.amp.GradScaler(device, enabled=half)
-    return Training(config, dataset, model, device, targets, scaler=scaler, notes=notes)
+    engine = Engine(
+        model,
+        device,
+        dataset.outputs,
+        config.batch_size,
+        config.label_smoothing,
+        config.clip,
+        torch.amp.GradScaler(device, enabled=half),
+        notes=[dataset.note] if dataset.note else [],
+    )
+    return Task(config, dataset, targets, device), engine
 
 
 def choose_device(wanted: str) -> str:

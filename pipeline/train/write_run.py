@@ -22,9 +22,10 @@ from pipeline.model.out_of_fold import strangeness
 from pipeline.predict import SEVERAL, Outputs
 from pipeline.stage import Stage
 from pipeline.train.augment import views_to_ask
-from pipeline.train.data import Dataset
-from pipeline.train.evaluate import baseline_error_rate, error_rate, predictions_table
-from pipeline.train.state import Training, answers
+from pipeline.train.data import Dataset, Task
+from pipeline.train.engine import Engine
+from pipeline.train.evaluate import baseline_error_rate, errors_on, predictions_table
+from pipeline.train.history import TrainingHistory
 from pipeline.workspace.database import now
 from pipeline.workspace.records import Decision
 from pipeline.workspace.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model
@@ -33,22 +34,23 @@ from pipeline.workspace.workspace import Workspace, writing
 FAMILIAR_WHEN_STOPPED = 50
 
 
-def write_run(workspace: Workspace, training: Training, complete: bool = True) -> Stage[Run]:
+def write_run(
+    workspace: Workspace, task: Task, engine: Engine, history: TrainingHistory, complete: bool = True
+) -> Stage[Run]:
     """Ask the best model about every picture, and write the run: whole or not at all.
 
     Where the training was stopped (not ``complete``), what is familiar is learnt from some of the train split only.
     """
-    dataset = training.dataset
+    dataset = task.dataset
     held_out, train = dataset.positions("valid", "test"), dataset.positions("train")
-    features, logits = yield from answers(training, held_out, "Testing", "evaluate")
+    features, logits = yield from engine.answers(dataset, held_out, "Testing", "evaluate")
     if not complete:
-        train = _some_of_each_class(training, train)
-    seen, _ = yield from answers(training, train, "Learning what is familiar", "evaluate")
-    outputs = _with_temperature(training, held_out, logits)
-    probabilities = outputs.probabilities(logits).numpy()
-    outputs, thresholds = _with_thresholds(dataset, outputs, held_out, probabilities)
+        labels = dataset.rows["label"].iloc[train].reset_index(drop=True)
+        train = train[(labels.groupby(labels).cumcount() < FAMILIAR_WHEN_STOPPED).to_numpy()]
+    seen, _ = yield from engine.answers(dataset, train, "Learning what is familiar", "evaluate")
+    outputs, probabilities, thresholds = _calibrated(dataset, task.targets, held_out, logits)
     own = predictions_table(dataset, held_out, probabilities, outputs, out_of_fold=False)
-    folds = [predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in training.out_of_fold]
+    folds = [predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in history.out_of_fold]
     unseen = pd.concat([own.head(0), *folds], ignore_index=True)
     predictions = pd.concat([unseen[unseen["split"] == "train"], own], ignore_index=True)
     features, rows = torch.cat([seen, features]), dataset.rows.iloc[np.concatenate([train, held_out])]
@@ -57,63 +59,56 @@ def write_run(workspace: Workspace, training: Training, complete: bool = True) -
     predictions.insert(7, "strangeness", predictions["id"].map(strange).fillna(0.0))
     familiar = learn(features[: len(train)])
     unfamiliar = limit(familiar, *(features[np.flatnonzero(rows["split"] == split)] for split in ("valid", "test")))
-    record = {**_record(training, predictions, complete), "outputs": asdict(outputs), "thresholds": thresholds}
-    record |= learnt_from(workspace, dataset.rows, time.monotonic() - training.started)
-    record = training.ranks.said(json.loads(json.dumps(record)))  # as it will be read
+    record = _record(task, history, predictions, complete)
+    record |= {"outputs": asdict(outputs), "thresholds": thresholds}
+    record |= learnt_from(workspace, dataset.rows, time.monotonic() - history.started)
+    record = engine.ranks.said(json.loads(json.dumps(record)))  # as it will be read
     folder = workspace.runs / record["id"]
-    if not training.ranks.first:
-        training.ranks.wait()
+    if not engine.ranks.first:
+        engine.ranks.wait()
         return Run(folder, record)
     with writing(folder) as part:
         part.mkdir()
-        write_model(part, training.model, _info(training, record, unfamiliar, outputs), familiar)
+        write_model(part, engine.model, _info(task, engine.model, record, unfamiliar), familiar)
         predictions.to_csv(part / PREDICTIONS, index=False)
         unseen.to_csv(part / OUT_OF_FOLD, index=False)
         write_features(part, rows["id"], features)
         with writing(part / MANIFEST) as manifest:
             manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
-    training.ranks.wait()
+    engine.ranks.wait()
     return Run(folder, record)
 
 
-def _some_of_each_class(training: Training, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    numbers = training.dataset.rows["label"].iloc[positions].reset_index(drop=True)
-    some: np.ndarray[Any, Any] = positions[(numbers.groupby(numbers).cumcount() < FAMILIAR_WHEN_STOPPED).to_numpy()]
-    return some
-
-
-def _with_temperature(training: Training, positions: np.ndarray[Any, Any], logits: torch.Tensor) -> Outputs:
-    """The outputs with the temperature that fits the valid split, among the pictures at ``positions``."""
-    dataset = training.dataset
-    valid = np.flatnonzero(dataset.rows["split"].iloc[positions] == "valid")
-    fitted = fit_temperature(logits[valid], training.targets[positions[valid]], dataset.outputs)
-    return replace(dataset.outputs, temperature=fitted)
-
-
-def _with_thresholds(
-    dataset: Dataset, outputs: Outputs, positions: np.ndarray[Any, Any], probabilities: Floats
-) -> tuple[Outputs, list[dict[str, Any]]]:
-    """The outputs with thresholds chosen on the valid split, and how they were chosen; neither with softmax."""
-    if outputs.kind == "softmax":
-        return outputs, []
+def _calibrated(
+    dataset: Dataset, targets: torch.Tensor, positions: np.ndarray[Any, Any], logits: torch.Tensor
+) -> tuple[Outputs, Floats, list[dict[str, Any]]]:
+    """What logits [N, C] of the pictures at ``positions`` mean: the outputs with the temperature that fits the valid
+    split, the probabilities, and how thresholds were chosen on that split (with sigmoid outputs).
+    """
     rows = dataset.rows.iloc[positions]
-    valid = (rows["split"] == "valid").to_numpy()
-    found = choose(as_flags(rows["label"][valid], dataset.classes), probabilities[valid], dataset.classes)
-    thresholds = tuple(one.threshold for one in found)
-    return replace(outputs, thresholds=thresholds), [asdict(one) for one in found]
+    valid = np.flatnonzero(rows["split"] == "valid")
+    fitted = fit_temperature(logits[valid], targets[positions[valid]], dataset.outputs)
+    outputs = replace(dataset.outputs, temperature=fitted)
+    probabilities: Floats = outputs.probabilities(logits).numpy()
+    if outputs.kind == "softmax":
+        return outputs, probabilities, []
+    flags = as_flags(rows["label"].iloc[valid], dataset.classes)
+    found = choose(flags, probabilities[valid], dataset.classes)
+    outputs = replace(outputs, thresholds=tuple(one.threshold for one in found))
+    return outputs, probabilities, [asdict(one) for one in found]
 
 
-def _info(training: Training, record: dict[str, Any], unfamiliar: dict[str, Any], outputs: Outputs) -> dict[str, Any]:
+def _info(task: Task, model: Any, record: dict[str, Any], unfamiliar: dict[str, Any]) -> dict[str, Any]:
     """What config.json says of the model: what timm reads, then what predict.py needs besides."""
-    config, dataset = training.config, training.dataset
+    config, dataset = task.config, task.dataset
     return {
         "architecture": backbones.resolve(config.backbone).partition(".")[0],
         "num_classes": len(dataset.classes),
         "label_names": list(dataset.classes),
         "model_args": backbones.sized(config.backbone, config.image_size, config.image_width),
         "pretrained_cfg": backbones.described(config.backbone, dataset.preprocessing, len(dataset.classes)),
-        "members": len(getattr(training.model, "members", [0])),
-        "outputs": asdict(outputs),
+        "members": len(getattr(model, "members", [0])),
+        "outputs": record["outputs"],
         "preprocessing": dataset.preprocessing.to_json(),
         "tta": list(views_to_ask(config.random_views, dataset.preprocessing.size)),
         "unfamiliar": unfamiliar,
@@ -122,28 +117,28 @@ def _info(training: Training, record: dict[str, Any], unfamiliar: dict[str, Any]
     }
 
 
-def _record(training: Training, predictions: pd.DataFrame, complete: bool) -> dict[str, Any]:
-    dataset = training.dataset
+def _record(task: Task, history: TrainingHistory, predictions: pd.DataFrame, complete: bool) -> dict[str, Any]:
+    dataset = task.dataset
 
     def on(split: str) -> dict[str, Any]:
-        return {**error_rate(predictions, split), "baseline_error_rate": baseline_error_rate(dataset, split)}
+        return {**errors_on(predictions, split), "baseline_error_rate": baseline_error_rate(dataset, split)}
 
-    best = min(training.epochs, key=lambda epoch: epoch["valid_loss"])
+    best = min(history.epochs, key=lambda epoch: epoch["valid_loss"])
     return {
         "id": new_run_id(),
         "created": now(),
-        "config": {**asdict(training.config), "sizes": list(training.config.sizes)},
+        "config": {**asdict(task.config), "sizes": list(task.config.sizes)},
         "classes": list(dataset.classes),
         "counts": {name: int((dataset.rows["split"] == name).sum()) for name in ("train", "valid", "test")},
-        "epochs": training.epochs,
+        "epochs": history.epochs,
         "best_epoch": best["epoch"],
         "valid": on("valid"),
         "test": on("test"),
-        "device": training.device,
-        "seconds": round(training.seconds, 1),
+        "device": task.device,
+        "seconds": round(history.seconds, 1),
         "complete": complete,
-        "notes": training.notes,
-        "decision": training.decision,
+        "notes": history.notes,
+        "decision": history.decision,
     }
 
 

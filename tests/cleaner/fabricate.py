@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from pipeline.images.decode import save_thumbnail
-from pipeline.train.evaluate import error_rate
+from pipeline.train.evaluate import errors_on
 from pipeline.train.train import TrainConfig
 from pipeline.workspace.database import now
 from pipeline.workspace.runs import MANIFEST, PREDICTIONS, Run
@@ -96,8 +96,8 @@ def run_with(
         "config": asdict(TrainConfig(epochs=0)),
         "classes": list(classes),
         "epochs": [],
-        "valid": {**error_rate(table, "valid"), "baseline_error_rate": 0.6},
-        "test": {**error_rate(table, "test"), "baseline_error_rate": 0.6},
+        "valid": {**errors_on(table, "valid"), "baseline_error_rate": 0.6},
+        "test": {**errors_on(table, "test"), "baseline_error_rate": 0.6},
         "seconds": 0.0,
     }
     with writing(workspace.runs / name) as part:

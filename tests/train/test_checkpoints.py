@@ -6,18 +6,22 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from pipeline.errors import Cancelled, TrainingError
-from pipeline.predict import Classifier
+from pipeline.predict import Classifier, Preprocessing
 from pipeline.stage import Progress, run
 from pipeline.train.checkpoints import Checkpoints
-from pipeline.train.step import new_optimizer, step
+from pipeline.train.data import Dataset, Task
+from pipeline.train.engine import Engine
+from pipeline.train.fine_tune import new_optimizer
 from pipeline.train.train import TrainConfig, prepare, train
 from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace
@@ -97,10 +101,11 @@ def test_a_training_that_is_killed_ends_as_an_unbroken_one(fruit: Workspace, unb
 
 
 def test_other_settings_or_other_labels_are_another_training(fruit: Workspace) -> None:
-    dataset = run(prepare(fruit, TrainConfig(**SETTINGS))).dataset
+    task, _ = run(prepare(fruit, TrainConfig(**SETTINGS)))
+    dataset = task.dataset
 
     def place(**settings: Any) -> Path:
-        return Checkpoints.of(fruit, TrainConfig(**(SETTINGS | settings)), dataset).folder
+        return Checkpoints.of(fruit, replace(task, config=TrainConfig(**(SETTINGS | settings))).identity).folder
 
     assert place() == place(note="the same, with a note")
     assert len({place(), place(seed=1), place(epochs=4)}) == 3
@@ -109,6 +114,29 @@ def test_other_settings_or_other_labels_are_another_training(fruit: Workspace) -
     changed = place()
     dataset.rows["label"] = first
     assert changed != place()
+
+
+@dataclass(frozen=True)
+class Later(TrainConfig):
+    """A version with one setting more."""
+
+    mirrors: int = 3
+
+
+def test_a_setting_that_comes_later_leaves_older_checkpoints_where_they_are(
+    fruit: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pd.DataFrame({"id": ["1", "2"], "split": ["train", "valid"], "label": ["pear", "apple"]})
+    nothing = np.zeros((2, 1, 1, 3), np.uint8)
+    dataset = Dataset(rows, ("apple", "pear"), Preprocessing(), nothing, nothing, np.ones(2, np.float32))
+    monkeypatch.setattr(torch, "__version__", "2.0")
+
+    def place(config: TrainConfig) -> str:
+        return Checkpoints.of(fruit, Task(config, dataset, torch.tensor([1, 0]), "cpu").identity).folder.name
+
+    assert place(TrainConfig(sizes=(32, 64), epochs=2)) == "3e8153f73ef85926abf64bd3", "as version 0.1 called it"
+    assert place(Later(sizes=(32, 64), epochs=2)) == place(TrainConfig(sizes=(32, 64), epochs=2))
+    assert place(Later(mirrors=4)) != place(TrainConfig())
 
 
 def checkpoints(folder: Path) -> Checkpoints:
@@ -178,26 +206,27 @@ class Hungry(torch.nn.Module):
             return getattr(super().__getattr__("model"), name)
 
 
-def one_step(fruit: Workspace, room: int) -> tuple[float, torch.Tensor, Any]:
-    training = run(prepare(fruit, TrainConfig(**SETTINGS)))
-    weight = training.model.get_classifier().weight
-    optimizer = new_optimizer(training.model, training.config)
-    training.model.eval()
-    training.model = Hungry(training.model, room)
-    loss = step(training, training.dataset.positions("train")[:8], optimizer, torch.Generator().manual_seed(0))
-    return loss, weight.detach().clone(), training
+def one_step(fruit: Workspace, room: int) -> tuple[float, torch.Tensor, Engine]:
+    task, engine = run(prepare(fruit, TrainConfig(**SETTINGS)))
+    weight = engine.model.get_classifier().weight
+    engine.begin(new_optimizer(engine.model, task.config), seed=0)
+    engine.model.eval()
+    engine.model = Hungry(engine.model, room)
+    some = task.dataset.positions("train")[:8]
+    loss = engine.step(task.batch(some, task.load(some, engine.ranks), engine.ranks, engine.views))
+    return loss, weight.detach().clone(), engine
 
 
 def test_where_memory_runs_out_smaller_pieces_make_the_same_step(fruit: Workspace) -> None:
     loss, weight, _ = one_step(fruit, room=8)
-    again, smaller, training = one_step(fruit, room=3)
-    assert training.model.asked == [8, 4, 2, 2, 2, 2]
+    again, smaller, engine = one_step(fruit, room=3)
+    assert engine.model.asked == [8, 4, 2, 2, 2, 2]
     assert again == pytest.approx(loss, abs=1e-5) and torch.allclose(weight, smaller, atol=1e-5)
-    assert [note.split(":")[0] for note in training.notes] == [
+    assert [note.split(":")[0] for note in engine.notes] == [
         "Memory ran out with 8 pictures at once",
         "Memory ran out with 4 pictures at once",
     ]
-    assert training.piece == 2
+    assert engine.piece == 2
 
 
 def test_where_not_even_one_picture_fits_it_stops_with_advice(fruit: Workspace) -> None:

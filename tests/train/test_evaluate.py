@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.predict import Outputs, Preprocessing
 from pipeline.train.data import Dataset
-from pipeline.train.evaluate import (
-    Filled,
-    baseline_error_rate,
-    error_rate,
-    error_rate_interval,
-    outputs,
-    predictions_table,
-)
+from pipeline.train.engine import Filled, outputs
+from pipeline.train.evaluate import baseline_error_rate, error_rate_interval, errors_on, predictions_table
 
 
 @pytest.mark.parametrize(
@@ -36,8 +30,8 @@ def test_the_interval_is_wilsons(errors: int, n: int, low: float, high: float) -
 def test_nothing_counted_is_nothing_known() -> None:
     assert error_rate_interval(0, 0) == (0.0, 1.0)
     table = pd.DataFrame({"split": ["valid"], "label": ["a"], "predicted": ["b"]})
-    assert error_rate(table, "test") == {"error_rate": None, "low": 0.0, "high": 1.0, "n": 0}
-    assert error_rate(table, "valid")["error_rate"] == 1.0
+    assert errors_on(table, "test") == {"error_rate": None, "low": 0.0, "high": 1.0, "n": 0}
+    assert errors_on(table, "valid")["error_rate"] == 1.0
 
 
 @given(st.integers(0, 500), st.integers(1, 500))

@@ -21,7 +21,6 @@ from pipeline.stage import run
 from pipeline.train import preview as view_preview
 from pipeline.train.config import TrainConfig
 from pipeline.train.preview import fitting, kept_shares, preview
-from pipeline.train.step import random_views
 from pipeline.train.train import prepare
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
@@ -42,14 +41,14 @@ CONFIG = TrainConfig(image_size=64, device="cpu", seed=3)
 def test_the_preview_is_what_training_feeds_the_network(trained: Workspace, changes: dict[str, Any]) -> None:
     config = replace(CONFIG, **changes)
     shown = preview(trained, config, pictures=5, views=3)
-    training = run(prepare(trained, config))
-    rows = training.dataset.rows
+    task, _ = run(prepare(trained, config))
+    rows = task.dataset.rows
     order = np.array([rows.index[rows["id"] == one.image][0] for one in shown.pictures])
-    views = torch.Generator().manual_seed(config.seed)
+    chance, loaded = torch.Generator().manual_seed(config.seed), task.dataset.load(order, config.random_views)
     for inputs in shown.inputs:
-        assert torch.equal(inputs, random_views(training, order, views))
+        assert torch.equal(inputs, task.dataset.random_views(loaded, order, config.random_views, chance))
     tested = np.stack([one.tested for one in shown.pictures])
-    assert np.array_equal(tested, training.dataset.exact[order])
+    assert np.array_equal(tested, task.dataset.exact[order])
     again = preview(trained, config, pictures=5, views=3)  # now from the training cache
     assert torch.equal(again.inputs, shown.inputs)
 

@@ -16,8 +16,9 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.errors import BackboneError, NotEnoughData, RunError, TrainingError, UsageError
 from pipeline.predict import Classifier
 from pipeline.stage import Progress, run
+from pipeline.train.fine_tune import new_optimizer, train_mode
+from pipeline.train.history import TrainingHistory
 from pipeline.train.plan import LEARNING, plan
-from pipeline.train.step import new_optimizer, step, train_mode
 from pipeline.train.train import TrainConfig, prepare, train, training_lock
 from pipeline.workspace.runs import Run, list_runs, load_run
 from pipeline.workspace.workspace import Workspace
@@ -41,7 +42,7 @@ def test_each_epoch_is_validated_with_its_own_weights(fruit: Workspace, monkeypa
     """Also where the body is compiled, which is done for many pictures only."""
     said = []
     for worth in (1, 10**6):
-        monkeypatch.setattr("pipeline.train.state.WORTH_COMPILING", worth)
+        monkeypatch.setattr("pipeline.train.engine.WORTH_COMPILING", worth)
         made = run(train(fruit, TrainConfig(epochs=1, layers="all", base_lr=3e-3, **SMALL)))
         said.append([epoch["valid_loss"] for epoch in made.epochs])
     assert said[0] == pytest.approx(said[1], rel=1e-3) and len(set(said[0])) == 2
@@ -198,14 +199,16 @@ def test_predictions_are_a_file_that_pandas_reads(trained: Run) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(fruit: Workspace) -> None:
-    training = run(prepare(fruit, TrainConfig(**SMALL)))
+    task, engine = run(prepare(fruit, TrainConfig(**SMALL)))
     with torch.no_grad():
-        training.model.get_classifier().weight.fill_(float("nan"))
-    before = training.model.conv_stem.weight.clone()
-    views = torch.Generator().manual_seed(0)
-    with pytest.raises(TrainingError, match=r"no longer a number.*lower rate than \d"):
-        step(training, training.dataset.positions("train")[:4], new_optimizer(training.model, training.config), views)
-    assert torch.equal(training.model.conv_stem.weight, before)
+        engine.model.get_classifier().weight.fill_(float("nan"))
+    before = engine.model.conv_stem.weight.clone()
+    engine.begin(new_optimizer(engine.model, task.config), seed=0)
+    some = task.dataset.positions("train")[:4]
+    batch = task.batch(some, task.load(some, engine.ranks), engine.ranks, engine.views)
+    with pytest.raises(TrainingError, match=rf"no longer a number.*lower rate than {task.config.base_lr:g}\."):
+        engine.step(batch)
+    assert torch.equal(engine.model.conv_stem.weight, before)
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="users have numbers on Unix only")
@@ -258,17 +261,17 @@ def test_every_way_to_train_ends_in_a_run_that_predicts(fruit: Workspace, settin
 def test_auto_leaves_the_body_alone_where_the_head_is_right_already_or_time_is_short(
     fruit: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training = run(prepare(fruit, TrainConfig(epochs=3, minutes=1.0, **SMALL)))
-    training.epochs = [{"epoch": 0, "phase": "head", "valid_loss": 0.1, "error_rate": 0.0}]
-    assert plan(training) == [] and "The head alone gets 0.0 % wrong" in training.decision
-    training.epochs[0]["error_rate"] = 0.2
-    pictures = len(training.dataset.positions("train"))
-    monkeypatch.setattr("pipeline.train.plan._pace", lambda training: 25 / LEARNING / pictures)
-    assert len(plan(training)) == 2 and "2 of 3 epochs" in training.decision
-    monkeypatch.setattr("pipeline.train.plan._pace", lambda training: 80 / LEARNING / pictures)
-    assert plan(training) == [] and "about 80 seconds" in training.decision
+    task, engine = run(prepare(fruit, TrainConfig(epochs=3, minutes=1.0, **SMALL)))
+    history = TrainingHistory(epochs=[{"epoch": 0, "phase": "head", "valid_loss": 0.1, "error_rate": 0.0}])
+    assert plan(task, engine, history) == [] and "The head alone gets 0.0 % wrong" in history.decision
+    history.epochs[0]["error_rate"] = 0.2
+    pictures = len(task.dataset.positions("train"))
+    monkeypatch.setattr("pipeline.train.plan._pace", lambda *_: 25 / LEARNING / pictures)
+    assert len(plan(task, engine, history)) == 2 and "2 of 3 epochs" in history.decision
+    monkeypatch.setattr("pipeline.train.plan._pace", lambda *_: 80 / LEARNING / pictures)
+    assert plan(task, engine, history) == [] and "about 80 seconds" in history.decision
     monkeypatch.undo()
-    assert [epoch.size for epoch in plan(training)] == [(64, 64)] * 3
+    assert [epoch.size for epoch in plan(task, engine, history)] == [(64, 64)] * 3
 
 
 def test_it_stops_early_where_the_loss_does_not_fall(fruit: Workspace) -> None:
@@ -291,7 +294,7 @@ def test_auto_gives_up_after_an_epoch_that_made_it_much_worse(
 def test_own_weights_are_started_from_and_unfitting_ones_are_explained(
     fruit: Workspace, trained: Run, tmp_path: Path
 ) -> None:
-    own = run(prepare(fruit, TrainConfig(weights=str(trained.folder / "model.safetensors"), **SMALL)))
+    _, own = run(prepare(fruit, TrainConfig(weights=str(trained.folder / "model.safetensors"), **SMALL)))
     theirs = Classifier.load(trained.folder).model.state_dict()
     mine = own.model.state_dict()
     assert all(torch.equal(mine[key], theirs[key]) for key in mine if not key.startswith("classifier"))

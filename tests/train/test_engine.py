@@ -12,16 +12,24 @@ from hypothesis import strategies as st
 from timm.models import create_model
 
 from pipeline.stage import run
-from pipeline.train.state import Training
-from pipeline.train.step import new_optimizer, open_layers, random_views, set_rates, step, train_mode
+from pipeline.train.data import Task, ahead
+from pipeline.train.engine import Engine
+from pipeline.train.fine_tune import new_optimizer, open_layers, set_rates, train_mode
 from pipeline.train.train import TrainConfig, prepare
 from pipeline.workspace.workspace import Workspace
 
 SMALL: dict[str, Any] = {"image_size": 64, "batch_size": 8}
 
 
-def ready(workspace: Workspace, **settings: Any) -> Training:
-    return run(prepare(workspace, TrainConfig(**SMALL, **settings)))
+def ready(workspace: Workspace, **settings: Any) -> tuple[Task, Engine]:
+    task, engine = run(prepare(workspace, TrainConfig(**SMALL, **settings)))
+    engine.begin(new_optimizer(engine.model, task.config), seed=0)
+    return task, engine
+
+
+def step(task: Task, engine: Engine, positions: np.ndarray[Any, Any], seed: int = 0) -> float:
+    loaded, chance = task.load(positions, engine.ranks), torch.Generator().manual_seed(seed)
+    return engine.step(task.batch(positions, loaded, engine.ranks, chance))
 
 
 @pytest.fixture(scope="module")
@@ -71,40 +79,43 @@ def test_every_parameter_is_in_one_group_and_lower_layers_are_slower(
 
 
 def test_weights_make_a_rare_class_count_as_much_as_the_others(fruit: Workspace) -> None:
-    training = ready(fruit, balance="weights")
-    targets = training.targets[training.dataset.positions("train")]
-    weights = training.class_weights
-    totals = [float(weights[targets[targets == number]].sum()) for number in range(len(training.dataset.classes))]
+    task, _ = ready(fruit, balance="weights")
+    targets = task.targets[task.dataset.positions("train")]
+    weights = task.class_weights
+    totals = [float(weights[targets[targets == number]].sum()) for number in range(len(task.dataset.classes))]
     assert totals == pytest.approx([totals[0]] * len(totals))
     assert float(weights[targets].mean()) == pytest.approx(1.0)
-    assert ready(fruit).class_weights.tolist() == [1.0] * len(totals)
+    assert ready(fruit)[0].class_weights.tolist() == [1.0] * len(totals)
 
 
-def test_a_class_that_is_drawn_more_often_does_not_count_more_as_well(fruit: Workspace) -> None:
+def test_a_class_that_is_drawn_more_often_does_not_count_more_as_well(
+    fruit: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     losses = {}
+    monkeypatch.setattr(Task, "class_weights", torch.tensor([1.0, 9.0, 1.0, 9.0, 1.0]))
     for balance in ("none", "sampling", "weights"):
-        training = ready(fruit, balance=balance, augmentation="none")
-        training.class_weights = torch.tensor([1.0, 9.0, 1.0, 9.0, 1.0])
-        order = training.dataset.positions("train")[::3][:8]
-        assert len(set(training.targets[order].tolist())) > 1
-        training.model.eval()
-        optimizer = new_optimizer(training.model, training.config)
-        losses[balance] = step(training, order, optimizer, torch.Generator())
+        task, engine = ready(fruit, balance=balance, augmentation="none")
+        order = task.dataset.positions("train")[::3][:8]
+        assert len(set(task.targets[order].tolist())) > 1
+        engine.model.eval()
+        losses[balance] = step(task, engine, order)
     assert losses["sampling"] == pytest.approx(losses["none"], rel=1e-5)
     assert losses["weights"] != pytest.approx(losses["none"], rel=1e-3)
 
 
-def test_a_step_with_pieces_is_that_of_the_whole_batch_with_weights_too(fruit: Workspace) -> None:
+def test_a_step_with_pieces_is_that_of_the_whole_batch_with_weights_too(
+    fruit: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grown = []
     for piece in (0, 3):
-        training = ready(fruit, balance="weights", augmentation="none", clip=0.0)
-        training.class_weights = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0][: len(training.dataset.classes)])
-        training.piece = piece
-        optimizer = new_optimizer(training.model, training.config)
-        set_rates(optimizer, 0.0)
-        training.model.eval()
-        loss = step(training, training.dataset.positions("train")[:8], optimizer, torch.Generator())
-        grown.append((loss, training.model.get_classifier().weight.grad.clone()))
+        task, engine = ready(fruit, balance="weights", augmentation="none", clip=0.0)
+        weights = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0][: len(task.dataset.classes)])
+        monkeypatch.setattr(Task, "class_weights", weights)
+        engine.piece = piece
+        set_rates(engine.optimizer, 0.0)
+        engine.model.eval()
+        loss = step(task, engine, task.dataset.positions("train")[:8])
+        grown.append((loss, engine.model.get_classifier().weight.grad.clone()))
     assert grown[0][0] == pytest.approx(grown[1][0], rel=1e-4)
     assert torch.allclose(grown[0][1], grown[1][1], atol=1e-5)
 
@@ -113,12 +124,11 @@ def test_scaled_losses_make_the_same_step(fruit: Workspace) -> None:
     """As on a GPU that computes in float16: gradients of a loss times 65,536, divided again before they are used."""
     weights = []
     for enabled in (False, True):
-        training = run(prepare(fruit, TrainConfig(**SMALL)))
-        training.scaler = torch.amp.GradScaler("cpu", enabled=enabled)
-        train_mode(training.model)
-        optimizer = new_optimizer(training.model, training.config)
-        step(training, training.dataset.positions("train")[:8], optimizer, torch.Generator().manual_seed(0))
-        weights.append(training.model.get_classifier().weight.detach().clone())
+        task, engine = ready(fruit)
+        engine.scaler = torch.amp.GradScaler("cpu", enabled=enabled)
+        train_mode(engine.model)
+        step(task, engine, task.dataset.positions("train")[:8])
+        weights.append(engine.model.get_classifier().weight.detach().clone())
     torch.testing.assert_close(weights[0], weights[1], atol=1e-6, rtol=1e-4)
 
 
@@ -126,34 +136,36 @@ def test_scaled_losses_make_the_same_step(fruit: Workspace) -> None:
 def test_pixels_loaded_ahead_make_the_same_step(fruit: Workspace, kind: dict[str, Any]) -> None:
     losses = []
     for beforehand in (False, True):
-        training = run(prepare(fruit, TrainConfig(**kind, **SMALL)))
-        np.random.seed(0)
-        train_mode(training.model)
-        positions = training.dataset.positions("train")[:8][::-1].copy()
-        pixels = training.load(positions) if beforehand else None
-        optimizer, views = new_optimizer(training.model, training.config), torch.Generator().manual_seed(0)
-        losses.append(step(training, positions, optimizer, views, pixels=pixels))
+        task, engine = ready(fruit, **kind)
+        train_mode(engine.model)
+        positions = task.dataset.positions("train")[:8][::-1].copy()
+        if beforehand:
+            ((_, loaded),) = ahead([positions], lambda some: task.load(some, engine.ranks))  # noqa: B023 - used at once
+            losses.append(engine.step(task.batch(positions, loaded, engine.ranks, engine.views)))
+        else:
+            losses.append(step(task, engine, positions))
     assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.2, "cutmix": 1.0}])
 def test_mixed_pictures_are_learnt_from_odd_batches_too(fruit: Workspace, mixing: dict[str, float]) -> None:
-    training = ready(fruit, **mixing)
-    optimizer = new_optimizer(training.model, training.config)
-    set_rates(optimizer, 1e-3, 0.9)
-    before = training.model.get_classifier().weight.detach().clone()
+    task, engine = ready(fruit, **mixing)
+    set_rates(engine.optimizer, 1e-3, 0.9)
+    before = engine.model.get_classifier().weight.detach().clone()
     for size in (7, 2, 1):
-        loss = step(training, training.dataset.positions("train")[:size], optimizer, torch.Generator())
+        loss = step(task, engine, task.dataset.positions("train")[:size])
         assert 0 < loss < 50
-    assert not torch.equal(before, training.model.get_classifier().weight)
+    assert not torch.equal(before, engine.model.get_classifier().weight)
 
 
 @pytest.mark.parametrize("augmentation", ["photo", "none"])
 def test_smaller_views_show_the_same_as_the_large_ones(fruit: Workspace, augmentation: str) -> None:
-    training = ready(fruit, augmentation=augmentation)
-    order = training.dataset.positions("train")[:6]
+    task, engine = ready(fruit, augmentation=augmentation)
+    order = task.dataset.positions("train")[:6]
+    loaded = task.load(order, engine.ranks)
     large, small = (
-        random_views(training, order, torch.Generator().manual_seed(3), size) for size in ((64, 64), (32, 32))
+        task.batch(order, loaded, engine.ranks, torch.Generator().manual_seed(3), size).inputs
+        for size in ((64, 64), (32, 32))
     )
     assert large.shape == (6, 3, 64, 64) and small.shape == (6, 3, 32, 32)
     shrunk = torch.nn.functional.interpolate(large, (32, 32), mode="bilinear", antialias=True)
