@@ -1,4 +1,6 @@
-"""Cells of CSV files that no spreadsheet runs as a formula, and their way back to what they said."""
+"""Foreign text that may be written somewhere: into the cells of CSV files, where no spreadsheet runs it as a formula
+(and back to what it said), and into Markdown, where it is plain: no link, no HTML, no table cell of its own.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ FORMULA = rf"(?=[\t\r\n]|[{UNSEEN}]*[{re.escape(SIGNS)}])"
 # Where the separator of lists is ';', a spreadsheet begins a new cell behind one.
 START = re.compile(rf"(^|;)('*){FORMULA}")
 DEFUSED_START = re.compile(rf"(^|;)'('*){FORMULA}")
-
+# What Markdown may give a meaning.
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 # Control characters, and those that turn the direction of what follows them.
 INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
@@ -43,9 +45,6 @@ def write_cells(table: pd.DataFrame, path: Path, encoding: str = "utf-8") -> Non
     """``table`` as a CSV file with every cell quoted and defused; what is missing is an empty cell."""
     safe = table.map(lambda cell: "" if pd.isna(cell) else defused(str(cell)))
     safe.to_csv(path, index=False, encoding=encoding, quoting=csv.QUOTE_ALL, lineterminator="\n")
-
-
-# --- Foreign words as plain text in Markdown: no link, no HTML, no table cell of theirs, nothing hidden --------------
 
 
 def plain(words: str) -> str:

@@ -1,18 +1,25 @@
-"""The workspace's pictures as a data set for others: class folders, a CSV file, or Hugging Face's metadata.csv."""
+"""The workspace's pictures as a data set for others: class folders, a CSV file, or Hugging Face's metadata.csv.
+
+A class's folder is called as the class is, where every file system takes that name and keeps it apart from the others.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from pipeline.collect.archives import NOISE
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD, attributions, data_card, write_attributions
+from pipeline.collect.entries import SPLIT_NAMES
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
-from pipeline.dataset.folders import folder_names
 from pipeline.dataset.without_metadata import Published, Wanted, lost, publish
 from pipeline.errors import ExportError, NotEnoughData, UsageError
 from pipeline.images.sandbox import map_in_workers
@@ -31,6 +38,14 @@ OWN_NAMES = (CARD, ATTRIBUTIONS, CLASSES, LICENCE)
 SEPARATOR = ";"
 NAME_DIGITS = 16
 NOTE = "Writing pictures"
+MAX_NAME_BYTES = 255
+HASH_DIGITS = 8
+FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
+# Control characters, surrogates, what no standard has assigned (APFS refuses it), and line and paragraph separators.
+FORBIDDEN_KINDS = ("Cc", "Cs", "Cn", "Zl", "Zp")
+BIDI = re.compile("[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]")
+# Device names of Windows, with any extension.
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
 ABOUT: Mapping[str, str] = {
     "folders": f"Each picture lies in the folder of its class; {CLASSES} says which class a folder stands for.",
     "csv": f"{LABELS} says what each picture shows.",
@@ -136,9 +151,6 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
     )
 
 
-# --- what is exported, and where to --------------------------------------------------------------------------------
-
-
 def _new_folder(workspace: Workspace, out: str) -> Path:
     target = outside(workspace, out)
     held = next(target.iterdir(), None) if target.is_dir() else None
@@ -220,7 +232,51 @@ def _place(picture: _Picture, layout: str, folders: Mapping[str, str]) -> PurePo
     return PurePosixPath(PICTURES if layout == "csv" else HUB_SPLITS[picture.split])
 
 
-# --- writing -------------------------------------------------------------------------------------------------------
+def folder_names(classes: Iterable[str], taken: Iterable[str] = ()) -> Mapping[str, str]:
+    """The folder of each class: its name where that is fit, else a likeness of it with a part of the name's SHA-256.
+
+    No two are equal on a file system that ignores case, or the ways to write one character; none is ``taken``, none
+    would be read as a split, and none is longer than 255 bytes. The same classes give the same names.
+    """
+    labels = sorted(set(classes))
+    not_free = {_key(name) for name in (*taken, *SPLIT_NAMES, *NOISE)}
+    keys = Counter(_key(_fit(label)) for label in labels)
+    names = {label: label for label in labels if label and _fit(label) == label and keys[_key(label)] == 1}
+    names = {label: name for label, name in names.items() if _key(name) not in not_free}
+    not_free |= {_key(name) for name in names.values()}
+    for label in labels:
+        if label not in names:
+            names[label] = _marked(label, not_free)
+            not_free.add(_key(names[label]))
+    return names
+
+
+def _fit(label: str) -> str:
+    """The likeness of a class name that may stand in a path; the name itself where that may."""
+    text = unicodedata.normalize("NFC", BIDI.sub("", FORBIDDEN.sub("_", label)))
+    text = "".join("_" if unicodedata.category(c) in FORBIDDEN_KINDS else c for c in text)
+    text = _cut(text.strip().lstrip(".").strip(), MAX_NAME_BYTES).rstrip(". ")
+    return f"_{text}" if RESERVED.fullmatch(text) else text
+
+
+def _marked(label: str, not_free: set[str]) -> str:
+    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()
+    for digits in range(HASH_DIGITS, len(digest) + 1):
+        mark = digest[:digits]
+        name = f"{_cut(_fit(label), MAX_NAME_BYTES - digits - 1).rstrip('. ') or 'class'}-{mark}"
+        if _key(name) not in not_free:
+            break
+    return name
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode("utf-8")[:size].decode("utf-8", "ignore")
+
+
+def _key(name: str) -> str:
+    """What is equal for two names that some file system takes for the same."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in folded if unicodedata.category(c) != "Cf")
 
 
 def _write_pictures(
@@ -247,7 +303,12 @@ def _write_pictures(
 
 def _write_tables(done: Mapping[str, _Picture], layout: str, folders: Mapping[str, str], folder: Path) -> None:
     several = any(len(picture.labels) > 1 for picture in done.values())
-    rows = [(PurePosixPath(file), _cell(picture.labels, several), picture.split) for file, picture in done.items()]
+    # readers split a cell without separator at its spaces, so a single label ends with it
+    ends = {file: SEPARATOR if several and len(picture.labels) == 1 else "" for file, picture in done.items()}
+    rows = [
+        (PurePosixPath(file), SEPARATOR.join(picture.labels) + ends[file], picture.split)
+        for file, picture in done.items()
+    ]
     table = pd.DataFrame(rows, columns=["path", "labels" if several else "label", "split"], dtype=object)
     if layout == "csv":
         write_cells(table, folder / LABELS)
@@ -257,12 +318,6 @@ def _write_tables(done: Mapping[str, _Picture], layout: str, folders: Mapping[st
             write_cells(named.rename(columns={"path": "file_name"}), folder / str(place) / METADATA)
     classes = pd.DataFrame({"folder": list(folders.values()), "label": list(folders)}, dtype=object)
     write_cells(classes if layout == "folders" else classes[["label"]], folder / CLASSES)
-
-
-def _cell(labels: Sequence[str], several: bool) -> str:
-    """The labels of a picture. Readers split a cell without separator at its spaces, so a single one ends with it."""
-    end = SEPARATOR if several and len(labels) == 1 else ""
-    return SEPARATOR.join(labels) + end
 
 
 def _about(config: DatasetConfig, published: Mapping[str, Published]) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from pipeline import predict
 from pipeline.deploy.model_card import front_matter, has_matrix, model_card, title, write_matrix
-from pipeline.deploy.parity import Expected, check_onnx, check_weights, expected, spread
+from pipeline.deploy.parity import check_onnx, check_weights, expected, spread
 from pipeline.deploy.space import KINDS, WITH_ONNX, WITH_WEIGHTS, write_app
 from pipeline.deploy.space import readme as space_readme
 from pipeline.errors import ExportError, RunError, UsageError
@@ -93,9 +93,8 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
             weights = not config.space or config.kind in WITH_WEIGHTS
             info = _copy_model(run, info, folder, weights)
             if config.onnx or config.int8 or (config.space and config.kind in WITH_ONNX):
-                from pipeline.deploy.onnx_export import (
-                    add_onnx,  # with onnx and onnxruntime: not at the start of the app
-                )
+                # with onnx and onnxruntime: not at the start of the app
+                from pipeline.deploy.onnx_export import add_onnx
 
                 info = yield from add_onnx(run, info, folder, held_out, config.int8)
             yield Progress(2, 4, "Writing its card")
@@ -107,9 +106,13 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
             else:
                 readme = front_matter(run, info) + readme
             (folder / "README.md").write_text(readme, encoding="utf-8")
-            _write_info(info, run, folder)
+            # files are compared at each load; other_files may be changed (the hub rewrites README.md)
+            others = {name: file_sha256(folder / name) for name in _names(folder) if name not in info["files"]}
+            write_info(folder, {**info, "title": title(run.classes), "other_files": others})
             yield Progress(3, 4, "Asking the exported model in a fresh process")
-            parity = _parity(folder, info, expected(run, spread(held_out)))
+            known = expected(run, spread(held_out))
+            graph = {"onnx": check_onnx(folder, known)} if ONNX in info["files"] else {}
+            parity = {**(check_weights(folder, known) if WEIGHTS in info["files"] else graph["onnx"]), **graph}
             files = tuple(_names(folder))
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}.") from error
@@ -121,11 +124,6 @@ def last_parity(workspace: Workspace, folder: Path) -> Mapping[str, Any] | None:
     """How the folder was checked by the last job that made it (as :attr:`Exported.parity`); None where none did."""
     results = (job.result or {} for job in finished(workspace, StageName.EXPORT) if Path(job.config["out"]) == folder)
     return next((dict(result["parity"]) for result in results if "parity" in result), None)
-
-
-def _parity(folder: Path, info: dict[str, Any], known: Expected) -> dict[str, Any]:
-    graph = {"onnx": check_onnx(folder, known)} if ONNX in info["files"] else {}
-    return {**(check_weights(folder, known) if WEIGHTS in info["files"] else graph["onnx"]), **graph}
 
 
 # --- where it goes -------------------------------------------------------------------------------------------------
@@ -204,12 +202,6 @@ def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
     trained_on = predictions[predictions["split"] == "train"]["id"]
     images = workspace.store.images()
     return images[images["id"].isin(trained_on)]
-
-
-def _write_info(info: dict[str, Any], run: Run, folder: Path) -> None:
-    """config.json: ``files`` are compared at each load; ``other_files`` may be changed (the hub rewrites README.md)."""
-    others = {name: file_sha256(folder / name) for name in _names(folder) if name not in info["files"]}
-    write_info(folder, {**info, "title": title(run.classes), "other_files": others})
 
 
 # --- pictures the model did not learn from -------------------------------------------------------------------------

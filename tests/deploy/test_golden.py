@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.deploy.golden import Golden, agreement, golden_pictures
+from pipeline.deploy.trial import Golden, agreement, golden_pictures
 from pipeline.errors import ExportError
 from pipeline.predict import Classifier
 from pipeline.workspace.runs import Run

@@ -12,9 +12,8 @@ import pytest
 
 from pipeline.deploy import trial
 from pipeline.deploy.export import Exported
-from pipeline.deploy.golden import Golden
 from pipeline.deploy.space import read_space
-from pipeline.deploy.trial import TrialConfig, Tried, fingerprint, try_space
+from pipeline.deploy.trial import Golden, TrialConfig, Tried, fingerprint, try_space
 from pipeline.errors import DeployError, UsageError
 from pipeline.stage import Progress, Stage, run
 from tests.support.hub_stand_in import closed_port

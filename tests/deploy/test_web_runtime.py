@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.deploy.web_runtime import PACKAGE, SHA256, VERSION, is_here, user_cache, web_runtime
+from pipeline.deploy.space import PACKAGE, SHA256, VERSION, is_here, user_cache, web_runtime
 from pipeline.errors import ExportError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in of npm is a shell script")
