@@ -31,26 +31,19 @@ Command = Callable[[argparse.Namespace], Any]
 def _import(args: argparse.Namespace) -> Any:
     from pipeline.collect.importing import ImportConfig, import_images
 
-    config = ImportConfig(
-        args.source, args.label, args.split_from, tuple(args.allow_host), args.label_regex, args.label_separator
-    )
-    return run_and_show(import_images(Workspace.create(args.workspace), config))
+    return run_and_show(import_images(Workspace.create(args.workspace), _config(ImportConfig, args)))
 
 
 def _search(args: argparse.Namespace) -> Any:
     from pipeline.search.search import SearchConfig, search
 
-    args.classes = tuple((name, query or name) for name, _, query in (text.partition("=") for text in args.classes))
     return run_and_show(search(Workspace.create(args.workspace), _config(SearchConfig, args)))
 
 
 def _download(args: argparse.Namespace) -> Any:
     from pipeline.collect.download import DownloadConfig, download
 
-    config = DownloadConfig(
-        urls=args.urls, allow_hosts=tuple(args.allow_host), max_side=args.max_side, honour_noai=not args.ignore_noai
-    )
-    return run_and_show(download(Workspace.create(args.workspace), config))
+    return run_and_show(download(Workspace.create(args.workspace), _config(DownloadConfig, args)))
 
 
 def _check(args: argparse.Namespace) -> Any:
@@ -64,9 +57,7 @@ def _verify(args: argparse.Namespace) -> Any:
     from pipeline.verify.verify import VerifyConfig, verify
 
     workspace = Workspace.open(args.workspace)
-    config = VerifyConfig(
-        valid=args.valid, test=args.test, seed=args.seed, accept_broken=args.accept_broken or not can_ask(args.json)
-    )
+    config = _config(VerifyConfig, args, accept_broken=bool(args.accept_broken) or not can_ask(args.json))
     try:
         return run_and_show(verify(workspace, config))
     except TooManyBroken as doubt:
@@ -89,7 +80,8 @@ def _backbones(args: argparse.Namespace) -> Any:
 
 
 def _lr_find(args: argparse.Namespace) -> Any:
-    from pipeline.train.lr_finder import LrFindConfig, find_lr
+    from pipeline.train.config import LrFindConfig
+    from pipeline.train.lr_finder import find_lr
 
     return run_and_show(find_lr(Workspace.open(args.workspace), _config(LrFindConfig, args)))
 
@@ -172,13 +164,13 @@ def _ledger(args: argparse.Namespace) -> Any:
 def _predict(args: argparse.Namespace) -> Any:
     from pipeline.ask.many import predict_paths
 
-    return run_and_show(predict_paths(args.model, args.images, args.tta, args.out))
+    return run_and_show(predict_paths(args.model, args.images, bool(args.tta), args.out))
 
 
 def _serve(args: argparse.Namespace) -> Any:
     from pipeline.deploy.serve import ServeConfig, serve
 
-    return serve(ServeConfig(args.model, args.host, args.port, args.auth, args.mcp))
+    return serve(_config(ServeConfig, args))
 
 
 def _export(args: argparse.Namespace) -> Any:
@@ -190,14 +182,13 @@ def _export(args: argparse.Namespace) -> Any:
 def _test_space(args: argparse.Namespace) -> Any:
     from pipeline.deploy.trial import TrialConfig, try_space
 
-    return run_and_show(try_space(None, TrialConfig(args.folder, args.url, args.python, own_token=True)))
+    return run_and_show(try_space(None, _config(TrialConfig, args, own_token=True)))
 
 
 def _deploy(args: argparse.Namespace) -> Any:
     from pipeline.deploy.hub import DeployConfig, deploy
 
-    config = DeployConfig(args.space_dir, args.repo_id, args.private, args.wait)
-    return run_and_show(deploy(config, os.environ.get("HF_TOKEN")))
+    return run_and_show(deploy(_config(DeployConfig, args), os.environ.get("HF_TOKEN")))
 
 
 def _card(args: argparse.Namespace) -> Any:
@@ -226,10 +217,12 @@ def _cancel(args: argparse.Namespace) -> Any:
     return {"jobs": [wait_for(workspace, args.job, GRACE_SECONDS + 5)]}
 
 
-def _config(kind: Any, args: argparse.Namespace) -> Any:
-    """A configuration dataclass from the arguments that were given; the rest keeps its defaults."""
+def _config(kind: Any, args: argparse.Namespace, **more: Any) -> Any:
+    """A configuration dataclass from ``more`` and the arguments that were given; the rest keeps its defaults."""
     names = {field.name for field in dataclasses.fields(kind)}
-    return kind(**{name: value for name, value in vars(args).items() if name in names and value is not None})
+    given = {name: value for name, value in vars(args).items() if name in names and value is not None}
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return kind(**{**given, **lists, **more})
 
 
 COMMANDS: Mapping[str, Command] = {

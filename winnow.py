@@ -79,8 +79,8 @@ if TYPE_CHECKING:
     from pipeline.stage import Progress as Progress
     from pipeline.stage import Stage as Stage
     from pipeline.stage import run as run
+    from pipeline.train.config import LrFindConfig as LrFindConfig
     from pipeline.train.config import TrainConfig as TrainConfig
-    from pipeline.train.lr_finder import LrFindConfig as LrFindConfig
     from pipeline.train.lr_finder import find_lr as find_lr
     from pipeline.train.train import train as train
     from pipeline.verify.verify import VerifyConfig as VerifyConfig
@@ -116,7 +116,7 @@ _WHERE: Mapping[str, str] = {
     # train
     "TrainConfig": "pipeline.train.config",
     "train": "pipeline.train.train",
-    "LrFindConfig": "pipeline.train.lr_finder",
+    "LrFindConfig": "pipeline.train.config",
     "find_lr": "pipeline.train.lr_finder",
     "list_backbones": "pipeline.model.backbones",
     "Run": "pipeline.workspace.runs",

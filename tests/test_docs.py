@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 import winnow
-from pipeline.terminal.arguments import parser
+from pipeline.terminal.arguments import Command, parser
 from tests.support.paths import ROOT
 
 PAGES = [
@@ -33,10 +33,10 @@ WRITTEN = ("tests/durations.json",)
 DOTTED = re.compile(r"(?<![\w./-])(?:pipeline|cleaner)(?:\.[A-Za-z_]\w*)+(?![\w/])")
 
 
-def parsers() -> dict[str, argparse.ArgumentParser]:
+def parsers() -> dict[str, Command]:
     """The parser of each command."""
     (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(commands.choices)
+    return {name: command.filled() for name, command in commands.choices.items()}
 
 
 def commands_page() -> str:
@@ -46,9 +46,8 @@ def commands_page() -> str:
         lines += [f"## {name}", "", f"{command.description}", "", "| argument | meaning |", "| --- | --- |"]
         for action in command._actions:
             if action.dest != "help":
-                choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
-                about = (action.help or "").replace("|", "\\|")
-                lines.append(f"| `{' '.join(action.option_strings) or action.metavar}` | {about}{choices} |")
+                about = ((action.help or "") % vars(action)).replace("|", "\\|")
+                lines.append(f"| `{' '.join(action.option_strings) or action.metavar}` | {about} |")
         lines.append("")
     return "\n".join(lines)
 

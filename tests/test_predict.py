@@ -30,7 +30,8 @@ from pipeline.predict import (
     pixels,
 )
 from pipeline.stage import run
-from pipeline.train.augment import PRESETS, views_to_ask
+from pipeline.train.augment import views_to_ask
+from pipeline.train.config import PRESETS
 from pipeline.train.data import load_dataset
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import Run

@@ -22,6 +22,7 @@ from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.images.in_workers import Batch, Wanted, seen
 from pipeline.predict import ONNX, WEIGHTS, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
 from pipeline.safe_text import defused, restored
+from pipeline.settings import about, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace, writing
@@ -41,16 +42,15 @@ Sink: TypeAlias = Callable[[Row], object]
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Which ``files`` and folders the ``run`` (its id; empty: the newest) is asked about; ``tta``: as several
-    views.
+    """Which files and folders a run of the workspace is asked about, and how.
 
     >>> w.PredictConfig(files=("photos", "a-picture.jpg"), tta=True).run
     ''
     """
 
-    files: tuple[str, ...]
-    run: str = ""
-    tta: bool = False
+    files: tuple[str, ...] = field(metadata=about("picture files, or folders of them", flag=None))
+    run: str = setting("", "the run, by its id", flag=None, means={"": "the newest"})
+    tta: bool = setting(False, "average over several views (the answer says which)", label="Test-time augmentation")
 
 
 @dataclass(frozen=True)

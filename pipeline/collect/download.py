@@ -17,6 +17,7 @@ from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.entries import Labelling, Link, Note, Refused
 from pipeline.collect.tables import read_table
 from pipeline.errors import UsageError
+from pipeline.settings import check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.web.addresses import host
 from pipeline.web.fetch import Client, Fetch, FetchLimits
@@ -30,38 +31,44 @@ BEAT_SECONDS = 0.3
 BATCH = 256
 SMALLEST_SIDE = 64
 HERE = "The same picture is here already."
+OWN_SERVER = "a server of your own that may be asked although its address is not public"
+LIMITS_ARE_NUMBERS = "The limits of a download (bytes, seconds, connections) are numbers above zero."
 
 
 @dataclass(frozen=True)
 class DownloadConfig:
-    """``urls``: a CSV file with the columns url, label and perhaps split, put in as candidates first; else the
-    candidates there are (``only`` these (url, label) pairs, where given).
-
-    ``allow_hosts`` are exact ``host:port`` strings exempt from the address rule (one's own server). ``max_bytes`` and
-    ``seconds`` are for each URL; ``connections`` are open at once, ``per_host`` of them to one host. Pictures wider or
-    higher than ``max_side`` pixels are reduced to it (0: kept as they are); ``honour_noai``: a picture whose site asks
-    not to be used for training (X-Robots-Tag: noai) is skipped.
+    """What to fetch, and how. Raises UsageError where that makes no sense.
 
     >>> config = w.DownloadConfig(urls="bears.csv", max_side=1024, honour_noai=False)
     >>> config.connections, config.per_host
     (64, 6)
     """
 
-    urls: str | None = None
-    only: tuple[tuple[str, str], ...] = ()
-    allow_hosts: tuple[str, ...] = ()
-    max_bytes: int = 32 << 20
-    seconds: float = 30.0
-    connections: int = 64
-    per_host: int = 6
-    max_side: int = 0
-    honour_noai: bool = True
+    urls: str | None = setting(
+        None,
+        "a CSV file with the columns url, label and perhaps split, whose lines become candidates first",
+        means={None: "the candidates there are"},
+        metavar="FILE.csv",
+    )
+    only: tuple[tuple[str, str], ...] = setting((), "these (url, label) pairs of the candidates alone", flag=None)
+    allow_hosts: tuple[str, ...] = setting((), OWN_SERVER, flag="--allow-host", metavar="HOST:PORT")
+    max_bytes: int = setting(32 << 20, "the most bytes of a file", flag=None, above=0, rule=LIMITS_ARE_NUMBERS)
+    seconds: float = setting(30.0, "the most time for a URL", flag=None, above=0, rule=LIMITS_ARE_NUMBERS)
+    connections: int = setting(64, "connections that are open at once", flag=None, above=0, rule=LIMITS_ARE_NUMBERS)
+    per_host: int = setting(6, "of them to one host", flag=None, above=0, rule=LIMITS_ARE_NUMBERS)
+    max_side: int = setting(
+        0,
+        "reduce pictures that are wider or higher to so many pixels",
+        low=SMALLEST_SIDE,
+        means={0: "kept as they are"},
+        rule=f"Pictures can be reduced to {SMALLEST_SIDE} pixels or more (0 keeps them as they are).",
+    )
+    honour_noai: bool = setting(
+        True, "take pictures, too, whose site asks not to train on them (X-Robots-Tag: noai)", flag="--ignore-noai"
+    )
 
     def __post_init__(self) -> None:
-        if min(self.max_bytes, self.seconds, self.connections, self.per_host) <= 0:
-            raise UsageError("The limits of a download (bytes, seconds, connections) are numbers above zero.")
-        if self.max_side and self.max_side < SMALLEST_SIDE:
-            raise UsageError(f"Pictures can be reduced to {SMALLEST_SIDE} pixels or more (0 keeps them as they are).")
+        check(self)
         for entry in self.allow_hosts:
             name, _, port = entry.rpartition(":")
             if not name or not port.isdigit():

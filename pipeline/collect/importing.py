@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.collect.data_card import card_afterwards
-from pipeline.collect.download import DownloadConfig, download
+from pipeline.collect.download import OWN_SERVER, DownloadConfig, download
 from pipeline.collect.entries import MAX_IMAGE_BYTES, Entry, Labelling, Link, Note, Refused
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.collect.sources import TABLE_SUFFIXES, entries
@@ -19,6 +19,7 @@ from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy,
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.images.formats import PICTURE_SUFFIXES, extension_by_bytes
 from pipeline.labels import clean_label
+from pipeline.settings import about, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.limits import check_images
 from pipeline.workspace.records import NewImage
@@ -34,24 +35,30 @@ NO_PICTURE = "It is not a picture, by its name and by its content."
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """``source``: a folder, an archive, a CSV file, a ready-made set, ``starter`` or ``starter-messy``.
-
-    ``label`` is given to all of it; ``label_regex`` finds it in the files' names; ``label_separator`` splits the cells
-    of a table that hold several. ``split_from`` is ``folders``, ``column`` or None (taken where it is plain to see).
-    ``local`` is False for a table that a visitor sent: it may name URLs, but no files of this machine.
+    """What to import, and where labels and splits come from. Raises UsageError where that makes no sense.
 
     >>> config = w.ImportConfig("photos.zip", label_regex="(.+)_[0-9]+")
     >>> config.source, config.split_from
     ('photos.zip', None)
     """
 
-    source: str
-    label: str | None = None
-    split_from: str | None = None
-    allow_hosts: tuple[str, ...] = ()
-    label_regex: str | None = None
-    label_separator: str | None = None
-    local: bool = True
+    source: str = field(
+        metadata=about(
+            "folder, .zip, .tar, .csv, 'starter', 'starter-messy', or a ready-made set like PETS or MNIST_SAMPLE",
+            flag="SOURCE",
+        )
+    )
+    label: str | None = setting(None, "the class of all of them", means={None: "as the source says"})
+    split_from: str | None = setting(
+        None,
+        "where train, valid and test come from",
+        choices={None: "", "folders": "", "column": ""},
+        means={None: "either, where that is plain to see"},
+    )
+    allow_hosts: tuple[str, ...] = setting((), OWN_SERVER, flag="--allow-host", metavar="HOST:PORT")
+    label_regex: str | None = setting(None, "finds the class in file names, like (.+)_[0-9]+[.]jpg$", metavar="R")
+    label_separator: str | None = setting(None, "between several labels in one cell of a table, like ';'", metavar="S")
+    local: bool = setting(True, "whether a table may name files of this machine, and not only URLs", flag=None)
 
     def __post_init__(self) -> None:
         self.labelling()

@@ -24,10 +24,10 @@ from pipeline.dataset.without_metadata import Published, Wanted, lost, publish
 from pipeline.errors import ExportError, NotEnoughData, UsageError
 from pipeline.images.sandbox import map_in_workers
 from pipeline.safe_text import write_cells
+from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.workspace import Workspace, outside, writing
 
-LAYOUTS = ("folders", "csv", "metadata")
 CLASSES = "classes.csv"
 LABELS = "labels.csv"
 METADATA = "metadata.csv"
@@ -55,25 +55,31 @@ ABOUT: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """``out`` is a new or an empty folder. ``layout``: ``folders`` (split/class/picture), ``csv`` (labels.csv with
-    path, label and split), or ``metadata`` (Hugging Face's imagefolder: metadata.csv with file_name and label, in
-    each of train, validation and test).
-
-    Pictures that carry metadata (place, camera, comments) are re-encoded without it, unless ``originals`` are wanted.
+    """What to write, and where. Raises UsageError where that makes no sense.
 
     >>> w.DatasetConfig("fruit-data", layout="metadata").originals
     False
     """
 
-    out: str
-    layout: str = "folders"
-    originals: bool = False
+    out: str = field(metadata=about("a new or an empty folder", flag="OUT"))
+    layout: str = setting(
+        "folders",
+        "where labels are",
+        choices={
+            "folders": "split/class/picture",
+            "csv": f"{LABELS} with path, label and split",
+            "metadata": f"Hugging Face's imagefolder: {METADATA} in each of train, validation and test",
+        },
+        rule="There is no layout '{value:.40}'. There is: {choices}.",
+    )
+    originals: bool = setting(
+        False, "files as they came, with metadata (place, camera, comments), instead of re-encoded without it"
+    )
 
     def __post_init__(self) -> None:
         if not self.out.strip():
             raise UsageError("Say which folder to write.")
-        if self.layout not in LAYOUTS:
-            raise UsageError(f"There is no layout '{self.layout[:40]}'. There is: {', '.join(LAYOUTS)}.")
+        check(self)
 
 
 @dataclass(frozen=True)

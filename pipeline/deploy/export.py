@@ -7,7 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ import pandas as pd
 from pipeline import predict
 from pipeline.deploy.model_card import front_matter, has_matrix, model_card, title, write_matrix
 from pipeline.deploy.parity import check_onnx, check_weights, expected, spread
-from pipeline.deploy.space import KINDS, WITH_ONNX, WITH_WEIGHTS, write_app
+from pipeline.deploy.space import DEFAULT_KIND, WITH_ONNX, WITH_WEIGHTS, write_app
 from pipeline.deploy.space import readme as space_readme
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
 from pipeline.predict import CONFIG, ONNX, WEIGHTS, Classifier, checksum, file_sha256, read_info
+from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import Run, load_run, write_info
 from pipeline.workspace.workspace import Workspace, outside, writing
@@ -32,32 +33,37 @@ NOT_OURS = ("__pycache__", ".gradio")
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Which run (its id; empty: the newest) goes where. ``onnx`` adds model.onnx, which takes pictures of any size;
-    ``int8`` a smaller one too, with what its 8-bit numbers cost.
+    """Which run goes where, and as what. Raises UsageError where that makes no sense.
 
-    ``space`` adds what Hugging Face needs to run it as an app of that ``kind`` (gradio: on a CPU, with model.onnx;
-    static: in the visitor's browser; zerogpu: on a borrowed GPU), with one example picture a class, up to ``examples``:
-    they are published with the Space (re-encoded, at most 1024 px, without metadata; never train pictures).
+    The example pictures of a Space are published with it: one a class, re-encoded, at most 1024 px, without metadata,
+    and never train pictures.
 
     >>> w.ExportConfig(run="", out="fruit-space", space=True).kind
     'gradio'
     """
 
-    run: str
-    out: str
-    onnx: bool = False
-    space: bool = False
-    kind: str = "gradio"
-    examples: int = 4
-    int8: bool = False
+    run: str = field(metadata=about("the run; '' is the newest", flag="RUN"))
+    out: str = field(metadata=about("the folder to write", flag="OUT"))
+    onnx: bool = setting(False, "an ONNX model too, which takes pictures of any size")
+    space: bool = setting(False, "a Hugging Face Space folder")
+    kind: str = setting(
+        DEFAULT_KIND,
+        "the kind of Space",
+        choices={"gradio": "on a CPU", "static": "in the visitor's browser", "zerogpu": "on a borrowed GPU"},
+        rule="There is no kind of Space called {value!r}. Choose one of: {choices}.",
+    )
+    examples: int = setting(
+        4,
+        "example pictures in a Space, published with it",
+        low=0,
+        rule="The number of example pictures is 0 or more.",
+    )
+    int8: bool = setting(False, "a smaller ONNX model too; what it costs is measured")
 
     def __post_init__(self) -> None:
         if not self.out.strip():
             raise UsageError("Say which folder to write.")
-        if self.kind not in KINDS:
-            raise UsageError(f"There is no kind of Space called {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
-        if self.examples < 0:
-            raise UsageError("The number of example pictures is 0 or more.")
+        check(self)
 
 
 @dataclass(frozen=True)

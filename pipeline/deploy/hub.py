@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx2
@@ -19,6 +19,7 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 
 from pipeline.deploy.space import SpaceFolder, read_space
 from pipeline.errors import DeployError
+from pipeline.settings import about, setting
 from pipeline.stage import Progress, Stage
 
 ALONE_BYTES = 1_000_000
@@ -90,17 +91,16 @@ def deploy(
 
 @dataclass(frozen=True)
 class DeployConfig:
-    """What goes where. ``repo_id`` is ``user/name``; ``private`` is for a new Space, and is checked on an old one.
-    ``wait``: for so many seconds at most it is waited until the Space runs.
+    """What goes where. ``private`` is for a new Space, and is checked on an old one.
 
     >>> w.DeployConfig("fruit-page", "ann/fruit", private=True).wait
     1800.0
     """
 
-    folder: str
-    repo_id: str
-    private: bool = False
-    wait: float = 1800.0
+    folder: str = field(metadata=about("what export --space wrote", flag="SPACE_DIR"))
+    repo_id: str = field(metadata=about("USER/NAME", flag="REPO_ID"))
+    private: bool = setting(False, "only you may see it")
+    wait: float = setting(1800.0, "wait so many seconds at most until it runs", metavar="S")
 
 
 @dataclass(frozen=True)

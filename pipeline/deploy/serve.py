@@ -6,12 +6,13 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline import predict
 from pipeline.errors import ExportError, PipelineError, UsageError
+from pipeline.settings import about, setting
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "spaces" / "gradio" / "app.py"
 MCP_MISSING = (
@@ -23,15 +24,15 @@ Served = Callable[..., None]
 
 @dataclass(frozen=True)
 class ServeConfig:
-    """``model``: a model folder (an export, a Space folder or a run). ``auth``: ``USER:PASSWORD`` or None. ``mcp``:
-    also as a tool for language models.
-    """
+    """Which model is served, and where."""
 
-    model: str
-    host: str = "127.0.0.1"
-    port: int = 7860
-    auth: str | None = None
-    mcp: bool = False
+    model: str = field(metadata=about("a model folder: an export, a Space folder or a run", flag="MODEL"))
+    host: str = setting("127.0.0.1", "address to listen at (0.0.0.0: from anywhere)", metavar="H")
+    port: int = setting(7860, "port to listen at")
+    auth: str | None = setting(
+        None, "ask everybody for this name and password", means={None: "nobody is asked"}, metavar="USER:PASSWORD"
+    )
+    mcp: bool = setting(False, "also as a tool for language models, at /gradio_api/mcp/")
 
 
 def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:

@@ -43,7 +43,6 @@ COPIED: Mapping[str, Mapping[str, str]] = {
     "static": {},
     "zerogpu": {"app.py": "zerogpu/app.py", "demo.py": "gradio/app.py"},
 }
-KINDS = tuple(COPIED)
 DEFAULT_KIND = "gradio"
 # Those whose app asks model.onnx, and those that hold the weights for torch.
 WITH_ONNX = ("gradio", "static")

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +38,7 @@ from pipeline.errors import DeployError, ExportError, UsageError
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
 from pipeline.predict import ONNX, ORIENTATION_TAG, file_sha256, load, read_info
+from pipeline.settings import about, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.workspace import Workspace
 
@@ -73,18 +74,20 @@ RESULT = re.compile(r'<script type="application/json" id="result">(.*?)</script>
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """Which Space folder is tried: in a fresh environment on this machine, or, with ``url`` (an address, or user/name
-    on Hugging Face), where it is online. ``python``: what the environment is made with (empty: this Python).
-    ``own_token``: HF_TOKEN of the environment may be shown to Hugging Face, for a private Space.
+    """Which Space folder is tried, and where. Raises UsageError where none is named.
 
     >>> w.TrialConfig("fruit-page", url="ann/fruit").url  # without a url: here, in a fresh environment
     'ann/fruit'
     """
 
-    folder: str
-    url: str = ""
-    python: str = ""
-    own_token: bool = False
+    folder: str = field(metadata=about("what export --space wrote", flag="SPACE_DIR"))
+    url: str = setting(
+        "",
+        "ask it where it is online: an address, or USER/NAME on Hugging Face",
+        means={"": "a fresh environment on this machine"},
+    )
+    python: str = setting("", "the Python to make the environment with", means={"": "this one"})
+    own_token: bool = setting(False, "whether HF_TOKEN may be shown to Hugging Face, for a private Space", flag=None)
 
     def __post_init__(self) -> None:
         if not self.folder.strip():

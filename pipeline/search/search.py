@@ -27,6 +27,7 @@ from pipeline.search.duckduckgo import DuckDuckGo
 from pipeline.search.openverse import Openverse
 from pipeline.search.wanted import remember_safesearch
 from pipeline.search.wikimedia import Wikimedia
+from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.web.addresses import link
 from pipeline.workspace.workspace import Workspace
@@ -36,8 +37,7 @@ __all__ = ["Candidate", "Found", "Problem", "SearchConfig", "SearchFailed", "mer
 MAXIMUM = 1_000
 MAXIMUM_LISTED = 100_000
 MAX_PHRASE_CHARACTERS = 300
-SIZES = ("", "small", "medium", "large")
-KINDS_OF_PICTURE = ("", "photo", "drawing")
+ANY_SIZE_OR_KIND = "A size is small, medium or large, a kind is photo or drawing; leave it out for any."
 SILENCING = ("no_network", "blocked", "rate_limited")
 LONGEST_SLEEP = 0.5
 
@@ -48,41 +48,79 @@ Turn: TypeAlias = Generator[Progress, None, None]
 Ask: TypeAlias = Callable[[Query], Page]
 
 
+def named_query(text: str) -> tuple[str, str]:
+    """(class, what to search for) from ``NAME=QUERY``, or from a name that is both."""
+    name, _, query = text.partition("=")
+    return name, query or name
+
+
 @dataclass(frozen=True)
 class SearchConfig:
-    """``classes``: (label, what to search for) pairs; ``maximum`` candidates each, 1 to 1,000, over all providers.
+    """What to search for, and where. Raises UsageError where that makes no sense.
 
-    Each class is also searched with each of ``extras`` behind its phrase ("grizzly bear sun"). ``size`` is small,
-    medium or large, ``kind`` photo or drawing, "" for any; ``open_licence``: only what may be used commercially and
-    changed. Answers not older than ``keep_hours`` are used again. The provider ``urls`` takes the phrase for a list
-    of URLs, all of which become candidates.
+    ``classes`` are (label, what to search for) pairs. The provider ``urls`` takes what to search for as a list of URLs,
+    all of which become candidates. Answers not older than ``keep_hours`` are used again.
 
     >>> config = w.SearchConfig((("grizzly", "grizzly bear"), ("black", "black bear")), maximum=50, extras=("photo",))
     >>> config.phrases("grizzly bear")
     ('grizzly bear', 'grizzly bear photo')
     """
 
-    classes: tuple[tuple[str, str], ...]
-    maximum: int = 100
-    providers: tuple[str, ...] = ("duckduckgo", "openverse", "wikimedia")
-    extras: tuple[str, ...] = ()
-    size: str = ""
-    kind: str = ""
-    open_licence: bool = False
-    safesearch: bool = True
-    keep_hours: float = 24.0
+    classes: tuple[tuple[str, str], ...] = field(
+        metadata=about(
+            "a class, and what to search for if it is not its name",
+            flag="--class",
+            parse=named_query,
+            metavar="NAME[=QUERY]",
+        )
+    )
+    maximum: int = setting(
+        100,
+        "candidates a class, over all providers",
+        flag="--max",
+        low=1,
+        high=MAXIMUM,
+        rule=f"Search for 1 to {MAXIMUM:,} pictures a class.",
+        metavar="N",
+    )
+    providers: tuple[str, ...] = setting(
+        ("duckduckgo", "openverse", "wikimedia"),
+        "who is asked: these, or urls, for which QUERY is a list of URLs",
+        flag="--provider",
+        metavar="P",
+    )
+    extras: tuple[str, ...] = setting(
+        (), "search each class with these words behind its phrase too", flag="--extra", metavar="WORDS"
+    )
+    size: str = setting(
+        "",
+        "only of this size",
+        choices={"": "any size", "small": "", "medium": "", "large": ""},
+        rule=ANY_SIZE_OR_KIND,
+    )
+    kind: str = setting(
+        "",
+        "only of this kind",
+        choices={"": "anything", "photo": "photographs", "drawing": "drawings"},
+        rule=ANY_SIZE_OR_KIND,
+    )
+    open_licence: bool = setting(False, "only what may be used commercially and changed")
+    safesearch: bool = setting(True, "leave out what is for adults only (unless --no-safesearch)")
+    keep_hours: float = setting(
+        24.0,
+        "use no answer of today",
+        flag="--fresh",
+        const=0.0,
+        low=0,
+        rule="The hours for which answers are kept cannot be negative.",
+    )
 
     def __post_init__(self) -> None:
         if not self.classes:
             raise UsageError("Say what to search for: at least one class, like 'grizzly bear'.")
         if any(not words(query) for _, query in self.classes):
             raise UsageError("A class has nothing to search for. Write it as 'class = what to search for'.")
-        if not 1 <= self.maximum <= MAXIMUM:
-            raise UsageError(f"Search for 1 to {MAXIMUM:,} pictures a class.")
-        if self.size not in SIZES or self.kind not in KINDS_OF_PICTURE:
-            raise UsageError("A size is small, medium or large, a kind is photo or drawing; leave it out for any.")
-        if not self.keep_hours >= 0:
-            raise UsageError("The hours for which answers are kept cannot be negative.")
+        check(self)
         self._check_providers()
 
     def _check_providers(self) -> None:

@@ -3,69 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import torch
 
 from pipeline.images.pixel_cache import ROOM
 from pipeline.predict import Preprocessing, normalise
+from pipeline.train.config import Augmentation
 
 # Pictures so much larger than the views that are cut from them are made smaller first.
 FAR_LARGER = 1.5
 EVERYTHING = slice(None)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far random views may go.
-
-    ``min_scale``: smallest share of the area a crop keeps (0 to 1]; ``degrees``: turn to either side; ``flip``,
-    ``flip_vertical``, ``quarter_turns``: whether these may happen; ``light``: largest change of brightness and contrast
-    (0 to 1); ``stretch``: largest change of the aspect ratio (at least 1).
-    """
-
-    min_scale: float = 0.5
-    degrees: float = 10.0
-    flip: bool = True
-    flip_vertical: bool = False
-    quarter_turns: bool = False
-    light: float = 0.2
-    stretch: float = 4 / 3
-
-
-PRESETS: Mapping[str, Augmentation | None] = {
-    "photo": Augmentation(),
-    "top-down": Augmentation(flip_vertical=True, quarter_turns=True, degrees=15.0),
-    "text": Augmentation(min_scale=0.8, degrees=5.0, flip=False, stretch=1.1),
-    "none": None,
-}
-
-
-# What --flip stands for: whether pictures are mirrored, turned upside down, and turned by quarters.
-FLIPS: Mapping[str, tuple[bool, bool, bool]] = {
-    "none": (False, False, False),
-    "sideways": (True, False, False),
-    "every-way": (True, True, True),
-}
-
-
-def preset(
-    name: str, min_scale: float = 0.0, max_rotate: float = -1.0, max_lighting: float = -1.0, flip: str = "auto"
-) -> Augmentation | None:
-    """The preset of that name, with a smallest crop, ``degrees``, ``light`` and flips of its own where ``min_scale`` is
-    not 0, the next two are not negative, and ``flip`` is one of FLIPS. None: no random views.
-    """
-    found = PRESETS[name]
-    if found is None:
-        return None
-    found = replace(found, min_scale=min_scale or found.min_scale)
-    found = replace(found, degrees=found.degrees if max_rotate < 0 else max_rotate)
-    found = replace(found, light=found.light if max_lighting < 0 else max_lighting)
-    if flip in FLIPS:
-        sideways, upside_down, quarters = FLIPS[flip]
-        found = replace(found, flip=sideways, flip_vertical=upside_down, quarter_turns=quarters)
-    return found
 
 
 def views_to_ask(found: Augmentation | None, size: tuple[int, int]) -> tuple[str, ...]:

@@ -1,157 +1,401 @@
-"""TrainConfig: what to train and how; saved with the run."""
+"""What to train and how: every setting with what it means, what it may be, and what it is called."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pipeline.errors import UsageError
 from pipeline.model import backbones
-from pipeline.train.augment import FLIPS, PRESETS, Augmentation, preset
+from pipeline.settings import check, setting
 
-HEADS = ("auto", "softmax", "sigmoid")
-LAYERS = ("auto", "head", "gradual", "all")
-SCHEDULES = ("one-cycle", "cosine", "restarts")
-SNAPSHOTS = ("none", "average", "ensemble")
-OPTIMIZERS = ("adamw", "sgd")
-BALANCES = ("none", "weights", "sampling")
-RESIZES = ("squish", "crop", "pad")
-PADDINGS = ("zeros", "border", "reflection")
-DEVICES = ("auto", "cpu", "cuda", "mps")
 SMALLEST, LARGEST = 32, 1024
+# The boxes that the settings stand in; those of none are what is asked first.
+FIRST = ""
+PICTURES, LEARNS, HOW, NETWORK = "The pictures", "What learns", "How it learns", "The network"
+GROUPS = (FIRST, PICTURES, LEARNS, HOW, NETWORK)
+FEWEST_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far random views may go.
+
+    ``min_scale``: smallest share of the area a crop keeps (0 to 1]; ``degrees``: turn to either side; ``flip``,
+    ``flip_vertical``, ``quarter_turns``: whether these may happen; ``light``: largest change of brightness and contrast
+    (0 to 1); ``stretch``: largest change of the aspect ratio (at least 1).
+    """
+
+    min_scale: float = 0.5
+    degrees: float = 10.0
+    flip: bool = True
+    flip_vertical: bool = False
+    quarter_turns: bool = False
+    light: float = 0.2
+    stretch: float = 4 / 3
+
+
+# What --augmentation stands for.
+PRESETS: Mapping[str, Augmentation | None] = {
+    "photo": Augmentation(),
+    "top-down": Augmentation(flip_vertical=True, quarter_turns=True, degrees=15.0),
+    "text": Augmentation(min_scale=0.8, degrees=5.0, flip=False, stretch=1.1),
+    "none": None,
+}
+# What --flip stands for: whether pictures are mirrored, turned upside down, and turned by quarters.
+FLIPS: Mapping[str, tuple[bool, bool, bool]] = {
+    "none": (False, False, False),
+    "sideways": (True, False, False),
+    "every-way": (True, True, True),
+}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to train and how; saved with the run.
+    """What to train and how; saved with the run. Raises UsageError where a setting makes no sense.
 
-    The network. ``backbone``: a timm name, or fast, balanced, accurate. ``weights``: a safetensors file to start from
-    ("": the pretrained ones). ``drop_rate``, ``drop_path_rate``: dropout before the head, and of whole layers.
-    ``head``: softmax, exactly one class a picture; sigmoid, each class by itself: several, or none of these; auto:
-    sigmoid where pictures have several labels.
-
-    What learns. ``freeze_epochs``: how many views of each picture the head is fitted to while the body is frozen (0:
-    the head starts untrained). ``layers``: ``head`` alone; ``all`` of them for ``epochs`` passes; ``gradual``: more of
-    them each epoch, from the top; ``auto``: all, where there is something to win and ``minutes`` are enough.
-
-    How. ``optimizer`` with ``base_lr``, the highest rate of the head; each layer group below gets ``layer_decay``
-    times the one above. ``schedule``: one-cycle, cosine (with ``warmup``, a share of all steps) or restarts (cosine
-    cycles of ``cycle_epochs``, each ``cycle_factor`` times the one before; ``snapshots``: the weights at the ends of
-    the cycles are averaged, or all of these networks are asked and their answers averaged: an ensemble). ``clip``: the
-    longest gradient (0: any). ``mixup``, ``cutmix``: alpha of their distribution (0: off). ``ema``: decay of the
-    average of the weights (0: off). ``patience``: epochs without a lower validation loss after which it stops (0:
-    never). ``balance``: rare classes get more weight, or are drawn more often.
-
-    The pictures. ``image_size``: height in pixels (0: the backbone's own), ``image_width`` (0: the same). ``resize``:
-    squish, crop or pad with ``padding``. ``sizes``: heights in pixels that the epochs go through, smaller ones first.
-    ``presize``: side of the pictures that random views are cut from (0: 8/7 of the image size). ``augmentation``:
-    photo, top-down, text or none, and what is to be otherwise than in that preset: ``min_scale``, the smallest share of
-    the area a crop keeps (0: the preset's); ``max_rotate`` in degrees and ``max_lighting``, a share, to either side
-    (below 0: the preset's); ``flip``: none, sideways, every-way (auto: the preset's).
+    :func:`pipeline.settings.settings_of` gives what each of them means. Their order, names and defaults are also how a
+    half-done training is found again.
 
     >>> config = w.TrainConfig(backbone="balanced", layers="all", epochs=5, base_lr=1e-4)
     >>> config.schedule, config.batch_size
     ('one-cycle', 32)
     """
 
-    backbone: str = backbones.DEFAULT
-    weights: str = ""
-    drop_rate: float = 0.0
-    drop_path_rate: float = 0.0
-    head: str = "auto"
-    layers: str = "auto"
-    epochs: int = 3
-    freeze_epochs: int = 2
-    minutes: float = 10.0
-    image_size: int = 0
-    image_width: int = 0
-    resize: str = "crop"
-    padding: str = "zeros"
-    presize: int = 0
-    sizes: tuple[int, ...] = ()
-    augmentation: str = "photo"
-    min_scale: float = 0.0
-    max_rotate: float = -1.0
-    max_lighting: float = -1.0
-    flip: str = "auto"
-    batch_size: int = 32
-    optimizer: str = "adamw"
-    base_lr: float = 3e-5
-    layer_decay: float = 0.75
-    weight_decay: float = 0.05
-    clip: float = 1.0
-    schedule: str = "one-cycle"
-    warmup: float = 0.1
-    cycle_epochs: int = 1
-    cycle_factor: float = 2.0
-    snapshots: str = "none"
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    ema: float = 0.0
-    patience: int = 0
-    balance: str = "none"
-    seed: int = 0
-    device: str = "auto"
-    note: str = ""
+    backbone: str = setting(
+        backbones.DEFAULT,
+        "fast, balanced, accurate, or any timm name that 'backbones' and Models list",
+        label="Backbone",
+    )
+    weights: str = setting(
+        "",
+        "a safetensors file of the same architecture to start from, like a run's",
+        label="Initial weights",
+        group=NETWORK,
+        means={"": "the pretrained ones"},
+        metavar="FILE",
+    )
+    drop_rate: float = setting(
+        0.0,
+        "share of the features left out at random before the head",
+        label="Dropout",
+        group=NETWORK,
+        low=0,
+        below=1,
+        means={0: "none"},
+    )
+    drop_path_rate: float = setting(
+        0.0,
+        "share of whole layers left out at random",
+        label="Stochastic depth (drop path)",
+        group=NETWORK,
+        low=0,
+        below=1,
+        means={0: "none"},
+    )
+    head: str = setting(
+        "auto",
+        "what a picture may show",
+        label="Head",
+        group=LEARNS,
+        choices={
+            "auto": "as the labels need",
+            "softmax": "exactly one class",
+            "sigmoid": "each class by itself: several, or none of these",
+        },
+    )
+    layers: str = setting(
+        "auto",
+        "which layers learn",
+        label="Unfreezing",
+        group=LEARNS,
+        choices={
+            "auto": "all, where that may pay",
+            "head": "the head alone",
+            "gradual": "more each epoch, from the top",
+            "all": "all of them",
+        },
+    )
+    epochs: int = setting(
+        3, "passes over the pictures with more than the head", label="Epochs", low=0, means={0: "the head alone"}
+    )
+    freeze_epochs: int = setting(
+        2,
+        "views of each picture that the head is fitted to first, the body frozen",
+        label="Freeze epochs",
+        group=LEARNS,
+        low=0,
+        high=20,
+        means={0: "the head starts untrained"},
+    )
+    minutes: float = setting(
+        10.0, "minutes that all layers may take, for layers auto", label="Time budget", group=LEARNS, above=0
+    )
+    image_size: int = setting(
+        0,
+        "height in pixels",
+        label="Image size",
+        group=PICTURES,
+        low=SMALLEST,
+        high=LARGEST,
+        means={0: "the backbone's own"},
+    )
+    image_width: int = setting(
+        0, "width in pixels", label="Image width", group=PICTURES, low=SMALLEST, high=LARGEST, means={0: "the same"}
+    )
+    resize: str = setting(
+        "crop",
+        "how pictures get that shape",
+        label="Resize method",
+        group=PICTURES,
+        choices={"crop": "only the middle", "pad": "all of it, with borders", "squish": "squeezed to fit"},
+    )
+    padding: str = setting(
+        "zeros",
+        "what pad puts where there is no picture",
+        label="Padding mode",
+        group=PICTURES,
+        choices={"zeros": "black", "border": "the edge drawn out", "reflection": "a mirror image"},
+    )
+    presize: int = setting(
+        0,
+        "pixels a side of the larger pictures that random views are cut from",
+        label="Presizing",
+        group=PICTURES,
+        low=SMALLEST,
+        high=2 * LARGEST,
+        means={0: "8/7 of the image size"},
+        metavar="PIXELS",
+    )
+    sizes: tuple[int, ...] = setting(
+        (),
+        "heights in pixels that the epochs go through, smaller ones first",
+        label="Progressive resizing",
+        group=PICTURES,
+        low=SMALLEST,
+        high=LARGEST,
+        means={(): "the image size alone"},
+        metavar="PIXELS",
+    )
+    augmentation: str = setting(
+        "photo",
+        "random views of each picture, so that fewer are enough, for pictures like",
+        label="Augmentation",
+        group=PICTURES,
+        choices={
+            "photo": "photographs",
+            "top-down": "seen from above",
+            "text": "text and digits",
+            "none": "no random views",
+        },
+    )
+    min_scale: float = setting(
+        0.0,
+        "smallest share of the area that a random crop keeps",
+        label="Min scale (RandomResizedCrop)",
+        group=PICTURES,
+        low=0,
+        high=1,
+        means={0: "the preset's"},
+    )
+    max_rotate: float = setting(
+        -1.0,
+        "degrees of random turns to either side",
+        label="Max rotate",
+        group=PICTURES,
+        low=-1,
+        high=180,
+        means={-1: "the preset's"},
+        rule="--max-rotate is at most 180 degrees (-1: the preset's).",
+        metavar="DEGREES",
+    )
+    max_lighting: float = setting(
+        -1.0,
+        "share by which brightness and contrast change at random",
+        label="Max lighting",
+        group=PICTURES,
+        low=-1,
+        high=1,
+        means={-1: "the preset's"},
+        rule="--max-lighting is at most 1 (-1: the preset's).",
+        metavar="SHARE",
+    )
+    flip: str = setting(
+        "auto",
+        "what may be mirrored, and turned by quarters",
+        label="Flip",
+        group=PICTURES,
+        choices={
+            "auto": "as in the preset",
+            "none": "nothing",
+            "sideways": "left and right",
+            "every-way": "all of these",
+        },
+    )
+    batch_size: int = setting(32, "pictures a step", label="Batch size", group=HOW, low=2, high=4096)
+    optimizer: str = setting(
+        "adamw",
+        "what turns gradients into steps",
+        label="Optimizer",
+        group=HOW,
+        choices={"adamw": "AdamW", "sgd": "SGD with momentum"},
+    )
+    base_lr: float = setting(
+        3e-5, "the highest one, that of the head", label="Learning rate", group=HOW, above=0, high=1
+    )
+    layer_decay: float = setting(
+        0.75,
+        "rate of each group of layers, as a part of that of the group above",
+        label="Discriminative learning rates (layer decay)",
+        group=HOW,
+        above=0,
+        high=1,
+        means={1: "all alike"},
+    )
+    weight_decay: float = setting(
+        0.05, "how much weights are drawn to zero", label="Weight decay", group=HOW, low=0, high=1
+    )
+    clip: float = setting(
+        1.0,
+        "the longest gradient; longer ones are cut",
+        label="Gradient clipping",
+        group=HOW,
+        low=0,
+        means={0: "never"},
+    )
+    schedule: str = setting(
+        "one-cycle",
+        "how the learning rate goes",
+        label="LR schedule",
+        group=HOW,
+        choices={"one-cycle": "up, then down", "cosine": "down, after a warm-up", "restarts": "down again and again"},
+    )
+    warmup: float = setting(
+        0.1,
+        "share of the steps in which the rate rises, for cosine",
+        label="Warm-up",
+        group=HOW,
+        low=0,
+        below=1,
+        rule="--warmup is a share of the steps, below 1.",
+    )
+    cycle_epochs: int = setting(1, "epochs of the first cycle, for restarts", label="Cycle length", group=HOW, low=1)
+    cycle_factor: float = setting(
+        2.0,
+        "how many times as long each next cycle is, for restarts",
+        label="Cycle factor",
+        group=HOW,
+        low=1,
+        means={1: "all of one length"},
+    )
+    snapshots: str = setting(
+        "none",
+        "what the networks at the ends of the cycles are for, for restarts",
+        label="Snapshot ensembling",
+        group=HOW,
+        choices={
+            "none": "only the best counts",
+            "average": "their weights are averaged",
+            "ensemble": "all of them are asked",
+        },
+    )
+    label_smoothing: float = setting(
+        0.0, "doubt about every label", label="Label smoothing", group=HOW, low=0, below=1, means={0: "none"}
+    )
+    mixup: float = setting(
+        0.0,
+        "alpha of blending two pictures; 0.2 is usual",
+        label="MixUp",
+        group=PICTURES,
+        low=0,
+        means={0: "off"},
+        metavar="ALPHA",
+    )
+    cutmix: float = setting(
+        0.0,
+        "alpha of pasting a part of one picture into another; 1 is usual",
+        label="CutMix",
+        group=PICTURES,
+        low=0,
+        means={0: "off"},
+        metavar="ALPHA",
+    )
+    ema: float = setting(
+        0.0,
+        "decay of a moving average of the weights, like 0.99",
+        label="EMA",
+        group=HOW,
+        low=0,
+        below=1,
+        means={0: "off"},
+        metavar="DECAY",
+    )
+    patience: int = setting(
+        0,
+        "epochs without a lower validation loss after which it stops",
+        label="Early stopping",
+        group=LEARNS,
+        low=0,
+        means={0: "never"},
+    )
+    balance: str = setting(
+        "none",
+        "what is done for classes of few pictures",
+        label="Class balance",
+        group=LEARNS,
+        choices={"none": "nothing", "weights": "they count more", "sampling": "they are shown more often"},
+    )
+    seed: int = setting(0, "the same seed gives the same run", label="Seed", group=HOW)
+    device: str = setting(
+        "auto",
+        "where to compute",
+        label="Device",
+        group=HOW,
+        choices={"auto": "the fastest there is", "cpu": "", "cuda": "", "mps": ""},
+    )
+    note: str = setting("", "what you are trying; kept with the run", label="Note")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))  # a list, where it was JSON
-        for holds, rule in (*self._choices(), *self._ranges(), *self._together()):
-            if not holds:
-                raise UsageError(rule)
+        check(self)
+        if self.freeze_epochs == 0 and (self.epochs == 0 or self.layers == "head"):
+            raise UsageError("Nothing would learn: --freeze-epochs 0 needs --epochs 1 or more, and more than the head.")
+        if self.snapshots != "none" and self.schedule != "restarts":
+            raise UsageError("--snapshots needs --schedule restarts.")
 
     @property
     def random_views(self) -> Augmentation | None:
-        """How far random views may go; None: there are none."""
-        return preset(self.augmentation, self.min_scale, self.max_rotate, self.max_lighting, self.flip)
-
-    def _choices(self) -> Iterator[tuple[bool, str]]:
-        choices = {
-            "head": HEADS,
-            "layers": LAYERS,
-            "schedule": SCHEDULES,
-            "snapshots": SNAPSHOTS,
-            "optimizer": OPTIMIZERS,
-            "balance": BALANCES,
-            "resize": RESIZES,
-            "padding": PADDINGS,
-            "augmentation": tuple(PRESETS),
-            "flip": ("auto", *FLIPS),
-            "device": DEVICES,
-        }
-        for name, options in choices.items():
-            yield getattr(self, name) in options, f"--{name} is {', '.join(options[:-1])} or {options[-1]}."
-
-    def _ranges(self) -> Iterator[tuple[bool, str]]:
-        for name, value in (("--image-size", self.image_size), ("--image-width", self.image_width)):
-            yield _is_side(value), f"{name} is from {SMALLEST} to {LARGEST} (0: the backbone's)."
-        yield all(size and _is_side(size) for size in self.sizes), f"--sizes are from {SMALLEST} to {LARGEST}."
-        yield self.presize == 0 or SMALLEST <= self.presize <= 2 * LARGEST, f"--presize is at most {2 * LARGEST}."
-        yield self.epochs >= 0, "--epochs is 0 or more."
-        yield 0 <= self.freeze_epochs <= 20, "--freeze-epochs is from 0 to 20."
-        yield self.minutes > 0, "--minutes is above 0."
-        yield 2 <= self.batch_size <= 4096, "--batch-size is from 2 to 4096."
-        yield 0 < self.base_lr <= 1, "--base-lr is above 0 and at most 1."
-        yield 0 < self.layer_decay <= 1, "--layer-decay is above 0 and at most 1."
-        yield 0 <= self.weight_decay <= 1, "--weight-decay is from 0 to 1."
-        yield self.clip >= 0, "--clip is 0 or more."
-        yield 0 <= self.warmup < 1, "--warmup is a share of the steps, below 1."
-        yield self.cycle_epochs >= 1 and self.cycle_factor >= 1, "--cycle-epochs and --cycle-factor are 1 or more."
-        yield 0 <= self.label_smoothing < 1, "--label-smoothing is from 0 to 1."
-        yield self.mixup >= 0 and self.cutmix >= 0, "--mixup and --cutmix are 0 or more."
-        for name in ("ema", "drop_rate", "drop_path_rate"):
-            yield 0 <= getattr(self, name) < 1, f"--{name.replace('_', '-')} is from 0 to 1."
-        yield 0 <= self.min_scale <= 1, "--min-scale is from 0 to 1."
-        yield -1 <= self.max_rotate <= 180, "--max-rotate is at most 180 degrees (-1: the preset's)."
-        yield -1 <= self.max_lighting <= 1, "--max-lighting is at most 1 (-1: the preset's)."
-        yield self.patience >= 0, "--patience is 0 or more."
-
-    def _together(self) -> Iterator[tuple[bool, str]]:
-        nothing = self.freeze_epochs == 0 and (self.epochs == 0 or self.layers == "head")
-        yield not nothing, "Nothing would learn: --freeze-epochs 0 needs --epochs 1 or more, and more than the head."
-        yield self.snapshots == "none" or self.schedule == "restarts", "--snapshots needs --schedule restarts."
+        """How far random views may go: the preset, and what is to be otherwise than in it. None: there are none."""
+        found = PRESETS[self.augmentation]
+        if found is None:
+            return None
+        sideways, upside_down, quarters = FLIPS.get(self.flip, (found.flip, found.flip_vertical, found.quarter_turns))
+        return replace(
+            found,
+            min_scale=self.min_scale or found.min_scale,
+            degrees=found.degrees if self.max_rotate < 0 else self.max_rotate,
+            light=found.light if self.max_lighting < 0 else self.max_lighting,
+            flip=sideways,
+            flip_vertical=upside_down,
+            quarter_turns=quarters,
+        )
 
 
-def _is_side(pixels: int) -> bool:
-    return pixels == 0 or SMALLEST <= pixels <= LARGEST
+@dataclass(frozen=True)
+class LrFindConfig(TrainConfig):
+    """What is going to be trained, and the range test: rates from ``low`` to ``high`` in equal ratios, a batch each.
+    They are those of the head, as ``base_lr`` is.
+
+    >>> config = w.LrFindConfig(backbone="balanced", high=0.1)  # every setting of TrainConfig, and the test's
+    >>> config.steps, config.low
+    (60, 1e-06)
+    """
+
+    steps: int = setting(60, "how many rates are tried", low=FEWEST_STEPS)
+    low: float = setting(1e-6, "the lowest rate", above=0)
+    high: float = setting(1.0, "the highest rate", above=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low < self.high:
+            raise UsageError("--low is above 0 and below --high.")

@@ -25,8 +25,8 @@ from pipeline.labels import answers_of, classes_of, named
 from pipeline.model.losses import shares_of
 from pipeline.predict import NONE, SEVERAL, Outputs, Preprocessing, Unreadable, normalise, open_image, pixels
 from pipeline.stage import Progress, Stage
-from pipeline.train.augment import EVERYTHING, Augmentation, augment, shrunk
-from pipeline.train.config import TrainConfig
+from pipeline.train.augment import EVERYTHING, augment, shrunk
+from pipeline.train.config import Augmentation, TrainConfig
 from pipeline.train.distributed import Ranks
 from pipeline.workspace.workspace import Workspace
 

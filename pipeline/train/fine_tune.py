@@ -19,9 +19,8 @@ from pipeline.model.losses import loss_and_error
 from pipeline.model.out_of_fold import out_of_fold
 from pipeline.predict import ensemble
 from pipeline.stage import Progress, Stage, run
-from pipeline.train.augment import Augmentation
 from pipeline.train.checkpoints import Checkpoints
-from pipeline.train.config import TrainConfig
+from pipeline.train.config import Augmentation, TrainConfig
 from pipeline.train.data import Dataset, Task, ahead, batches
 from pipeline.train.engine import Engine, Filled, progress
 from pipeline.train.history import TrainingHistory

@@ -9,10 +9,10 @@ from itertools import chain, count, pairwise
 
 import numpy as np
 
-from pipeline.errors import TrainingError, UsageError
+from pipeline.errors import TrainingError
 from pipeline.jobs.turns import one_at_a_time
 from pipeline.stage import Progress, Stage
-from pipeline.train.config import TrainConfig
+from pipeline.train.config import LrFindConfig
 from pipeline.train.data import Task, batches
 from pipeline.train.engine import Engine
 from pipeline.train.fine_tune import new_optimizer, set_rates, train_mode
@@ -21,7 +21,6 @@ from pipeline.workspace.workspace import Workspace
 
 SMOOTHING = 0.9
 DIVERGED = 4.0
-FEWEST_STEPS = 20
 LEFT_OUT_FIRST = 10  # one tenth of the curve: the average has not settled yet
 LEFT_OUT_LAST = 5  # and the last points: the loss has left the valley
 FEWEST_FALLING = 3
@@ -29,28 +28,6 @@ NOWHERE = (
     "The loss fell at no rate, so none can be suggested. Start lower (--low 1e-8), take more steps, or train with the "
     "default rate."
 )
-
-
-@dataclass(frozen=True)
-class LrFindConfig(TrainConfig):
-    """What is going to be trained (as in TrainConfig), and the test: ``steps`` batches, their rates from ``low`` to
-    ``high`` in equal ratios. The rates are those of the head, as ``base_lr`` is.
-
-    >>> config = w.LrFindConfig(backbone="balanced", high=0.1)  # every setting of TrainConfig, and the test's
-    >>> config.steps, config.low
-    (60, 1e-06)
-    """
-
-    steps: int = 60
-    low: float = 1e-6
-    high: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps < FEWEST_STEPS:
-            raise UsageError(f"--steps is {FEWEST_STEPS} or more.")
-        if not 0 < self.low < self.high:
-            raise UsageError("--low is above 0 and below --high.")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from pipeline.errors import UsageError
+from pipeline.settings import setting
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
@@ -18,11 +19,11 @@ UNLABELLED = ""
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Shares of valid and test (each from 0, together below 1; the rest is train) and the seed that draws them."""
+    """How splits are drawn; what is neither valid nor test is train. Raises UsageError where nothing would be."""
 
-    valid: float = 0.15
-    test: float = 0.15
-    seed: int = 0
+    valid: float = setting(0.15, "share of the valid split")
+    test: float = setting(0.15, "share of the test split")
+    seed: int = setting(0, "draws the splits")
 
     def __post_init__(self) -> None:
         if self.valid < 0 or self.test < 0 or self.valid + self.test >= 1:

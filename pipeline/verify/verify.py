@@ -13,6 +13,7 @@ from pipeline.errors import TooManyBroken
 from pipeline.images.decode import Checked
 from pipeline.images.pixel_cache import PixelCache
 from pipeline.images.sandbox import WorkerLimits, map_in_workers
+from pipeline.settings import setting
 from pipeline.stage import Progress, Stage
 from pipeline.verify.duplicates import group_duplicates
 from pipeline.verify.findings import Verified, verified
@@ -31,23 +32,18 @@ WHAT_NOW = "Put it right and check again, or go on all the same (--accept-broken
 
 
 @dataclass(frozen=True)
-class VerifyConfig:
-    """``workers`` processes (0 = one a core); each picture may take ``seconds`` and ``memory_mb``; shares and seed of
-    the splits that are given at the end. ``accept_broken``: go on where many pictures cannot be used;
-    ``cache``: fill the training cache, where there is room for it.
+class VerifyConfig(SplitConfig):
+    """How pictures are checked, and how the splits are drawn that are given at the end.
 
     >>> w.VerifyConfig(valid=0.2, test=0.2, seed=1).accept_broken
     False
     """
 
-    workers: int = 0
-    seconds: float = 20.0
-    memory_mb: int = 2048
-    valid: float = 0.15
-    test: float = 0.15
-    seed: int = 0
-    accept_broken: bool = False
-    cache: bool = True
+    workers: int = setting(0, "worker processes", flag=None, means={0: "one a core"})
+    seconds: float = setting(20.0, "the most time for a picture", flag=None)
+    memory_mb: int = setting(2048, "the most memory for a picture", flag=None)
+    accept_broken: bool = setting(False, "do not ask where many pictures cannot be used")
+    cache: bool = setting(True, "whether the training cache is filled, where there is room for it", flag=None)
 
 
 def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Verified]:

@@ -27,9 +27,10 @@ from cleaner.clean.decisions import relabel, remove
 from pipeline.deploy.export import ExportConfig, Exported, export
 from pipeline.deploy.model_card import front_matter, model_card, title
 from pipeline.deploy.parity import BY_TORCH, ask_apart
-from pipeline.deploy.space import PYTHON, read_space, readme
+from pipeline.deploy.space import COPIED, PYTHON, read_space, readme
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.predict import Classifier, open_image
+from pipeline.settings import settings_of
 from pipeline.stage import run
 from pipeline.workspace.runs import MANIFEST, PREDICTIONS, Run, load_run, write_info
 from pipeline.workspace.workspace import Workspace
@@ -375,3 +376,4 @@ def test_a_zerogpu_space_asks_for_a_gpu_and_answers_without_one(trained: Workspa
 def test_a_kind_of_space_that_there_is_not_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="gradio, static, zerogpu"):
         ExportConfig("", "out", space=True, kind="docker")
+    assert set(settings_of(ExportConfig)["kind"].choices or ()) == set(COPIED)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.predict import Preprocessing
-from pipeline.train.augment import PRESETS, Augmentation, augment, preset, views_to_ask
+from pipeline.train.augment import augment, views_to_ask
+from pipeline.train.config import PRESETS, Augmentation, TrainConfig
 
 STILL = Augmentation(min_scale=1.0, degrees=0.0, flip=False, light=0.0, stretch=1.0)
 PREPROCESSING = Preprocessing(size=(32, 32))
@@ -36,10 +37,12 @@ def plain(batch: torch.Tensor) -> torch.Tensor:
 
 def test_a_preset_is_adjusted_only_where_that_was_asked_for() -> None:
     photo = PRESETS["photo"]
-    assert photo is not None and preset("photo") == photo and preset("none", 0.3, 5.0, 0.1, "sideways") is None
-    own = preset("photo", 0.3, 0.0, 0.0, "every-way")
+    assert photo is not None and TrainConfig().random_views == photo
+    adjusted = TrainConfig(augmentation="none", min_scale=0.3, max_rotate=5.0, max_lighting=0.1, flip="sideways")
+    assert adjusted.random_views is None
+    own = TrainConfig(min_scale=0.3, max_rotate=0.0, max_lighting=0.0, flip="every-way").random_views
     assert own == replace(photo, min_scale=0.3, degrees=0.0, light=0.0, flip_vertical=True, quarter_turns=True)
-    assert preset("top-down", flip="none") == replace(photo, degrees=15.0, flip=False)
+    assert TrainConfig(augmentation="top-down", flip="none").random_views == replace(photo, degrees=15.0, flip=False)
     assert views_to_ask(own, (32, 32))[-1] == "turned left, mirrored" and views_to_ask(None, (32, 32)) == ("enlarged",)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.errors import TrainingError, UsageError
 from pipeline.stage import Progress, run
-from pipeline.train.config import TrainConfig
-from pipeline.train.lr_finder import DIVERGED, LrFindConfig, LrFound, find_lr, steepest, valley
+from pipeline.train.config import LrFindConfig, TrainConfig
+from pipeline.train.lr_finder import DIVERGED, LrFound, find_lr, steepest, valley
 from pipeline.workspace.workspace import Workspace
 
 RATES = np.geomspace(1e-6, 1.0, 61).tolist()

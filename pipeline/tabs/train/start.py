@@ -12,9 +12,10 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.show import count, empty, escape, splits
 from pipeline.tabs.train.fields import config_from, settings, starting_points
+from pipeline.train.config import LrFindConfig, TrainConfig
 from pipeline.train.data import usable_rows
-from pipeline.train.lr_finder import LrFindConfig, find_lr
-from pipeline.train.train import TrainConfig, train
+from pipeline.train.lr_finder import find_lr
+from pipeline.train.train import train
 from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
 

@@ -1,0 +1,137 @@
+"""A setting is told once, beside its field: what it means, what it may be, and what it is called where one asks for it.
+
+    epochs: int = setting(3, "passes over the pictures", label="Epochs", low=0, means={0: "the head alone"})
+
+The checks of a configuration, the arguments of the command line, docs/commands.md and the widgets of the Train tab are
+made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from pipeline.errors import UsageError
+
+T = TypeVar("T")
+KEY = "setting"
+# Values that cannot be written.
+NOTHING = (None, "", ())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is told about a field of a configuration.
+
+    ``help``: plain words, in the terminal, in the documents and under the widget. ``label``: the field's own term, over
+    the widget; ``group``: the box it stands in.
+
+    ``choices``: the values there are, each in words. ``low``, ``high``: the smallest and the largest number it may be;
+    ``above``, ``below``: those it has to stay off. ``means``: values that stand for something, in that range or beside
+    it, and for what (0: off). ``rule``: what is said of any other value, where that is not made from these; ``{value}``
+    and ``{choices}`` are filled in.
+
+    ``flag``: the argument, where it is not ``--`` and the field's name: another one, a place (``SOURCE``), or None for
+    none at all. ``const``: what the flag by itself stands for. ``parse``: makes a value of a word of the command line.
+    ``metavar``: what stands for that word in its help.
+    """
+
+    help: str
+    label: str = ""
+    group: str = ""
+    choices: Mapping[Any, str] | None = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    means: Mapping[Any, str] = field(default_factory=dict)
+    rule: str = ""
+    flag: str | None = ""
+    const: Any = None
+    parse: Callable[[str], Any] | None = None
+    metavar: str | None = None
+
+    def allows(self, value: Any) -> bool:
+        """Whether it may have that value; every one of them where it is a tuple."""
+        if self.choices is not None:
+            return value in self.choices
+        if value in self.means:
+            return True
+        return all(map(self._within, value)) if isinstance(value, tuple) else self._within(value)
+
+    def _within(self, number: Any) -> bool:
+        return (
+            (self.low is None or number >= self.low)
+            and (self.high is None or number <= self.high)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    def refusal(self, name: str, value: Any) -> str:
+        """What to say of a value that is not allowed, to a person who calls it ``name``."""
+        options = [str(choice) for choice in self.choices or () if choice not in NOTHING]
+        if self.rule:
+            return self.rule.format(value=value, choices=", ".join(options))
+        verb = "are" if isinstance(value, tuple) else "is"
+        if self.choices is not None:
+            return f"{name} {verb} {', '.join(options[:-1])} or {options[-1]}."
+        beside = {
+            special: words for special, words in self.means.items() if special != () and not self._within(special)
+        }
+        return f"{name} {verb} {self._range()}{_in_brackets(beside)}."
+
+    def _range(self) -> str:
+        if self.low is not None:
+            top = f"to {self.high:g}" if self.high is not None else f"to below {self.below}" if self.below else ""
+            return f"from {self.low:g} {top}" if top else f"{self.low:g} or more"
+        bottom = f"above {self.above:g}" if self.above is not None else ""
+        return " and ".join(filter(None, [bottom, f"at most {self.high:g}" if self.high is not None else ""]))
+
+    @property
+    def info(self) -> str:
+        """The help with what some values stand for."""
+        return self.help + _in_brackets(self.means)
+
+
+def _in_brackets(means: Mapping[Any, str]) -> str:
+    special = "; ".join(f"{shown(value)}: {words}" for value, words in means.items() if value not in NOTHING)
+    return f" ({special})" if special else ""
+
+
+def setting(default: T, help: str, **told: Any) -> T:
+    """A field of a configuration with its default and what is told about it, see :class:`Setting`."""
+    made: T = field(default=default, metadata=about(help, **told))
+    return made
+
+
+def about(help: str, **told: Any) -> Mapping[str, Setting]:
+    """The ``metadata`` of a field without a default."""
+    return {KEY: Setting(help, **told)}
+
+
+def settings_of(kind: type) -> dict[str, Setting]:
+    """What is told about the fields of a configuration, by their names, in their order."""
+    return {one.name: one.metadata[KEY] for one in fields(kind) if KEY in one.metadata}
+
+
+def option(name: str) -> str:
+    """A field's argument on the command line, as it is called by itself: ``--base-lr``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def check(config: Any) -> None:
+    """Raises UsageError for the first setting of a configuration whose value is not allowed, saying what is."""
+    for name, told in settings_of(type(config)).items():
+        value = getattr(config, name)
+        if not told.allows(value):
+            raise UsageError(told.refusal(told.flag or option(name), value))
+
+
+def shown(value: Any) -> str:
+    """A setting's value as text: ``128, 192`` for several, ``yes`` or ``no``."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
