@@ -29,7 +29,7 @@ from pipeline.jobs.job import Job, cancel, get_job, list_jobs, resume, wait_for
 from pipeline.predict import Classifier
 from pipeline.stage import run
 from pipeline.tabs.page.job_view import History, body, headline
-from pipeline.tabs.predict.many import list_view
+from pipeline.tabs.predict.tab import list_view
 from pipeline.tabs.train.runs import one_run, runs_view
 from pipeline.workspace.runs import list_runs, load_run
 from pipeline.workspace.workspace import Workspace

@@ -20,6 +20,8 @@ from pipeline.bounded import forget_all_but
 from pipeline.errors import RunError, SourceError
 from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.images.in_workers import Batch, Wanted, seen
+from pipeline.jobs.job import finished
+from pipeline.jobs.stages import StageName
 from pipeline.predict import ONNX, WEIGHTS, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
 from pipeline.safe_text import defused, restored
 from pipeline.settings import about, setting
@@ -203,6 +205,28 @@ def rows(
         while following in ready:
             yield ready.pop(following)
             following += 1
+
+
+@dataclass(frozen=True)
+class AnsweredList:
+    """A list of answers that is kept in a workspace: its ``table``, the folder of its ``small`` pictures (by number; in
+    time they go), and its ``counts``, as :class:`Answered`.
+    """
+
+    table: Path
+    small: Path
+    counts: Mapping[str, Any]
+
+
+def last_list(workspace: Workspace) -> AnsweredList | None:
+    """The list of the newest job that asked about many pictures, where its table is still there."""
+    for job in finished(workspace, StageName.PREDICT):
+        if job.result:
+            name = Path(job.result["file"]).parent.name  # always of this workspace, whatever the job's file says
+            table = workspace.answers / name / TABLE
+            if table.is_file():
+                return AnsweredList(table, workspace.thumbnails / SMALL / name, job.result)
+    return None
 
 
 def forget_small(workspace: Workspace, kept: int) -> None:

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from pipeline.ask.one import Models
 from pipeline.predict import read_info
 from pipeline.tabs.door.serve import Door, launch_settings
 from pipeline.tabs.page.shared import draw_shared
@@ -139,7 +140,7 @@ def test_an_answer_about_a_picture_that_was_taken_away_does_not_stay(
     with_site: str, page: Page, starter_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, go_on, said = Event(), Event(), Event()
-    ask = predict.one
+    ask = Models.answer
 
     def slowly(*arguments: Any) -> Any:
         asked.set()
@@ -149,7 +150,7 @@ def test_an_answer_about_a_picture_that_was_taken_away_does_not_stay(
         finally:
             said.set()
 
-    monkeypatch.setattr(predict, "one", slowly)
+    monkeypatch.setattr(Models, "answer", slowly)
     page.goto(with_site)
     upload(page, sorted((starter_folder / "pear").iterdir())[-1])
     assert asked.wait(60)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.ask.one import Models
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.images.in_workers import Wanted, see_one, seen
 from pipeline.images.pixel_cache import PixelCache
 from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
 from pipeline.stage import run
-from pipeline.tabs.predict.one import Models, closer, one
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
@@ -104,5 +104,5 @@ def test_broken_and_huge_uploads_are_refused_in_words(tiny_run: Run, tmp_path: P
             see_one(str(folder / name), Preprocessing())
     workspace, models = Workspace.open(tiny_run.folder.parents[1]), Models()
     for name in ("huge.png", "animated.gif", "sixteen.png"):
-        assert one(models, workspace, None, str(folder / name)) is not None
-    assert closer(models, workspace, None, str(folder / "animated.gif"))["neighbours"]
+        assert models.answer(tiny_run, folder / name).probabilities
+    assert models.alike(workspace, tiny_run, folder / "animated.gif")[1]

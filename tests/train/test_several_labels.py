@@ -15,14 +15,15 @@ from cleaner.clean.suspects import suspects
 from cleaner.review.chosen import Chosen, images_of
 from cleaner.review.confusion import confusion
 from cleaner.review.review import judged, review
-from cleaner.tabs.review.story import Looks, large_view, look_view
+from cleaner.tabs.review.story import large_view, look_view
 from cleaner.tabs.review.tab import everything
+from pipeline.ask.one import Models
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.deploy.export import ExportConfig, export
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.predict import NONE, Classifier, Prediction
 from pipeline.stage import run
-from pipeline.tabs.predict.answer import shown
+from pipeline.tabs.predict.tab import answer_view
 from pipeline.tabs.train.runs import one_run
 from pipeline.train.train import TrainConfig, train
 from pipeline.workspace.runs import Run
@@ -107,12 +108,12 @@ def test_the_page_shows_the_answer_in_words_and_how_the_thresholds_were_chosen(
     html = one_run(trained)
     assert "finds apple, melon, pear, several at once or none of them" in html
     assert html.count("<figure") == 4 and html.count('class="w-chosen"') == 3 and "named from" in html
-    seen = shown(Prediction("apple|pear", 0.6, {"apple": 0.7, "melon": 0.1, "pear": 0.6}, False))
+    seen = answer_view(Prediction("apple|pear", 0.6, {"apple": 0.7, "melon": 0.1, "pear": 0.6}, False))
     assert seen is not None and seen["label"] == "apple, pear"
     assert [one["label"] for one in seen["confidences"]] == ["apple", "pear", "melon"]
-    none = shown(Prediction(NONE, 0.6, {"apple": 0.4, "melon": 0.1}, False))
+    none = answer_view(Prediction(NONE, 0.6, {"apple": 0.4, "melon": 0.1}, False))
     assert none is not None and none["label"] == NONE
-    assert shown(None) is None
+    assert answer_view(None) is None
 
 
 def test_review_counts_what_was_missed_and_what_was_invented(collages: Workspace, trained: Run) -> None:
@@ -136,7 +137,7 @@ def test_every_view_of_the_review_tab_holds_several_labels(collages: Workspace, 
     image = views[-1]["rows"][0]["id"]
     opened = large_view(collages, trained, "valid", image)
     assert len(opened["answers"]) == 3 and json.dumps(opened)
-    told = look_view(collages, trained, "valid", image, Looks())
+    told = look_view(collages, trained, "valid", image, Models(1))
     assert told["heat"] and ("when it said" in told["words"] or "named no class" in told["words"])
 
 

@@ -34,7 +34,7 @@ from pipeline.errors import PipelineError, RunError, UsageError, WorkspaceError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
-from pipeline.tabs.page.choose_run import LATEST, find_run, refreshed_run_list, run_list
+from pipeline.tabs.page.choose_run import LATEST, draw_run_list, find_run, refreshed_run_list
 from pipeline.tabs.page.component import View, component, nonce
 from pipeline.tabs.page.downloads import click_on, place_of, zipped
 from pipeline.tabs.page.job_panel import PRIVATE
@@ -89,7 +89,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
     """Draw the tab, then wire it."""
     guide("Look at the labels the model doubts most, and decide. Everything is saved at once and can be undone.")
     with gr.Row(elem_classes="w-fields"):
-        run = run_list("clean-run", "Run")
+        run = draw_run_list("clean-run", "Run", LATEST)
         label = gr.Dropdown(
             [("every class", ALL)], value=ALL, label="Class", elem_id="clean-class", allow_custom_value=True
         )
@@ -128,7 +128,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
         label = label if label in [value for _, value in names] else ALL
         view = queue_view(workspace, Filters(run or LATEST, label, split or ALL, kind or ALL), queues=queues)
         return [
-            refreshed_run_list(workspace, run),
+            refreshed_run_list(workspace, run, LATEST),
             gr.Dropdown(choices=names, value=label),
             split_filter(workspace, run, split),
             view,

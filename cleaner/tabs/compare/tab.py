@@ -15,7 +15,7 @@ from cleaner.tabs.review.story import large_view, wire_viewer
 from pipeline.errors import PipelineError, RunError
 from pipeline.jobs.job import Job
 from pipeline.labels import in_words
-from pipeline.tabs.page.choose_run import LATEST, PREVIOUS, find_run, refreshed_run_list, run_list
+from pipeline.tabs.page.choose_run import LATEST, PREVIOUS, draw_run_list, find_run, refreshed_run_list
 from pipeline.tabs.page.component import View, component
 from pipeline.tabs.page.downloads import place_of
 from pipeline.tabs.page.job_panel import PRIVATE
@@ -199,8 +199,8 @@ class _Widgets:
         self.train = gr.Button("Train again", variant="primary", elem_id="clean-train", size="lg")
         self.settings = gr.HTML(elem_id="clean-settings")
         with gr.Row(elem_classes="w-fields"):
-            self.before = run_list("clean-before", "Before", PREVIOUS)
-            self.after = run_list("clean-after", "After")
+            self.before = draw_run_list("clean-before", "Before", PREVIOUS)
+            self.after = draw_run_list("clean-after", "After", LATEST)
         self.button = gr.Button("Compare", elem_id="clean-compare", size="lg")
         self.compared = gr.HTML(elem_id="clean-compared")
         with gr.Row(elem_classes="w-split"):
@@ -225,7 +225,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         workspace = shared.open(name)
         if news(workspace, seen):
             before, after = PREVIOUS, LATEST
-        pair = [refreshed_run_list(workspace, before, PREVIOUS), refreshed_run_list(workspace, after)]
+        pair = [refreshed_run_list(workspace, before, PREVIOUS), refreshed_run_list(workspace, after, LATEST)]
         found = ledger(workspace)
         file = ledger_file(workspace, found, Path(w.file.GRADIO_CACHE))
         button = gr.DownloadButton(value=str(file) if file else None, visible=file is not None)

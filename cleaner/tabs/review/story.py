@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ import pandas as pd
 
 from cleaner.review.review import SMALLEST_PROBABILITY, probability_of
 from cleaner.review.story import prediction_of, story
-from pipeline.ask.saliency import About, kept_look
+from pipeline.ask.one import Models
+from pipeline.ask.saliency import About
 from pipeline.errors import RunError, StoreError
 from pipeline.labels import in_words, named
 from pipeline.predict import NONE, Unreadable
@@ -21,7 +21,6 @@ from pipeline.tabs.page.component import View, nonce
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Values, translate
 from pipeline.tabs.page.viewer import large, thumbnail
-from pipeline.tabs.predict.one import Models
 from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace
 
@@ -29,21 +28,6 @@ ANSWERS = 5
 DONE = {"keep": "kept", "remove": "removed", "relabel": "relabelled", "restore": "restored", "set_aside": "set aside"}
 NO_RUN = "That is told by a run, of the train and valid pictures."
 STATUS = {"removed": "removed", "set_aside": "set aside"}
-
-
-class Looks:
-    """Asks the network of a run where it looks; keeps the last network, and lets one thread ask at a time."""
-
-    def __init__(self) -> None:
-        self._models = Models(1)
-        self._lock = threading.Lock()
-
-    def at(self, workspace: Workspace, run: Run, image_id: str) -> tuple[str, About]:
-        """The path of the map to lay over the image, and what it tells. Raises RunError, Unreadable, OSError."""
-        file = str(workspace.store.image(image_id)["file"])
-        with self._lock:
-            path, about = kept_look(workspace, run, self._models.get(run), image_id, file)
-        return str(path), about
 
 
 def large_view(workspace: Workspace, run: Run, split: str, image_id: str) -> View:
@@ -71,15 +55,15 @@ def large_view(workspace: Workspace, run: Run, split: str, image_id: str) -> Vie
     }
 
 
-def look_view(workspace: Workspace, run: Run, split: str, image_id: str, looks: Looks) -> View:
+def look_view(workspace: Workspace, run: Run, split: str, image_id: str, models: Models) -> View:
     """What the viewer lays over the image it shows: id, heat (a path, or None), words (what it tells, or why not)."""
     if not _may_be_seen(workspace, split, image_id):
         return {"id": "", "heat": None, "words": ""}
     try:
-        path, about = looks.at(workspace, run, image_id)
+        path, about = models.look_at_image(workspace, run, image_id)
     except (RunError, Unreadable, OSError) as error:
         return {"id": image_id, "heat": None, "words": f"Where the network looked cannot be shown. {error}"}
-    return {"id": image_id, "heat": path, "words": _told(run, about, prediction_of(run, image_id))}
+    return {"id": image_id, "heat": str(path), "words": _told(run, about, prediction_of(run, image_id))}
 
 
 def story_view(workspace: Workspace, told: View) -> View:
@@ -122,7 +106,7 @@ def wire_viewer(
     ``where``: the workspace, the run and the split that are open, by the values of ``inputs``; ``view``: what is shown
     of an image, by them and its id (None: :func:`large_view`).
     """
-    looks = Looks()
+    models = Models(1)
 
     @translate
     def enlarge(values: Values, event: gr.EventData) -> View:
@@ -131,7 +115,7 @@ def wire_viewer(
 
     @translate
     def look(values: Values, event: gr.EventData) -> Any:
-        return gr.HTML(look=look_view(*where(values), str(event._data["id"]), looks))
+        return gr.HTML(look=look_view(*where(values), str(event._data["id"]), models))
 
     for source in (*sources, seen):  # of clicks in a row, the last one counts
         source.open(enlarge, inputs, seen, trigger_mode="always_last", **QUIET)

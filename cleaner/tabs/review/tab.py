@@ -20,7 +20,7 @@ from pipeline.errors import RunError
 from pipeline.labels import in_words, known
 from pipeline.predict import NONE, Outputs
 from pipeline.tabs.page import show
-from pipeline.tabs.page.choose_run import find_run, refreshed_run_list, run_list
+from pipeline.tabs.page.choose_run import LATEST, draw_run_list, find_run, refreshed_run_list
 from pipeline.tabs.page.component import View, component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
@@ -292,7 +292,7 @@ class _Widgets:
 
     def __init__(self) -> None:
         with gr.Row(elem_classes="w-fields"):
-            self.run = run_list("review-run", "Run")
+            self.run = draw_run_list("review-run", "Run", LATEST)
             self.split = gr.Dropdown(SPLIT_CHOICES, value="valid", label="Split", elem_id="review-split")
         self.headline = gr.HTML(elem_id="review-headline")
         with gr.Row(elem_classes="w-split"):
@@ -354,8 +354,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         try:
             run = opened.run(workspace, chosen)
         except RunError as error:
-            return [refreshed_run_list(workspace, chosen), show.empty(str(error)), "", *[None] * 7]
-        return [refreshed_run_list(workspace, chosen), headline(run), *everything(workspace, run, split)]
+            return [refreshed_run_list(workspace, chosen, LATEST), show.empty(str(error)), "", *[None] * 7]
+        return [refreshed_run_list(workspace, chosen, LATEST), headline(run), *everything(workspace, run, split)]
 
     @translate
     def refill(values: Values) -> list[Any]:

@@ -21,7 +21,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
 from pipeline.stage import Progress
 from pipeline.stage import run as drive
-from pipeline.tabs.page.choose_run import draw_run_list, refreshed
+from pipeline.tabs.page.choose_run import draw_run_list, refreshed_run_list, run_or_newest
 from pipeline.tabs.page.downloads import place_of, zipped
 from pipeline.tabs.page.job_panel import PRIVATE
 from pipeline.tabs.page.shared import Shared, Values, translate
@@ -185,7 +185,7 @@ class _Widgets:
         self.notice = gr.HTML(elem_id="deploy-notice")
         with gr.Column() as self.body:
             with gr.Row():
-                self.run = draw_run_list("deploy-run")
+                self.run = draw_run_list("deploy-run", "Model", min_width=280)
                 self.examples = gr.Slider(
                     0,
                     8,
@@ -333,13 +333,12 @@ def _token(shared: Shared, typed: str) -> str | None:
 
 
 def _view(workspace: Workspace, chosen: str | None, kind: str, repo_id: str, cache: Path) -> list[Any]:
-    runs = refreshed(workspace, chosen)
-    if runs is None:
+    run = run_or_newest(workspace, chosen)
+    if run is None:
         notice = empty("Nothing to deploy yet", "Train a model first; then it can go online from here.")
         return [notice, gr.Column(visible=False), gr.skip(), about(kind), "", *_hidden()]
-    dropdown, now = runs
-    folder = space_folder(workspace, load_run(workspace, now), kind)
-    head = ["", gr.Column(visible=True), dropdown, about(kind)]
+    folder = space_folder(workspace, run, kind)
+    head = ["", gr.Column(visible=True), refreshed_run_list(workspace, run.id), about(kind)]
     try:
         space = read_space(folder) if folder.is_dir() else None
     except PipelineError as error:

@@ -1,4 +1,4 @@
-"""Which run? The list that Predict and Deploy share, newest first."""
+"""Which run? A list of them, newest first, and what its value means; the same in every tab that asks for a run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ from pipeline.workspace.workspace import Workspace
 LATEST, PREVIOUS = "latest", "previous"
 
 
-def draw_run_list(elem_id: str) -> gr.Dropdown:
-    """The list, still empty; the run's id is its value. The server checks the id wherever it is used."""
-    return gr.Dropdown([], label="Model", elem_id=elem_id, allow_custom_value=True, min_width=280)
+def draw_run_list(elem_id: str, label: str, first: str = "", min_width: int = 160) -> gr.Dropdown:
+    """A list of runs, still empty; its value is a run's id. ``first``: LATEST or PREVIOUS, which stands before the runs
+    and moves along as runs are added. The server checks the value wherever it is used.
+    """
+    choices = [(f"{first} run", first)] if first else []
+    return gr.Dropdown(
+        choices,
+        value=first or None,
+        label=label,
+        elem_id=elem_id,
+        allow_custom_value=True,
+        min_width=min_width,
+    )
 
 
 def run_choices(workspace: Workspace) -> list[tuple[str, str]]:
@@ -24,28 +34,11 @@ def run_choices(workspace: Workspace) -> list[tuple[str, str]]:
     ]
 
 
-def refreshed(workspace: Workspace, chosen: str | None) -> tuple[gr.Dropdown, str] | None:
-    """The list as it is now, and the chosen id: ``chosen`` if it is there, else the newest. None without runs."""
-    choices = run_choices(workspace)
-    if not choices:
-        return None
-    known = [run for _, run in choices]
-    now = chosen if chosen in known else known[0]
-    return gr.Dropdown(choices=choices, value=now), now
-
-
-# --- What both tabs show alike: the list of runs ---------------------------------------------------------------------
-
-
-def run_list(elem_id: str, label: str, value: str = LATEST) -> gr.Dropdown:
-    """A list of runs, still empty, that starts at LATEST or PREVIOUS. The server checks the id wherever it is used."""
-    return gr.Dropdown([(f"{value} run", value)], value=value, label=label, elem_id=elem_id, allow_custom_value=True)
-
-
-def refreshed_run_list(workspace: Workspace, chosen: str | None, first: str = LATEST) -> gr.Dropdown:
-    """The list as it is now; ``chosen`` stays, if it is still there. ``first`` moves along as runs are added."""
-    choices = [(f"{first} run", first), *run_choices(workspace)]
-    return gr.Dropdown(choices=choices, value=chosen if chosen in [run for _, run in choices] else first)
+def refreshed_run_list(workspace: Workspace, chosen: str | None, first: str = "") -> gr.Dropdown:
+    """The list as it is now; ``chosen`` stays if it is still there, else it is ``first`` or the newest run."""
+    choices = [*([(f"{first} run", first)] if first else []), *run_choices(workspace)]
+    known = [value for _, value in choices]
+    return gr.Dropdown(choices=choices, value=chosen if chosen in known else next(iter(known), None))
 
 
 def find_run(workspace: Workspace, chosen: str | None) -> Run:
@@ -58,3 +51,9 @@ def find_run(workspace: Workspace, chosen: str | None) -> Run:
     if len(runs) < 2:
         raise RunError("There is only one run so far. Train again, then compare the two.")
     return runs[1]
+
+
+def run_or_newest(workspace: Workspace, chosen: str | None) -> Run | None:
+    """The run of that id if it is still there, else the newest; None where nothing was trained yet."""
+    runs = list_runs(workspace)
+    return next((run for run in runs if run.id == chosen), runs[0] if runs else None)

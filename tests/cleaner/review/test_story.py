@@ -11,7 +11,8 @@ import pytest
 
 from cleaner.clean.decisions import relabel, remove, undo
 from cleaner.review.story import NO_FEATURES, prediction_of, story
-from cleaner.tabs.review.story import NO_RUN, Looks, large_view, look_view, story_alone, story_view
+from cleaner.tabs.review.story import NO_RUN, large_view, look_view, story_alone, story_view
+from pipeline.ask.one import Models
 from pipeline.errors import StoreError
 from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, load_run
 from pipeline.workspace.store import NewImage
@@ -162,7 +163,7 @@ def test_one_may_walk_to_any_image_but_to_test_images_only_while_they_are_open(m
         large_view(workspace, run, "valid", ids["t1"])["id"] == "" == large_view(workspace, run, "test", "none")["id"]
     )
     assert large_view(workspace, run, "test", ids["t1"])["id"] == ids["t1"]
-    assert look_view(workspace, run, "valid", ids["t1"], Looks())["id"] == ""
+    assert look_view(workspace, run, "valid", ids["t1"], Models(1))["id"] == ""
 
 
 def test_where_no_run_is_open_the_newest_tells_but_nothing_of_the_test_split(made):
@@ -188,17 +189,17 @@ def test_an_image_that_came_after_the_run_opens_without_answers(made):
 
 def test_a_run_whose_weights_are_gone_says_why_it_cannot_look(made):
     workspace, ids, run = made
-    view = look_view(workspace, run, "valid", ids["a1"], Looks())
+    view = look_view(workspace, run, "valid", ids["a1"], Models(1))
     assert view["heat"] is None and "cannot be shown" in view["words"]
 
 
 def test_where_it_looked_is_asked_once_and_kept(trained: Workspace):
     run = load_run(trained)
     image = str(run.predictions()["id"].iloc[0])
-    view = look_view(trained, run, "test", image, Looks())
+    view = look_view(trained, run, "test", image, Models(1))
     assert view["words"].startswith("Where the network looked when it said") and "Grad-CAM" in view["words"]
     kept = Path(view["heat"])
     written = kept.stat().st_mtime_ns
-    assert look_view(trained, run, "test", image, Looks()) == view and kept.stat().st_mtime_ns == written
+    assert look_view(trained, run, "test", image, Models(1)) == view and kept.stat().st_mtime_ns == written
     shutil.rmtree(kept.parent)
-    assert look_view(trained, run, "test", image, Looks()) == view and kept.is_file()
+    assert look_view(trained, run, "test", image, Models(1)) == view and kept.is_file()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ask.many import SMALL
+from pipeline.ask.many import SMALL, last_list
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
-from pipeline.tabs.predict.many import csv_copy, in_sum, last_list, list_view, start
+from pipeline.tabs.predict.tab import csv_copy, in_sum, list_view, predict_job
 from pipeline.workspace.workspace import Workspace
 
 
@@ -28,9 +28,9 @@ def pictures(starter_folder: Path, tmp_path: Path) -> Path:
 
 def test_a_folder_becomes_a_job_with_a_table_and_a_file(trained: Workspace, pictures: Path, tmp_path: Path) -> None:
     assert list_view(trained)["rows"] is None and last_list(trained) is None
-    job = start(trained, None, [str(pictures)], tta=False)
+    job = predict_job(trained, None, [str(pictures)], tta=False)
     with pytest.raises(UsageError, match="already"):
-        start(trained, None, [str(pictures)], tta=False)
+        predict_job(trained, None, [str(pictures)], tta=False)
     done = jobs.wait_for(trained, job.id, 120)
     assert done.status == "done" and done.result["asked"] == 8 and done.result["failed"] == 1
     view = list_view(trained)
@@ -54,7 +54,7 @@ def test_a_folder_becomes_a_job_with_a_table_and_a_file(trained: Workspace, pict
 
 def test_nothing_chosen_is_said(trained: Workspace) -> None:
     with pytest.raises(UsageError, match="Choose pictures"):
-        start(trained, None, [], tta=False)
+        predict_job(trained, None, [], tta=False)
 
 
 def test_a_list_in_a_sentence() -> None:

@@ -11,12 +11,21 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from pipeline.ask.one import Models, about_model, fetch_picture
 from pipeline.errors import NetworkError, RunError, UsageError
 from pipeline.predict import NONE, Prediction
-from pipeline.tabs.page.choose_run import refreshed, run_choices
-from pipeline.tabs.predict.answer import UNFAMILIAR, calibration, remark, shown, views_in_words
-from pipeline.tabs.predict.one import Models, about, closer, look_at, neighbour_view, one
-from pipeline.tabs.predict.tab import _path, by_url
+from pipeline.tabs.page.choose_run import LATEST, refreshed_run_list, run_choices, run_or_newest
+from pipeline.tabs.predict.tab import (
+    UNFAMILIAR,
+    _path,
+    answer_view,
+    calibration,
+    closer_view,
+    look_view,
+    neighbour_view,
+    remark,
+    views_in_words,
+)
 from pipeline.web.fetch import Client
 from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace
@@ -31,53 +40,58 @@ def apple(starter_folder: Path) -> str:
 
 
 def test_a_picture_gets_a_probability_for_every_class(trained: Workspace, apple: str) -> None:
-    found = one(Models(), trained, None, apple)
-    assert found is not None and list(found.probabilities) == ["apple", "melon", "pear"]
+    found = Models().answer(load_run(trained), apple)
+    assert list(found.probabilities) == ["apple", "melon", "pear"]
     assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert found.label == "apple" and json.loads(json.dumps(found.probabilities)) == found.probabilities
 
 
 def test_several_views_are_asked_on_request_and_named(trained: Workspace, apple: str) -> None:
-    plain, several = one(Models(), trained, None, apple), one(Models(), trained, None, apple, tta=True)
-    views = about(load_run(trained))["tta"]
-    assert plain is not None and several is not None and plain.views == ("as it is",)
+    run = load_run(trained)
+    plain, several = Models().answer(run, apple), Models().answer(run, apple, tta=True)
+    views = about_model(run)["tta"]
+    assert plain.views == ("as it is",)
     assert several.views == ("as it is", *views)
     assert "views: as it is" in remark(several, {}) and "views" not in remark(plain, {})
     assert views_in_words(["mirrored", "enlarged"]) == "Also ask about it mirrored and enlarged"
 
 
 def test_no_picture_no_answer(trained: Workspace) -> None:
-    assert one(Models(), trained, None, None) is None and shown(None) is None
-    assert closer(Models(), trained, None, None)["id"] == ""
-    assert look_at(Models(), trained, None, None, "")["id"] == ""
+    assert answer_view(None) is None
+    assert closer_view(Models(), trained, None, None)["id"] == ""
+    assert look_view(Models(), trained, None, None, "")["id"] == ""
 
 
 @pytest.mark.parametrize("data", [b"<!doctype html><html>", b"", b"\xff\xd8\xffno picture", b"GIF89a\xff\xff\xff\xff"])
 def test_what_is_no_picture_is_refused_in_words(trained: Workspace, tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "page.jpg"
     file.write_bytes(data)
-    models = Models()
-    for ask in (one, closer):
+    models, run = Models(), load_run(trained)
+    for ask in (
+        lambda: models.answer(run, file),
+        lambda: closer_view(models, trained, None, str(file)),
+        lambda: models.look(trained, run, file),
+    ):
         with pytest.raises(UsageError, match="This picture cannot be read"):
-            ask(models, trained, None, str(file))
+            ask()
 
 
 def test_without_a_run_the_person_is_sent_to_train(workspace: Workspace, apple: str) -> None:
     with pytest.raises(RunError, match="Train a model first"):
-        one(Models(), workspace, None, apple)
-    assert refreshed(workspace, None) is None
+        closer_view(Models(), workspace, None, apple)
+    assert run_or_newest(workspace, None) is None
 
 
 def test_a_run_of_another_name_is_not_opened(trained: Workspace, apple: str) -> None:
     with pytest.raises(RunError, match="no run"):
-        one(Models(), trained, "../../etc", apple)
+        closer_view(Models(), trained, "../../etc", apple)
 
 
 def test_a_changed_model_is_not_used(trained: Workspace, apple: str) -> None:
     weights = load_run(trained).folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(RunError, match="was changed"):
-        one(Models(), trained, None, apple)
+        Models().answer(load_run(trained), apple)
 
 
 def test_only_the_last_few_models_are_kept(tiny_run: Run) -> None:
@@ -94,7 +108,7 @@ def test_only_the_last_few_models_are_kept(tiny_run: Run) -> None:
 
 def test_a_strange_picture_is_called_unfamiliar_instead_of_a_class() -> None:
     strange = Prediction("<b>apple", 0.99, {"<b>apple": 0.99, "pear": 0.01}, True, 1.84)
-    view = shown(strange)
+    view = answer_view(strange)
     assert view is not None and view["label"] == UNFAMILIAR and view["unfamiliar"]
     words = remark(strange, {"unfamiliar": {"test": {"rate": 0.0495, "images": 1010}}, "valid": 90})
     assert "1.8 times the limit" in words and "5.0 % of the 1,010 test pictures" in words and "do not rely" in words
@@ -133,7 +147,7 @@ def test_the_nearest_pictures_and_a_clean_copy_are_shown(trained: Workspace, app
         exif = picture.getexif()
         exif[0x8825] = {1: "N"}
         picture.save(placed, exif=exif)
-    view = closer(Models(), trained, None, str(placed))
+    view = closer_view(Models(), trained, None, str(placed))
     assert Path(view["large"]).is_relative_to(trained.thumbnails)
     with Image.open(view["large"]) as copy:
         assert not copy.getexif()
@@ -147,18 +161,18 @@ def test_the_nearest_pictures_and_a_clean_copy_are_shown(trained: Workspace, app
 
 def test_where_it_looked_is_asked_for_the_picture_that_is_shown(trained: Workspace, apple: str) -> None:
     models = Models()
-    view = closer(models, trained, None, apple)
-    seen = look_at(models, trained, None, apple, view["id"])
+    view = closer_view(models, trained, None, apple)
+    seen = look_view(models, trained, None, apple, view["id"])
     assert "said apple" in seen["words"] and Path(seen["heat"]).is_relative_to(trained.thumbnails)
     with Image.open(seen["heat"]) as laid, Image.open(view["large"]) as large:
         assert laid.mode == "RGBA" and laid.width / laid.height == pytest.approx(large.width / large.height, abs=0.02)
-    assert look_at(models, trained, None, apple, "../../x") == {"id": "", "heat": None, "words": ""}
+    assert look_view(models, trained, None, apple, "../../x") == {"id": "", "heat": None, "words": ""}
 
 
 def test_copies_of_pictures_go_after_a_day(trained: Workspace, apple: str, starter_folder: Path) -> None:
-    first = Path(closer(Models(), trained, None, apple)["large"])
+    first = Path(closer_view(Models(), trained, None, apple)["large"])
     os.utime(first, (0, 0))
-    second = closer(Models(), trained, None, str(next((starter_folder / "pear").iterdir())))["large"]
+    second = closer_view(Models(), trained, None, str(next((starter_folder / "pear").iterdir())))["large"]
     assert not first.exists() and Path(second).exists()
 
 
@@ -167,9 +181,11 @@ def test_copies_of_pictures_go_after_a_day(trained: Workspace, apple: str, start
 
 def test_a_picture_is_fetched_byte_for_byte(site: Site, apple: str, tmp_path: Path) -> None:
     site.pages["/a.php"] = reply(Path(apple).read_bytes(), "Content-Type: image/jpeg", "X-Robots-Tag: noai")
-    file = by_url(f" http://{site.host}/a.php ", tmp_path, partial(Client, allow_hosts=(site.host,), honour_noai=False))
-    assert Path(file).read_bytes() == Path(apple).read_bytes() and file.endswith(".jpg")
-    assert Path(file).is_relative_to(tmp_path)
+    file = fetch_picture(
+        f" http://{site.host}/a.php ", tmp_path, partial(Client, allow_hosts=(site.host,), honour_noai=False)
+    )
+    assert file.read_bytes() == Path(apple).read_bytes() and file.suffix == ".jpg"
+    assert file.is_relative_to(tmp_path)
 
 
 def test_internal_hosts_are_never_asked(site: Site, tmp_path: Path) -> None:
@@ -180,7 +196,7 @@ def test_internal_hosts_are_never_asked(site: Site, tmp_path: Path) -> None:
         "http://2130706433/",
     ):
         with pytest.raises(NetworkError, match="cannot be fetched"):
-            by_url(address, tmp_path, Client)
+            fetch_picture(address, tmp_path, Client)
     assert site.hits == {} and not any(tmp_path.iterdir())
 
 
@@ -189,16 +205,16 @@ def test_internal_hosts_are_never_asked(site: Site, tmp_path: Path) -> None:
 )
 def test_what_is_no_address_is_said_to_be_none(address: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no link"):
-        by_url(address, tmp_path, Client)
+        fetch_picture(address, tmp_path, Client)
 
 
 def test_a_page_is_no_picture_and_is_not_kept(site: Site, tmp_path: Path) -> None:
     site.pages["/page"] = reply(b"<html><svg onload=alert(1)>")
     client = partial(Client, allow_hosts=(site.host,))
     with pytest.raises((UsageError, NetworkError), match=r"web page|not a picture"):
-        by_url(f"http://{site.host}/page", tmp_path, client)
+        fetch_picture(f"http://{site.host}/page", tmp_path, client)
     with pytest.raises(NetworkError, match="404"):
-        by_url(f"http://{site.host}/missing", tmp_path, client)
+        fetch_picture(f"http://{site.host}/missing", tmp_path, client)
     assert not any(file.is_file() for file in tmp_path.rglob("*"))
 
 
@@ -208,9 +224,12 @@ def test_a_page_is_no_picture_and_is_not_kept(site: Site, tmp_path: Path) -> Non
 def test_the_list_of_runs_keeps_what_was_chosen(trained: Workspace) -> None:
     ((words, run_id),) = run_choices(trained)
     assert "test error" in words and run_id in words
-    kept = refreshed(trained, run_id)
-    fallen_back = refreshed(trained, "gone")
-    assert kept is not None and fallen_back is not None and kept[1] == fallen_back[1] == run_id
+    for asked in (run_id, "gone", None):
+        found = run_or_newest(trained, asked)
+        assert found is not None and found.id == run_id
+        assert refreshed_run_list(trained, asked).value == run_id
+    assert refreshed_run_list(trained, "gone", LATEST).value == LATEST
+    assert refreshed_run_list(trained, run_id, LATEST).value == run_id
 
 
 def test_a_picture_is_taken_as_it_was_uploaded(apple: str) -> None:
