@@ -1,4 +1,4 @@
-"""No cell runs as a formula, and every cell can be read back as what it was."""
+"""Foreign text: no cell runs as a formula, each can be read back as what it was, and in a card words stay words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.safe_text import defused, restored, write_cells
+from pipeline.safe_text import defused, plain, restored, table, write_cells
 
 TRICKY = st.text(st.sampled_from("=+-@＝＋－＠'\";, \t\r\n\0\u200b\ufeff\u202e1.eaé|"), max_size=12)
 
@@ -78,3 +78,34 @@ def test_a_written_table_is_read_back_whole(tmp_path_factory: pytest.TempPathFac
 def test_every_cell_is_quoted_so_that_a_separator_stays_inside(tmp_path: Path) -> None:
     write_cells(pd.DataFrame({"a": ['x";=1'], "b": ["y,z"]}), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes() == b'"a","b"\n"x"";\'=1","y,z"\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("two\nlines\t here", "two lines here"),
+        ("<script>alert(1)</script>", "&lt;script&gt;alert\\(1\\)&lt;/script&gt;"),
+        ("[x](javascript:1)", "\\[x\\]\\(javascript:1\\)"),
+        ("a|b", "a\\|b"),
+        ("# *x* `y` ~z~", "\\# \\*x\\* \\`y\\` \\~z\\~"),
+        ("&lt;", "&amp;lt;"),
+        ("a\u202eb\0", "a⟨U\\+202E⟩b⟨U\\+0000⟩"),
+        ("👨\u200d👩", "👨\u200d👩"),
+    ],
+)
+def test_words_are_shown_as_they_are(words: str, text: str) -> None:
+    assert plain(words) == text
+
+
+@given(st.text())
+def test_no_words_ever_leave_their_cell(words: str) -> None:
+    text = plain(words)
+    assert len(text.splitlines()) <= 1
+    assert not re.search(r"[<>]", text)
+    assert not re.search(r"(?<!\\)(\\\\)*[|`\[\]]", re.sub(r"\\[|`\[\]]", "", text.replace("\\\\", "")))
+
+
+def test_a_long_table_says_how_much_more_there_is() -> None:
+    lines = table(["class", "pictures"], [(f"c|{n}", n) for n in range(1205)], most=5).splitlines()
+    assert lines[:3] == ["| class | pictures |", "| --- | ---: |", "| c\\|0 | 0 |"]
+    assert lines[-1] == "| … and 1,200 more |  |" and len(lines) == 8

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipeline.collect.entries import Entry, Labelling, NameMatcher, Note
+from pipeline.collect.entries import Entry, Labelling, NameMatcher, Note, shown
 from pipeline.errors import SourceError, UsageError
 from tests.support.sources import found, lay, notes, placed, refused, table, tarred, zipped
 
@@ -260,3 +260,7 @@ def test_half_a_gigabyte_of_junk_is_refused_at_once_and_not_read_into_memory(tmp
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 30 << 20 and time.monotonic() - began < 5
+
+
+def test_names_that_are_no_utf8_can_be_shown() -> None:
+    assert shown("caf\udce9.jpg") == "caf?.jpg"

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.entries import shown
 from pipeline.errors import SourceError
 from pipeline.labels import MAX_LABEL_CHARACTERS, clean_label, clean_labels
 from tests.support.paths import SHARED
@@ -89,7 +88,3 @@ def test_the_labels_of_a_cell_are_a_set(text: str, separator: str | None, labels
 def test_a_cell_of_nothing_but_separators_has_no_label() -> None:
     with pytest.raises(SourceError, match="needs a name"):
         clean_labels("; ;", ";")
-
-
-def test_names_that_are_no_utf8_can_be_shown() -> None:
-    assert shown("caf\udce9.jpg") == "caf?.jpg"
