@@ -22,7 +22,6 @@ from pipeline.workspace.workspace import Workspace
 from tests.support.hub_stand_in import TOKEN, HubStandIn
 from tests.support.importing import picture
 from tests.support.paths import ROOT
-from tests.support.shelf import tiny_run  # noqa: F401 - a fixture
 from tests.support.site import Site, reply
 
 # What an example calls by these names, the test has under another address on this machine.
@@ -60,7 +59,7 @@ def test_every_name_comes_from_the_module_that_defines_it() -> None:
 
 
 @pytest.fixture(scope="module")
-def fruit(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def fruit(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workspace ``fruit`` with two runs and a job that was interrupted. Read only."""
     root = tmp_path_factory.mktemp("face") / "fruit"
     shutil.copytree(tiny_run.folder.parents[1], root, ignore=shutil.ignore_patterns("cache"))
