@@ -22,7 +22,7 @@ help:
 	@echo "make app          open the app"
 	@echo "make check        format, lint, types and the fast tests: 4 minutes"
 	@echo "make test         every test, in a browser too, of the exhaustive ones a tenth: 15 minutes"
-	@echo "make exhaustive   every test, and all of the exhaustive ones"
+	@echo "make exhaustive   all of the exhaustive ones"
 	@echo "make lint         format, lint and types, the page's JavaScript included (make scripts: that alone)"
 	@echo "make bench        the benchmarks"
 	@echo "make screenshots  the pictures in the documentation"
@@ -36,7 +36,7 @@ test: browser
 	@$(PYTEST) $(ARGS)
 
 exhaustive: browser
-	@$(PYTEST) --exhaustive $(ARGS)
+	@$(PYTEST) -m exhaustive --exhaustive $(ARGS)
 
 check: lint
 	$(PYTEST) -q -m "$(FAST)" $(ARGS)

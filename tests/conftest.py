@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests.support.durations import Durations
 from tests.support.hub_stand_in import HubStandIn
-from tests.support.sharing import sample, share_out
+from tests.support.sharing import sample, sampled, share_out  # noqa: F401 - a fixture for all tests
 from tests.support.shelf import (  # noqa: F401 - fixtures for all tests
     exported_model,
     exported_onnx,
@@ -113,7 +113,7 @@ def only_this_machine(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Ours beside pytest's."""
     group = parser.getgroup("winnow")
-    group.addoption("--exhaustive", action="store_true", help="every test marked exhaustive instead of a tenth of them")
+    group.addoption("--exhaustive", action="store_true", help="all that exhaustive tests have instead of a tenth")
     group.addoption("--compare-durations", action="store_true", help="tell the slowest, and fail where the set grew")
 
 

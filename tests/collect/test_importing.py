@@ -28,6 +28,7 @@ from pipeline.workspace.store import class_counts
 from pipeline.workspace.workspace import Workspace
 from tests.support.importing import bring_in, lay, picture, snapshot, whole
 from tests.support.paths import ROOT, SHARED
+from tests.support.sharing import Sample
 
 CORPUS = SHARED / "corpus"
 
@@ -385,12 +386,12 @@ def complaint(row: dict[str, str], outcome: Imported | str) -> str:
 REFUSED_HAZARDS = {"symlink", "hardlink", "dotdot", "absolute", "device", "encrypted", "bomb-ratio", "link-outside"}
 
 
-def test_no_hostile_archive_writes_outside_or_stops_with_anything_but_words(tmp_path: Path) -> None:
+def test_no_hostile_archive_writes_outside_or_stops_with_anything_but_words(tmp_path: Path, sampled: Sample) -> None:
     sandbox = tmp_path / "a" / "b" / "c"  # room for ../../..
     workspace = Workspace.create(sandbox / "workspace")
     before, sources = snapshot(tmp_path, workspace.root), snapshot(CORPUS, workspace.root)
     wrong = {}
-    for row in corpus_rows():
+    for row in sampled.of(corpus_rows(), lambda row: row["file"]):
         outcome: Imported | str
         try:
             outcome = bring_in(workspace, CORPUS / row["file"], label="thing")

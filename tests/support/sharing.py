@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import pytest
 
 from tests.support.durations import kept
 from tests.support.paths import ROOT
 
+T = TypeVar("T")
 ONE_IN = 10
 
 
@@ -25,17 +30,54 @@ def commit() -> str:
     return told.stdout.strip()
 
 
-def chosen(name: str, one_in: int = ONE_IN) -> bool:
-    """Whether one of many cases is taken with this commit: another tenth with the next, the same when run again."""
-    return int.from_bytes(hashlib.sha256(f"{commit()} {name}".encode()).digest()[:8]) % one_in == 0
+def lot(name: str) -> int:
+    """A number that a name draws with this commit: another with the next, the same when it is run again."""
+    return int.from_bytes(hashlib.sha256(f"{commit()} {name}".encode()).digest()[:8])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How much of an exhaustive test is done: a tenth, another with each commit; all of it with ``--exhaustive``."""
+
+    test: str
+    everything: bool
+
+    def of(self, cases: Iterable[T], name: Callable[[T], str] = str) -> list[T]:
+        """A tenth of the cases, one at least."""
+        every = list(cases)
+        if self.everything or not every:
+            return every
+        lots = [lot(f"{self.test} {name(case)}") for case in every]
+        return [case for case, drawn in zip(every, lots, strict=True) if drawn % ONE_IN == 0 or drawn == min(lots)]
+
+    def times(self, number: int) -> int:
+        """How often, instead of so often."""
+        return number if self.everything else math.ceil(number / ONE_IN)
+
+    @property
+    def seed(self) -> int:
+        """Where chance begins."""
+        return lot(self.test) % 2**31
+
+
+@pytest.fixture
+def sampled(request: pytest.FixtureRequest) -> Sample:
+    """How much of the test is done; it is marked ``exhaustive``."""
+    return Sample(request.node.nodeid.split("@")[0], request.config.option.exhaustive)
 
 
 def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave a tenth of the tests marked exhaustive; all with ``--exhaustive``, or where one is asked for by name."""
-    if config.option.exhaustive or any("::" in argument for argument in config.args):
-        return
-    left = [item for item in items if item.get_closest_marker("exhaustive") and not chosen(item.nodeid)]
-    if left:
+    """Mark the tests that are exhaustive in themselves, and leave a tenth of those that are so by their number.
+
+    With ``--exhaustive``, or where a test is asked for by name, none is left out.
+    """
+    left = []
+    for item in items:
+        if "sampled" in getattr(item, "fixturenames", ()):
+            item.add_marker("exhaustive")
+        elif item.get_closest_marker("exhaustive") and lot(item.nodeid) % ONE_IN:
+            left.append(item)
+    if left and not config.option.exhaustive and not any("::" in argument for argument in config.args):
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in set(left)]
 

@@ -23,6 +23,7 @@ from pipeline.workspace.records import State
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with
 from tests.support.paths import ROOT, SHARED
+from tests.support.sharing import Sample
 
 KILL_LOOP = SHARED / "kill_loop.py"
 NAMES = ("ant", "bee", "Ünïcode", "new class")
@@ -166,16 +167,19 @@ def many(tmp_path: Path) -> tuple[Workspace, dict[str, State]]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
-def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and_undo_works(tmp_path: Path) -> None:
+def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and_undo_works(
+    tmp_path: Path, sampled: Sample
+) -> None:
     workspace, start = many(tmp_path)
-    draw = random.Random(1)
-    command = [sys.executable, "-c", CLEANER, str(workspace.root), "1000"]
+    draw = random.Random(sampled.seed)
+    wanted, most, least = (1000, 10, 3) if sampled.everything else (200, 3, 1)
+    command = [sys.executable, "-c", CLEANER, str(workspace.root), str(wanted)]
     kills = 0
-    while len(workspace.store.decisions()) < 1000:
+    while len(workspace.store.decisions()) < wanted:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         assert process.stdout and process.stdout.readline() == b"ready\n"
         try:
-            process.wait(draw.uniform(0.05, 1.0) if kills < 10 else 300)
+            process.wait(draw.uniform(0.05, wanted / 1000) if kills < most else 300)
             assert process.returncode == 0
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
@@ -183,7 +187,7 @@ def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and
             kills += 1
         process.stdout.close()
         check(Workspace.open(workspace.root), start)
-    assert kills >= 3
+    assert kills >= least
     decisions.undo_after(workspace, 0, workspace.store.mark())
     assert started(workspace) == start
     check(workspace, start)
@@ -192,7 +196,8 @@ def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not KILL_LOOP.exists(), reason="the loop that kills a command at random moments is not here")
-def test_decisions_survive_the_kill_loop(tmp_path: Path) -> None:
+def test_decisions_survive_the_kill_loop(tmp_path: Path, sampled: Sample) -> None:
+    wanted, rounds = (1000, 5) if sampled.everything else (200, 1)
     workspace, start = many(tmp_path)
     (tmp_path / "start.json").write_text(json.dumps({image: state.to_json() for image, state in start.items()}))
     (tmp_path / "clean.py").write_text(CLEANER)
@@ -200,8 +205,9 @@ def test_decisions_survive_the_kill_loop(tmp_path: Path) -> None:
     checking = shlex.join([sys.executable, str(tmp_path / "check.py"), str(workspace.root)])
     done = subprocess.run(
         [
-            *(sys.executable, str(KILL_LOOP), "--n", "5", "--min", "1", "--max", "4", "--check", checking, "--"),
-            *(sys.executable, str(tmp_path / "clean.py"), str(workspace.root), "1000"),
+            *(sys.executable, str(KILL_LOOP), "--n", str(rounds), "--seed", str(sampled.seed)),
+            *("--min", "1", "--max", "4", "--check", checking, "--"),
+            *(sys.executable, str(tmp_path / "clean.py"), str(workspace.root), str(wanted)),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -209,6 +215,6 @@ def test_decisions_survive_the_kill_loop(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(workspace.store.decisions()) >= 1000
+    assert len(workspace.store.decisions()) >= wanted
     decisions.undo_after(workspace, 0, workspace.store.mark())
     assert started(workspace) == start

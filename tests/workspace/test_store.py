@@ -26,6 +26,7 @@ from pipeline.workspace.records import Decision, State
 from pipeline.workspace.store import NewImage, Store, Verdict
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import ROOT, SHARED
+from tests.support.sharing import Sample
 
 KILL_LOOP = SHARED / "kill_loop.py"
 COLUMNS = [
@@ -416,7 +417,8 @@ def test_a_reader_sees_no_half_of_a_transaction(store: Store) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not KILL_LOOP.exists(), reason="the loop that kills a command at random moments is not here")
-def test_a_store_survives_the_kill_loop(store: Store, tmp_path: Path) -> None:
+def test_a_store_survives_the_kill_loop(store: Store, tmp_path: Path, sampled: Sample) -> None:
+    wanted, rounds = (150, 5) if sampled.everything else (100, 1)
     (tmp_path / "decide.py").write_text(DECIDER)
     (tmp_path / "check.py").write_text(
         "import sys; from pipeline.workspace.workspace import Workspace\n"
@@ -428,8 +430,9 @@ def test_a_store_survives_the_kill_loop(store: Store, tmp_path: Path) -> None:
     check = shlex.join([sys.executable, str(tmp_path / "check.py"), folder])
     done = subprocess.run(
         [
-            *(sys.executable, str(KILL_LOOP), "--n", "5", "--min", "1", "--max", "3", "--check", check, "--"),
-            *(sys.executable, str(tmp_path / "decide.py"), folder, "loop", "150"),
+            *(sys.executable, str(KILL_LOOP), "--n", str(rounds), "--seed", str(sampled.seed)),
+            *("--min", "1", "--max", "3", "--check", check, "--"),
+            *(sys.executable, str(tmp_path / "decide.py"), folder, "loop", str(wanted)),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -437,7 +440,7 @@ def test_a_store_survives_the_kill_loop(store: Store, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(store.decisions()) >= 150
+    assert len(store.decisions()) >= wanted
 
 
 # --- many at once, and problems that are none
