@@ -79,6 +79,13 @@ def test_the_commands_of_the_tour_are_commands() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_have_the_arguments_it_names(page: Path) -> None:
+    for command, arguments in re.findall(r"cli\.py ([a-z][a-z-]*)([^`\n#]*)", page.read_text(encoding="utf-8")):
+        known = {option for action in parsers()[command]._actions for option in action.option_strings}
+        assert set(re.findall(r"--[a-z][a-z0-9-]*", arguments)) <= known, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_names_what_there_is(page: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
         for node in ast.walk(ast.parse(block)):
