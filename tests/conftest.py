@@ -53,6 +53,7 @@ os.environ.update(
     GRADIO_ANALYTICS_ENABLED="False",
     WINNOW_STAGES="tests.support.stages",
     GRADIO_TEMP_DIR=str(PRIVATE / "gradio"),
+    XDG_STATE_HOME=str(PRIVATE / "state"),
     NO_PROXY="127.0.0.1,localhost",
 )
 tempfile.tempdir = None  # looked up anew

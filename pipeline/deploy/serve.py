@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import predict
 from pipeline.errors import ExportError, PipelineError, UsageError
+from pipeline.logs import logger, written_down
 from pipeline.settings import about, setting
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "spaces" / "gradio" / "app.py"
@@ -20,6 +21,7 @@ MCP_MISSING = (
     "pydantic, with which everything else works, too."
 )
 Served = Callable[..., None]
+LOG = logger("serve")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     settings = {"server_name": config.host, "server_port": config.port, "auth": auth, "mcp_server": config.mcp}
     try:
-        (app or space_app())(folder, **settings)
+        with written_down(os.environ, "serve"):
+            LOG.info("serving begins")
+            (app or space_app())(folder, **settings)
     except ValueError as error:
         raise ExportError(f"The model in {folder} cannot be used: {error}") from error
     except OSError as error:

@@ -11,20 +11,23 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeline.errors import Cancelled, LimitReached, PipelineError
+from pipeline.errors import Cancelled, LimitReached, PipelineError, UsageError
 from pipeline.jobs.job import ENDINGS, identity, read_json, write_json
 from pipeline.jobs.stages import find, written_name
+from pipeline.logs import VARIABLE, logger, written_down
 from pipeline.stage import Progress, run
 from pipeline.workspace.database import now
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
 
 LOOK_SECONDS = 1.0
+LOG = logger("jobs")
 
 
 class Recorder:
@@ -116,8 +119,13 @@ def work(folder: Path) -> int:
         recorder.write(
             "failed", message=f"An unexpected error ({type(failure).__name__}: {failure}). See {folder}/output.txt"
         )
+        LOG.exception("unexpected")
         raise
 
 
 if __name__ == "__main__":
-    sys.exit(work(Path(sys.argv[1])))
+    with ExitStack() as while_working:
+        if VARIABLE in os.environ:
+            with suppress(UsageError):  # a job goes on without a log
+                while_working.enter_context(written_down(os.environ, "jobs"))
+        sys.exit(work(Path(sys.argv[1])))

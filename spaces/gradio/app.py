@@ -9,6 +9,7 @@ predict.py opens pictures and asks the model. The app keeps no picture longer th
 from __future__ import annotations
 
 import html
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ MOST_CLASSES = 20
 MOST_WAITING = 100
 HOUR = 3600
 UNFAMILIAR = "Unfamiliar"
+LOG = logging.getLogger("winnow.serve")
+LOG.addHandler(logging.NullHandler())  # quiet, unless somebody writes it down
 WARNING = (
     "⚠️ This picture is unlike the pictures the model was trained on. Do not rely on the probabilities: the model can "
     "only choose among the classes it knows."
@@ -68,7 +71,11 @@ def create_app(
         try:
             prediction = ask([picture["path"]])[0]
         except Unreadable as error:
+            LOG.info("refused: a picture that is %s", error.verdict)
             raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
+        except Exception:
+            LOG.exception("unexpected")
+            raise
         return prediction, WARNING if prediction.unfamiliar else ""
 
     title = str(info.get("title") or "What is it?")

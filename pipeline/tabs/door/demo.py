@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.images.in_workers import sample
+from pipeline.logs import logger
 from pipeline.stage import run
 from pipeline.tabs.door.visitors import Visitors, clear_demo
 from pipeline.tabs.page.show import escape, translate
@@ -24,6 +25,7 @@ from pipeline.workspace.workspace import Workspace
 PREFIX, LOCK = "winnow-demo-", "server.lock"
 SWEEP_SECONDS = 20.0
 OURS_ALONE = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+LOG = logger("door")
 RELOAD = "() => window.location.replace(window.location.pathname)"
 
 
@@ -35,9 +37,18 @@ def public_demo(environment: MutableMapping[str, str], sweep_seconds: float = SW
     in the demo's folder, and the machine's own token is out of everybody's reach.
     """
     limits = Limits.from_environment(environment)
-    clear_leftovers(Path(tempfile.gettempdir()))
+    if left := clear_leftovers(Path(tempfile.gettempdir())):
+        LOG.info("swept: %d demos whose server was killed", left)
     root = Path(tempfile.mkdtemp(prefix=PREFIX))
     over = threading.Event()
+
+    def sweep(visitors: Visitors) -> None:
+        while not over.wait(sweep_seconds):
+            try:
+                visitors.sweep()
+            except Exception:  # the next sweep may do better
+                LOG.exception("a sweep failed")
+
     with FileLock(root / LOCK):
         try:
             template = Workspace.create(root / "template" / "starter")
@@ -47,16 +58,13 @@ def public_demo(environment: MutableMapping[str, str], sweep_seconds: float = SW
             for name in OURS_ALONE:
                 environment.pop(name, None)
             visitors = Visitors(root, limits, template)
-            threading.Thread(target=_sweep, args=(visitors, over, sweep_seconds), daemon=True).start()
+            threading.Thread(target=sweep, args=(visitors,), daemon=True).start()
+            LOG.info("a public demo begins: at most %d visitors", limits.visitors)
             yield visitors
         finally:
             over.set()
             clear_demo(root)
-
-
-def _sweep(visitors: Visitors, over: threading.Event, seconds: float) -> None:
-    while not over.wait(seconds):
-        visitors.sweep()
+            LOG.info("the public demo is over")
 
 
 def clear_leftovers(place: Path) -> int:

@@ -9,7 +9,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.deploy.serve import password
 from pipeline.errors import PipelineError, UsageError
 from pipeline.jobs.job import list_jobs
+from pipeline.logs import VARIABLE, written_down
 from pipeline.stage import run
 from pipeline.tabs.door.demo import public_demo
 from pipeline.tabs.door.visitors import Guard, Visitors
@@ -97,12 +98,17 @@ def first_start(root: Path) -> Workspace:
 
 @contextmanager
 def received(door: Door, workspace: Path, environment: MutableMapping[str, str]) -> Iterator[Whose]:
-    """Whose workspaces the app shows while the context lasts: those beside ``workspace``, or each visitor's own."""
-    if door.demo:
-        with public_demo(environment) as visitors:
-            yield visitors
-    else:
-        yield OnePerson(first_start(workspace).root)
+    """Whose workspaces the app shows while the context lasts: those beside ``workspace``, or each visitor's own.
+
+    What happens in a public demo is written down meanwhile; with one person only where WINNOW_LOG says so.
+    """
+    with ExitStack() as while_served:
+        if door.demo or environment.get(VARIABLE):
+            while_served.enter_context(written_down(environment, "demo" if door.demo else "app"))
+        if door.demo:
+            yield while_served.enter_context(public_demo(environment))
+        else:
+            yield OnePerson(first_start(workspace).root)
 
 
 def theme() -> gr.themes.Base:

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.bounded import LastUsed
 from pipeline.errors import LimitReached, WorkspaceError
 from pipeline.jobs.job import end_all
+from pipeline.logs import logger
 from pipeline.workspace.limits import MEGABYTE, Limits, disk_use
 from pipeline.workspace.workspace import Workspace, workspaces_in
 
@@ -43,6 +44,7 @@ API = "/gradio_api/"
 MEASURE_SECONDS = 5.0
 SHOWN: Mapping[str, str] = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 NOT_HERE = "There is no such file here."
+LOG = logger("door")
 
 
 class Visitors:
@@ -165,6 +167,8 @@ class Visitors:
         cleared = list(dict.fromkeys([*idle, *gone]))
         for visitor in cleared:
             self._clear(visitor)
+        if cleared:
+            LOG.info("swept: %d visitors who left or did nothing; %d are here", len(cleared), len(self._seen))
         return cleared
 
     def _clear(self, visitor: str) -> None:
@@ -215,6 +219,8 @@ class Guard:
         scope[SCOPE] = visitor
         answer = self._answer(scope, headers, visitor)
         if answer is not None:
+            if isinstance(answer, PlainTextResponse):
+                LOG.info("refused with %d: %s", answer.status_code, bytes(answer.body).decode())
             await answer(scope, receive, send)
             return
         await self._app(scope, receive, send if visitor else self._greeting(send, scope, headers))

@@ -13,6 +13,7 @@ import gradio as gr
 import pandas as pd
 
 from pipeline.errors import PipelineError
+from pipeline.logs import logger, where_raised
 from pipeline.verify.findings import Verified
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
@@ -22,21 +23,32 @@ R = TypeVar("R")
 TITLE = "That did not work"
 
 LISTED_CLASSES = 200
+LOG = logger("page")
 
 
 def translate(function: Callable[P, R]) -> Callable[P, R]:
-    """``function`` for an event: what goes wrong becomes a message on the screen, raised as ``gr.Error``."""
+    """``function`` for an event: what goes wrong becomes a message on the screen, raised as ``gr.Error``.
+
+    The log is told of it: of a refusal what refused, of an unexpected error what led to it.
+    """
 
     @wraps(function)
     def translated(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except PipelineError as error:
+            LOG.info("refused: %s", where_raised(error))
             raise gr.Error(html.escape(str(error), quote=False), title=TITLE, print_exception=False) from error
         except OSError as error:
+            LOG.exception("unexpected")
             why = html.escape(str(error.strerror or error), quote=False)
             advice = "Free some space or check the rights of the folder, then try again. Nothing was lost."
             raise gr.Error(f"A file could not be read or written ({why}). {advice}", title=TITLE) from error
+        except gr.Error:  # said in words already
+            raise
+        except Exception:
+            LOG.exception("unexpected")
+            raise
 
     return translated
 
