@@ -80,8 +80,9 @@ def test_the_commands_of_the_tour_are_commands() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page_have_the_arguments_it_names(page: Path) -> None:
+    commands = parsers()
     for command, arguments in re.findall(r"cli\.py ([a-z][a-z-]*)([^`\n#]*)", page.read_text(encoding="utf-8")):
-        known = {option for action in parsers()[command]._actions for option in action.option_strings}
+        known = {option for action in commands[command]._actions for option in action.option_strings}
         assert set(re.findall(r"--[a-z][a-z0-9-]*", arguments)) <= known, command
 
 
@@ -109,6 +110,13 @@ def test_what_is_named_by_its_path_is_there() -> None:
 def test_what_is_named_with_its_module_is_there() -> None:
     wrong = [f"{place}: {name}" for place, words in told().items() for name in DOTTED.findall(words) if not there(name)]
     assert wrong == []
+
+
+def test_the_tour_of_the_rooms_names_files_that_stand_in_them() -> None:
+    for paragraph in (ROOT / "docs" / "layout.md").read_text(encoding="utf-8").split("\n\n"):
+        rooms = ["", *re.findall(r"`((?:pipeline|cleaner)/[\w/]*)`", paragraph)]
+        files = re.findall(r"`(\w+\.(?:py|js|css))`", paragraph)
+        assert [file for file in files if not any((ROOT / room / file).is_file() for room in rooms)] == []
 
 
 @cache
