@@ -183,11 +183,12 @@ def _asked_again(classifier: Classifier, files: Sequence[str]) -> Floats:
     import torch
 
     from pipeline.train.data import Dataset
-    from pipeline.train.engine import outputs
+    from pipeline.train.engine import features_and_logits
 
     exact = np.stack([pixels(open_image(file), classifier.preprocessing) for file in files])
     shapes = np.ones(len(files), np.float32)
     dataset = Dataset(pd.DataFrame(), classifier.classes, classifier.preprocessing, exact, exact, shapes)
-    logits = torch.cat([logits for _, logits in outputs(classifier.model, dataset, np.arange(len(files)), "cpu")])
+    answers = features_and_logits(classifier.model, dataset, np.arange(len(files)), "cpu")
+    logits = torch.cat([logits for _, logits in answers])
     made: Floats = classifier.outputs.probabilities(logits).numpy()
     return made

@@ -56,21 +56,19 @@ def list_backbones(text: str = "") -> list[Backbone]:
     """
     import timm
 
-    sizes = _sizes()
-    wanted = text.strip().lower()
-    names = [name for name in timm.list_models(pretrained=False) if wanted in name or wanted == _preset(name)]
-    found = [_backbone(name, sizes.get(name)) for name in names if _config(name) is not None]
+    with SIZES.open(encoding="utf-8", newline="") as file:
+        millions = {row["name"]: float(row["params_m"]) for row in csv.DictReader(file)}
+    wanted, found = text.strip().lower(), list[Backbone]()
+    for name in timm.list_models(pretrained=False):
+        preset = _preset(name)
+        if (wanted in name or wanted == preset) and (config := _config(name)) is not None:
+            size, place = int(config.input_size[-1]), _weights_place(name, config.hf_hub_id)
+            found.append(Backbone(name, millions.get(name), size, place, preset))
     return sorted(found, key=lambda backbone: (not backbone.preset, not backbone.offline, backbone.name))
 
 
 def _preset(name: str) -> str:
     return next((preset for preset, chosen in PRESETS.items() if chosen == name), "")
-
-
-def _backbone(name: str, params_m: float | None) -> Backbone:
-    config = _config(name)
-    size = config.input_size[-1] if config else 224
-    return Backbone(name, params_m, int(size), _weights_place(name, config), _preset(name))
 
 
 def _config(name: str) -> Any:
@@ -80,20 +78,14 @@ def _config(name: str) -> Any:
     return config if config is not None and config.has_weights else None
 
 
-def _weights_place(name: str, config: Any) -> str:
+def _weights_place(name: str, hub_id: str | None) -> str:
     if bundled_weights(name):
         return "bundled"
     from huggingface_hub import try_to_load_from_cache
 
-    hub_id = config.hf_hub_id if config else None
     files = ("model.safetensors", "pytorch_model.bin")
     cached = hub_id and any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in files)
     return "cached" if cached else "hub"
-
-
-def _sizes() -> dict[str, float]:
-    with SIZES.open(encoding="utf-8", newline="") as file:
-        return {row["name"]: float(row["params_m"]) for row in csv.DictReader(file)}
 
 
 def bundled_weights(name: str) -> Path | None:

@@ -45,19 +45,17 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor, outputs: Output
 
     def loss() -> torch.Tensor:
         search.zero_grad()
-        value = _loss(exact / logarithm.exp(), wanted, outputs)
+        cooled = exact / logarithm.exp()
+        if outputs.kind == "softmax":
+            value = -(wanted * cooled.log_softmax(dim=1)).sum(dim=1).mean()
+        else:
+            value = torch.nn.functional.binary_cross_entropy_with_logits(cooled, wanted)
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     search.step(loss)  # type: ignore[no-untyped-call]
     found = float(logarithm.detach().exp())
     return min(max(found, LEAST), MOST) if found == found else 1.0
-
-
-def _loss(logits: torch.Tensor, wanted: torch.Tensor, outputs: Outputs) -> torch.Tensor:
-    if outputs.kind == "softmax":
-        return -(wanted * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
 
 
 # --- From which probability on a class is said to be there: chosen on the valid split, with the curve behind it ------

@@ -143,7 +143,9 @@ def strangeness(features: torch.Tensor, groups: Sequence[str]) -> Floats:
     for fold in range(FOLDS):
         held_out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if len(held_out) and len(rest) > 1:
-            mean, factor = _spread(features, rest)
+            mean, covariance = moments(features, rest)
+            shrunk = covariance + shrinkage(covariance) * torch.eye(len(covariance))
+            factor = torch.linalg.cholesky(shrunk)
             for some in pieces(held_out):
                 scaled = torch.linalg.solve_triangular(factor, (features[some].double() - mean).T, upper=False)
                 distances[some] = scaled.norm(dim=0).numpy()
@@ -151,9 +153,3 @@ def strangeness(features: torch.Tensor, groups: Sequence[str]) -> Floats:
     middle = np.nanmedian(logs) if np.isfinite(logs).any() else 0.0
     scale = 1.4826 * np.nanmedian(np.abs(logs - middle)) if np.isfinite(logs).any() else 0.0
     return np.nan_to_num((logs - middle) / scale) if scale > 0 else np.zeros(len(groups))
-
-
-def _spread(features: torch.Tensor, rows: Positions) -> tuple[torch.Tensor, torch.Tensor]:
-    """(mean [F], Cholesky factor [F, F] of the shrunk covariance) of some rows."""
-    mean, covariance = moments(features, rows)
-    return mean, torch.linalg.cholesky(covariance + shrinkage(covariance) * torch.eye(len(covariance)))

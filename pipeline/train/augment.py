@@ -50,7 +50,9 @@ def augment(
     views = torch.nn.functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    lit = _light(views, augmentation.light * change).clamp_(0.0, 255.0)
+    contrast, brightness = 1 + augmentation.light * change
+    middle = views.mean(dim=(1, 2, 3), keepdim=True)
+    lit = ((views - middle) * contrast + middle * brightness).clamp_(0.0, 255.0)
     return normalise(lit.permute(0, 2, 3, 1), preprocessing).contiguous(memory_format=torch.channels_last)
 
 
@@ -100,9 +102,3 @@ def _affine(
         y,
     ]
     return torch.stack(rows, dim=1).view(-1, 2, 3)
-
-
-def _light(views: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
-    """Brightness and contrast times 1 + ``change`` [2, N, 1, 1, 1]."""
-    middle = views.mean(dim=(1, 2, 3), keepdim=True)
-    return (views - middle) * (1 + change[0]) + middle * (1 + change[1])

@@ -20,8 +20,9 @@ from pipeline.model.frozen_body import WORTH_COMPILING, Body, NotCompiled, compi
 from pipeline.model.losses import losses_of
 from pipeline.predict import Outputs, normalise
 from pipeline.stage import Progress, Stage
-from pipeline.train.data import Batch, Dataset
+from pipeline.train.data import Dataset
 from pipeline.train.distributed import Ranks
+from pipeline.train.task import Batch
 
 # How often the pieces of a batch are halved when memory runs out.
 HALVINGS = 5
@@ -72,7 +73,7 @@ class Engine:
         began, mine = time.monotonic(), positions[self.ranks.part(len(positions))]
         features, logits = Filled(len(mine)), Filled(len(mine))
         body = self.body(dataset.preprocessing.size, len(mine))
-        for both in outputs(self.model, dataset, mine, self.device, mirrored, body=body):
+        for both in features_and_logits(self.model, dataset, mine, self.device, mirrored, body=body):
             features.add(both[0])
             logits.add(both[1])
             yield progress(logits.done, len(mine), note, phase, began)
@@ -240,7 +241,7 @@ class Filled:
         self.done += len(batch)
 
 
-def outputs(
+def features_and_logits(
     model: Any,
     dataset: Dataset,
     positions: np.ndarray[Any, Any],

@@ -21,10 +21,11 @@ from pipeline.predict import ensemble
 from pipeline.stage import Progress, Stage, run
 from pipeline.train.checkpoints import Checkpoints
 from pipeline.train.config import Augmentation, TrainConfig
-from pipeline.train.data import Dataset, Task, ahead, batches
+from pipeline.train.data import Dataset, ahead, batches
 from pipeline.train.engine import Engine, Filled, progress
 from pipeline.train.history import TrainingHistory
 from pipeline.train.plan import Epoch, Schedule, decided, plan, stops
+from pipeline.train.task import Task
 
 # --- the head ------------------------------------------------------------------------------------------------------
 

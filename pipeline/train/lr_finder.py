@@ -13,9 +13,10 @@ from pipeline.errors import TrainingError
 from pipeline.jobs.turns import one_at_a_time
 from pipeline.stage import Progress, Stage
 from pipeline.train.config import LrFindConfig
-from pipeline.train.data import Task, batches
+from pipeline.train.data import batches
 from pipeline.train.engine import Engine
 from pipeline.train.fine_tune import new_optimizer, set_rates, train_mode
+from pipeline.train.task import Task
 from pipeline.train.train import prepare, training_lock
 from pipeline.workspace.workspace import Workspace
 

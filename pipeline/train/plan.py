@@ -11,9 +11,10 @@ import numpy as np
 
 from pipeline.labels import answered
 from pipeline.train.config import TrainConfig
-from pipeline.train.data import Dataset, Task
-from pipeline.train.engine import Engine, outputs
+from pipeline.train.data import Dataset
+from pipeline.train.engine import Engine, features_and_logits
 from pipeline.train.history import TrainingHistory
+from pipeline.train.task import Task
 
 # A picture with all layers learning takes so many times what it takes once through the frozen network.
 LEARNING = 3.5
@@ -83,7 +84,7 @@ def _pace(engine: Engine, dataset: Dataset) -> float:
     some = dataset.positions("train")[: engine.batch_size]
     for _ in range(2):  # the first time is slower
         began = time.monotonic()
-        for _ in outputs(engine.model, dataset, some, engine.device):
+        for _ in features_and_logits(engine.model, dataset, some, engine.device):
             continue
     return engine.ranks.said((time.monotonic() - began) / len(some))
 

@@ -145,7 +145,7 @@ def _cached(workspace: Workspace, rows: pd.DataFrame, theirs: PixelCache, ours: 
         return cached
     files = [workspace.image_file(str(file)) for file in rows["file"]]
     items: list[_Item] = [(image, file, ours) for image, file in zip(ids, files, strict=True)]
-    for _ in map_in_workers(_decode, items, _lost, workers=1, limits=DECODING_LIMITS):
+    for _ in map_in_workers(_decode, items, lambda *_: False, workers=1, limits=DECODING_LIMITS):
         pass
     return ours.rows(ids)
 
@@ -159,10 +159,6 @@ def _decode(item: _Item) -> bool:
         return False
     finally:
         cache.close()
-
-
-def _lost(_item: _Item, _why: str) -> bool:
-    return False
 
 
 # --- how pictures fit ------------------------------------------------------------------------------------------------

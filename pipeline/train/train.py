@@ -19,11 +19,12 @@ from pipeline.predict import Preprocessing
 from pipeline.stage import Stage, run
 from pipeline.train.checkpoints import Checkpoints
 from pipeline.train.config import TrainConfig
-from pipeline.train.data import Task, load_dataset
+from pipeline.train.data import load_dataset
 from pipeline.train.distributed import Ranks, joined
 from pipeline.train.engine import Engine
 from pipeline.train.fine_tune import fine_tune, fit_the_head
 from pipeline.train.history import TrainingHistory
+from pipeline.train.task import Task
 from pipeline.train.write_run import write_run
 from pipeline.verify.split import assign_splits
 from pipeline.verify.verify import verify

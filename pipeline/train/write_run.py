@@ -22,10 +22,11 @@ from pipeline.model.out_of_fold import strangeness
 from pipeline.predict import SEVERAL, Outputs
 from pipeline.stage import Stage
 from pipeline.train.augment import views_to_ask
-from pipeline.train.data import Dataset, Task
+from pipeline.train.data import Dataset
 from pipeline.train.engine import Engine
 from pipeline.train.evaluate import baseline_error_rate, errors_on, predictions_table
 from pipeline.train.history import TrainingHistory
+from pipeline.train.task import Task
 from pipeline.workspace.database import now
 from pipeline.workspace.records import Decision
 from pipeline.workspace.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model

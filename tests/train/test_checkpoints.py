@@ -19,9 +19,10 @@ from pipeline.errors import Cancelled, TrainingError
 from pipeline.predict import Classifier, Preprocessing
 from pipeline.stage import Progress, run
 from pipeline.train.checkpoints import Checkpoints
-from pipeline.train.data import Dataset, Task
+from pipeline.train.data import Dataset
 from pipeline.train.engine import Engine
 from pipeline.train.fine_tune import new_optimizer
+from pipeline.train.task import Task
 from pipeline.train.train import TrainConfig, prepare, train
 from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace

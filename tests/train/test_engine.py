@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from timm.models import create_model
 
 from pipeline.stage import run
-from pipeline.train.data import Task, ahead
+from pipeline.train.data import ahead
 from pipeline.train.engine import Engine
 from pipeline.train.fine_tune import new_optimizer, open_layers, set_rates, train_mode
+from pipeline.train.task import Task
 from pipeline.train.train import TrainConfig, prepare
 from pipeline.workspace.workspace import Workspace
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.predict import Outputs, Preprocessing
 from pipeline.train.data import Dataset
-from pipeline.train.engine import Filled, outputs
+from pipeline.train.engine import Filled, features_and_logits
 from pipeline.train.evaluate import baseline_error_rate, error_rate_interval, errors_on, predictions_table
 
 
@@ -70,8 +70,8 @@ def test_outputs_do_not_depend_on_the_size_of_the_batches() -> None:
     data = dataset(["a"] * 7, ["train"] * 7)
     torch.manual_seed(0)
     model = timm.create_model("resnet10t", pretrained=False, num_classes=3)
-    whole = list(outputs(model, data, np.arange(7), "cpu", size=7))
-    pieces = list(outputs(model, data, np.arange(7), "cpu", size=3))
+    whole = list(features_and_logits(model, data, np.arange(7), "cpu", size=7))
+    pieces = list(features_and_logits(model, data, np.arange(7), "cpu", size=3))
     assert torch.allclose(whole[0][1], torch.cat([logits for _, logits in pieces]), atol=1e-4)
     assert whole[0][0].shape == (7, 512) and not model.training
 
