@@ -67,9 +67,7 @@ def _verify(args: argparse.Namespace) -> Any:
 
 
 def _images(args: argparse.Namespace) -> Any:
-    from pipeline.workspace.store import image_rows
-
-    return {"images": image_rows(Workspace.open(args.workspace), args.status)}
+    return {"images": Workspace.open(args.workspace).store.records(args.status)}
 
 
 def _backbones(args: argparse.Namespace) -> Any:
@@ -112,13 +110,12 @@ def _suspects(args: argparse.Namespace) -> Any:
 
 
 def _decide(args: argparse.Namespace) -> Any:
-    from cleaner.clean import decisions
+    from cleaner.clean.decisions import decide, restore, wish
 
     workspace = Workspace.open(args.workspace)
-    if args.relabel is not None:
-        return {"decisions": [decisions.relabel(workspace, args.id, args.relabel)]}
-    decide = {"keep": decisions.keep, "remove": decisions.remove, "restore": decisions.restore}[args.action]
-    return {"decisions": [decide(workspace, args.id)]}
+    if args.action == "restore":
+        return {"decisions": [restore(workspace, args.id)]}
+    return {"decisions": [decide(workspace, wish(args.action or "relabel", args.id, args.relabel or ""))]}
 
 
 def _undo(args: argparse.Namespace) -> Any:

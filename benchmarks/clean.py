@@ -150,7 +150,7 @@ def measure_views(workspace: Workspace, count: int) -> None:
     undo = {"number": 1, "kind": "undo", "id": None, "label": None, "seen": None}
     undone = [_timed(lambda n=n: apply(workspace, f"undo {n}", [undo], done)) for n in range(5)]  # type: ignore[misc]
     _say("an undo of 40", undone)
-    _say("asking whether anything changed", [_timed(workspace.store.mark) for _ in range(20)])
+    _say("asking whether anything changed", [_timed(workspace.store.journal.mark) for _ in range(20)])
 
 
 def measure_keys(workspace: Workspace, count: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,15 @@ Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 MAX_LABEL_CHARACTERS = 255
 SEPARATORS = (";", "|", ",")
+# What cannot be seen in a name, or means something else in the store, and the sign that stands for it.
+VISIBLE: Mapping[int, str] = MappingProxyType(
+    {
+        **{code: chr(0x2400 + code) for code in range(0x20)},
+        **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
+        0x7F: "\u2421",
+        ord(SEVERAL): "｜",
+    }
+)
 
 
 def named(label: str) -> frozenset[str]:
@@ -84,7 +94,7 @@ def clean_label(text: str) -> str:
 
     Control characters become visible signs of themselves, and ``|``, which joins labels in the store, its wide form.
     """
-    label = "".join(map(_visible, " ".join(unicodedata.normalize("NFC", text).split())))
+    label = " ".join(unicodedata.normalize("NFC", text).split()).translate(VISIBLE)
     if not label:
         raise SourceError("A class needs a name.")
     if len(label) > MAX_LABEL_CHARACTERS:
@@ -92,17 +102,6 @@ def clean_label(text: str) -> str:
     if any(unicodedata.category(character) == "Cs" for character in label):
         raise SourceError(f"The class name {label[:40]!r} has half a character (a lone surrogate) in it.")
     return label
-
-
-def _visible(character: str) -> str:
-    code = ord(character)
-    if character == SEVERAL:
-        return "｜"
-    if unicodedata.category(character) != "Cc":
-        return character
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"\\x{code:02x}"
 
 
 def clean_labels(text: str, separator: str | None) -> str:

@@ -106,7 +106,7 @@ def test_every_row_is_as_it_was(old: Workspace) -> None:
     assert still(TOLD["images"], store.images().to_dict("records"))
     assert still(TOLD["sources"], store.sources().to_dict("records"))
     assert still(TOLD["candidates"], store.candidates().to_dict("records"))
-    assert store.groups() == TOLD["groups"] and store.label_counts() == TOLD["label_counts"]
+    assert store.groups() == TOLD["groups"] and store.class_counts() == TOLD["label_counts"]
     assert {kind: sorted(images) for kind, images in store.ignored().items()} == TOLD["ignored"]
     assert {row["status"] for row in TOLD["images"]} == {"ok", "set_aside", "removed"}
     assert {row["split"] for row in TOLD["images"]} == {"train", "valid", "test", None}
@@ -119,7 +119,7 @@ def test_every_picture_is_found(old: Workspace) -> None:
 
 
 def test_the_journal_is_as_it_was(old: Workspace) -> None:
-    assert still(TOLD["decisions"], plainly(old.store.decisions()))
+    assert still(TOLD["decisions"], plainly(old.store.journal.decisions()))
     actions = {decision["action"] for decision in TOLD["decisions"]}
     assert actions == {"keep", "relabel", "remove", "restore", "rename"}
     assert sum(decision["undone"] for decision in TOLD["decisions"]) == 1

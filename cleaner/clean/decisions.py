@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from pipeline.errors import StoreError, UsageError
 from pipeline.labels import clean_label, clean_labels, named
 from pipeline.predict import SEVERAL
-from pipeline.workspace.records import Decision, Refusal, State, Wish
+from pipeline.workspace.records import IN_USE, USABLE, Decision, Refusal, State, Wish
 from pipeline.workspace.workspace import Workspace
 
 
@@ -50,32 +50,6 @@ def remove(workspace: Workspace, image_id: str, expected: State | None = None) -
     return decide(workspace, wish("remove", image_id, expected=expected))
 
 
-def wish(action: str, image_id: str, label: str = "", expected: State | None = None, known: int | None = None) -> Wish:
-    """What a person wants for one image: keep, remove, or relabel to ``label``. ``expected`` and ``known`` say what
-    they knew (see :class:`Wish`). Raises StoreError for another action, SourceError for what cannot be a class name.
-    """
-    if action == "relabel":
-        names = tuple(clean_labels(label, SEVERAL).split(SEVERAL))
-        return Wish(image_id, action, lambda state: State(names, _in_use(state).status, state.reason), expected, known)
-    if action not in ("keep", "remove"):
-        raise StoreError(f"There is no decision called {action!r}.")
-    return Wish(image_id, action, _in_use if action == "keep" else _removed, expected, known)
-
-
-def decide(workspace: Workspace, wanted: Wish) -> Decision:
-    """Make one decision. Raises StaleDecision where the image is not as it was seen, StoreError where it cannot be."""
-    decision = workspace.store.decide(wanted.image, wanted.action, wanted.change, wanted.expected, wanted.known)
-    _move_files(workspace, [decision])
-    return decision
-
-
-def decide_each(workspace: Workspace, wishes: Iterable[Wish]) -> tuple[list[Decision], list[Refusal]]:
-    """Make many decisions at once, which one undo takes back. What cannot be done is told, and the others are done."""
-    done, refused = workspace.store.decide_each(wishes)
-    _move_files(workspace, done)
-    return done, refused
-
-
 def restore(workspace: Workspace, image_id: str, expected: State | None = None) -> Decision:
     """Bring an image that was removed or set aside back into use, with its file and its label.
 
@@ -85,10 +59,49 @@ def restore(workspace: Workspace, image_id: str, expected: State | None = None) 
     >>> w.remove(ws, image).after.status, w.restore(ws, image).after.status
     ('removed', 'ok')
     """
-    status = "ok" if workspace.store.image(image_id)["verdict"] in ("ok", "suspect") else "new"
-    decision = workspace.store.decide(image_id, "restore", lambda state: _restored(state, status), expected)
+    status = "ok" if workspace.store.image(image_id)["verdict"] in USABLE else "new"
+
+    def restored(state: State) -> State:
+        if state.status in IN_USE:
+            raise StoreError("This image is in use; there is nothing to restore.")
+        return replace(state, status=status)
+
+    return decide(workspace, Wish(image_id, "restore", restored, expected))
+
+
+def wish(action: str, image_id: str, label: str = "", expected: State | None = None, known: int | None = None) -> Wish:
+    """What a person wants for one image: keep, remove, or relabel to ``label``. ``expected`` and ``known`` say what
+    they knew (see :class:`Wish`). Raises StoreError for another action, SourceError for what cannot be a class name.
+    """
+    if action not in ("keep", "remove", "relabel"):
+        raise StoreError(f"There is no decision called {action!r}.")
+    labels = tuple(clean_labels(label, SEVERAL).split(SEVERAL)) if action == "relabel" else ()
+
+    def wanted(state: State) -> State:
+        if action == "remove":
+            if state.status == "removed":
+                raise StoreError("This image is removed already.")
+            return replace(state, status="removed")
+        if state.status not in IN_USE:
+            raise StoreError(f"This image is {state.status.replace('_', ' ')}. Restore it first.")
+        return replace(state, labels=labels) if action == "relabel" else state
+
+    return Wish(image_id, action, wanted, expected, known)
+
+
+def decide(workspace: Workspace, wish: Wish) -> Decision:
+    """Make one decision. Raises StaleDecision where the image is not as it was seen, StoreError where it cannot be."""
+    [decision] = workspace.store.journal.decide([wish])
     _move_files(workspace, [decision])
     return decision
+
+
+def decide_each(workspace: Workspace, wishes: Iterable[Wish]) -> tuple[list[Decision], list[Refusal]]:
+    """Make many decisions at once, which one undo takes back. What cannot be done is told, and the others are done."""
+    refused: list[Refusal] = []
+    done = workspace.store.journal.decide(wishes, refused)
+    _move_files(workspace, done)
+    return done, refused
 
 
 def undo(workspace: Workspace, count: int = 1) -> list[Decision]:
@@ -101,14 +114,14 @@ def undo(workspace: Workspace, count: int = 1) -> list[Decision]:
     """
     if count < 1:
         raise UsageError("The number of decisions to undo must be 1 or more.")
-    return _taken_back(workspace, workspace.store.undo(count))
+    return _taken_back(workspace, workspace.store.journal.undo(count))
 
 
 def undo_step(workspace: Workspace, about: str | None = None) -> list[Decision]:
     """Take back the last decision that is not undone yet, and all that was decided in one go with it; returns them,
     newest first. ``about``: an image that it has to be about, else StaleDecision is raised.
     """
-    return _taken_back(workspace, workspace.store.undo_step(about))
+    return _taken_back(workspace, workspace.store.journal.undo_step(about))
 
 
 def undo_after(workspace: Workspace, decision_id: int, mark: str) -> list[Decision]:
@@ -116,14 +129,14 @@ def undo_after(workspace: Workspace, decision_id: int, mark: str) -> list[Decisi
 
     Raises StaleDecision where the journal changed since its ``mark``.
     """
-    return _taken_back(workspace, workspace.store.undo_after(decision_id, mark))
+    return _taken_back(workspace, workspace.store.journal.undo_after(decision_id, mark))
 
 
 def undo_these(workspace: Workspace, first: int, last: int) -> list[Decision]:
     """Take back the decisions numbered ``first`` to ``last`` alone. Raises StoreError where an image was decided on
     since.
     """
-    return _taken_back(workspace, workspace.store.undo_these(first, last))
+    return _taken_back(workspace, workspace.store.journal.undo_these(first, last))
 
 
 def decisions(workspace: Workspace) -> list[Decision]:
@@ -133,25 +146,7 @@ def decisions(workspace: Workspace) -> list[Decision]:
     >>> [(decision.action, decision.undone) for decision in w.decisions(ws)]
     [('keep', False)]
     """
-    return workspace.store.decisions()
-
-
-def _in_use(state: State) -> State:
-    if state.status in ("removed", "set_aside"):
-        raise StoreError(f"This image is {state.status.replace('_', ' ')}. Restore it first.")
-    return state
-
-
-def _removed(state: State) -> State:
-    if state.status == "removed":
-        raise StoreError("This image is removed already.")
-    return State(state.labels, "removed", state.reason)
-
-
-def _restored(state: State, status: str) -> State:
-    if state.status not in ("removed", "set_aside"):
-        raise StoreError("This image is in use; there is nothing to restore.")
-    return State(state.labels, status, state.reason)
+    return workspace.store.journal.decisions()
 
 
 def _taken_back(workspace: Workspace, undone: list[Decision]) -> list[Decision]:
@@ -167,7 +162,7 @@ def _move_files(workspace: Workspace, changed: Iterable[Decision]) -> None:
     moved = {d.image for d in changed if (d.before.status == "removed") != (d.after.status == "removed")}
     if not moved:
         return
-    for image in workspace.store.image_rows(moved).to_dict("records"):
+    for image in workspace.store.images_of(moved).to_dict("records"):
         move = workspace.to_trash if image["status"] == "removed" else workspace.from_trash
         try:
             move(str(image["file"]))
@@ -239,7 +234,7 @@ def rename(workspace: Workspace, old: str, new: str) -> Renaming:
 
     def renamed(state: State) -> State:
         names = {planned.new if name == planned.old else name for name in state.labels}
-        return State(tuple(sorted(names)), state.status, state.reason)
+        return replace(state, labels=tuple(sorted(names)))
 
     ids = _called(workspace.store.images(), planned.old)["id"].astype(str)
     decide_each(workspace, [Wish(image, "rename", renamed) for image in ids])

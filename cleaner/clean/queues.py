@@ -44,18 +44,18 @@ class Queue:
     def _rank(self, workspace: Workspace) -> None:
         """Rank everything anew."""
         for _ in range(TRIES):  # once more where somebody decided meanwhile
-            self.mark = workspace.store.mark()
+            self.mark = workspace.store.journal.mark()
             self._stamp = _stamp(workspace)
-            journal = workspace.store.decisions()
+            journal = workspace.store.journal.decisions()
             self._ranked = suspects(workspace, self.run, self.splits)
-            if workspace.store.mark() == self.mark:
+            if workspace.store.journal.mark() == self.mark:
                 break
         self._ranked_to = last_of(self.mark)
         self.__dict__.pop("_cleaned", None)
         groups = workspace.store.groups()
         sizes = Counter(groups.values())
         self._tied = {image for image, group in groups.items() if sizes[group] > 1}
-        self._undone = workspace.store.undone()
+        self._undone = workspace.store.journal.undone()
         self._renamed = renamed_since(self.run, journal)
         self._journal = {decision.id: decision for decision in journal}
         self._standing = Counter(
@@ -71,7 +71,7 @@ class Queue:
         standing = (d for d in self._journal.values() if d.image in gone and d.id not in self._undone)
         last = {decision.image: decision for decision in standing if self._counts(decision)}
         self.done = {image: decision for image, decision in last.items() if image in self._cleaned.index}
-        self.names = list(workspace.store.label_counts())
+        self.names = list(workspace.store.class_counts())
 
     def update(self, workspace: Workspace, whole: bool = False) -> None:
         """Take in what was decided and undone since; ``whole``: look also whether anything else in the store changed.
@@ -82,11 +82,11 @@ class Queue:
             if whole and self._stamp != _stamp(workspace):
                 self._rank(workspace)
                 return
-            mark = workspace.store.mark()
+            mark = workspace.store.journal.mark()
             if mark == self.mark:
                 return
-            new = workspace.store.decisions(after=last_of(self.mark))
-            undone = workspace.store.undone()
+            new = workspace.store.journal.decisions(after=last_of(self.mark))
+            undone = workspace.store.journal.undone()
             back = [self._journal[number] for number in undone - self._undone if number in self._journal]
             self._journal |= {decision.id: decision for decision in new}
             if any(map(self._touches_others, new)) or any(

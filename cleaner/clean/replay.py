@@ -17,7 +17,7 @@ from pipeline.errors import SourceError
 from pipeline.labels import clean_labels
 from pipeline.predict import SEVERAL
 from pipeline.safe_text import restored, write_cells
-from pipeline.workspace.records import IN_USE, Decision, State, Wish
+from pipeline.workspace.records import IN_USE, USABLE, Decision, State, Wish
 from pipeline.workspace.store import STATUSES
 from pipeline.workspace.workspace import Workspace, writing
 
@@ -92,8 +92,8 @@ def export_decisions(workspace: Workspace, out: Path) -> Exported:
     >>> w.export_decisions(ws, Path("decisions.csv")).decisions
     1
     """
-    journal = workspace.store.decisions()
-    known = workspace.store.image_rows(dict.fromkeys(decision.image for decision in journal))
+    journal = workspace.store.journal.decisions()
+    known = workspace.store.images_of(dict.fromkeys(decision.image for decision in journal))
     names = dict(zip(known["id"], known["source_name"], strict=True))
     rows = [_cells(decision, names.get(decision.image)) for decision in journal]
     try:
@@ -205,7 +205,7 @@ def replay(workspace: Workspace, file: Path) -> Replayed:
     (1, ())
     """
     lines = list(_lines(Path(file)))
-    rows = workspace.store.image_rows(dict.fromkeys(line.image for line in lines))
+    rows = workspace.store.images_of(dict.fromkeys(line.image for line in lines))
     plan = _Plan(workspace, rows)
     for line in lines:
         plan.take(line)
@@ -218,14 +218,14 @@ class _Plan:
     """What is to be done about the lines, one after the other."""
 
     def __init__(self, workspace: Workspace, rows: pd.DataFrame) -> None:
-        self.usable = dict(zip(rows["id"], rows["verdict"].isin(["ok", "suspect"]), strict=True))
+        self.usable = dict(zip(rows["id"], rows["verdict"].isin(USABLE), strict=True))
         self.real = {
             str(row["id"]): State(
                 tuple(sorted(str(row["label"]).split(SEVERAL))) if row["label"] else (), row["status"], row["reason"]
             )
             for row in rows.to_dict("records")
         }
-        standing = (d for d in workspace.store.decisions() if not d.undone)
+        standing = (d for d in workspace.store.journal.decisions() if not d.undone)
         self.standing = Counter((d.image, d.action, _plain(d.before), _plain(d.after)) for d in standing)
         self.wishes: list[Wish] = []
         self.conflicts: list[Conflict] = []

@@ -73,7 +73,7 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
     >>> queue["score"].is_monotonic_decreasing
     True
     """
-    everything = workspace.store.decisions()
+    everything = workspace.store.journal.decisions()
     journal = [decision for decision in everything if decision.about_label]
     decided = {decision.image for decision in journal}
     answers = unseen(run, splits, renamed_since(run, everything))

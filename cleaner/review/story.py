@@ -89,7 +89,7 @@ def _decisions(workspace: Workspace, image_id: str) -> list[Row]:
             "at": decision.at,
             "undone": decision.undone,
         }
-        for decision in workspace.store.decisions()
+        for decision in workspace.store.journal.decisions()
         if decision.image == image_id
     ]
 

@@ -18,6 +18,7 @@ from pipeline.errors import WorkspaceError
 from pipeline.safe_text import plain, table, write_cells
 from pipeline.web.addresses import host
 from pipeline.workspace.database import now
+from pipeline.workspace.records import IN_USE
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace, writing
 
@@ -128,7 +129,7 @@ class _Facts:
 
     @cached_property
     def kept(self) -> pd.DataFrame:
-        return self.images[self.images["status"].isin(["new", "ok"])]
+        return self.images[self.images["status"].isin(IN_USE)]
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -136,16 +137,15 @@ class _Facts:
         return sources[sources["image_id"].isin(self.kept["id"])]
 
     @cached_property
-    def labels(self) -> pd.DataFrame:
-        """A row for each label of each image that is kept: label, split."""
-        rows = self.kept[["label", "split"]].dropna(subset="label")
-        return rows.assign(label=rows["label"].str.split("|")).explode("label")
+    def classes(self) -> dict[str, dict[str, int]]:
+        """class -> {split: how many of the images}; see :meth:`Store.split_counts`."""
+        return self.workspace.store.split_counts()
 
 
 def data_card(workspace: Workspace, about: str = "") -> str:
     """The card in Markdown, with the front matter of a data set on the hub. ``about``: a paragraph on the files."""
     facts = _Facts(workspace)
-    count, classes = len(facts.kept), facts.labels["label"].nunique()
+    count, classes = len(facts.kept), len(facts.classes)
     parts = [
         f"---\n{_front_matter(facts)}---\n# {plain(workspace.name)}",
         f"{_number(count, 'picture')} of {_number(classes, 'class', 'classes')}, for classifying images. Written by "
@@ -189,13 +189,12 @@ def _hub_licence(sources: pd.DataFrame) -> str:
 
 
 def _classes(facts: _Facts) -> str:
-    counts = Counter(zip(facts.labels["label"], facts.labels["split"].fillna(""), strict=True))
-    splits = [*SPLITS, ""] if any(split == "" for _, split in counts) else [*SPLITS]
+    splits = [*SPLITS, ""] if any("" in numbers for numbers in facts.classes.values()) else [*SPLITS]
     heads = ["class", *(split or "no split yet" for split in splits), "all"]
-    rows = []
-    for label in sorted(facts.labels["label"].unique()):
-        numbers = [counts[label, split] for split in splits]
-        rows.append([label, *numbers, sum(numbers)])
+    rows = [
+        [label, *(numbers.get(split, 0) for split in splits), sum(numbers.values())]
+        for label, numbers in facts.classes.items()
+    ]
     text = table(heads, rows, numbers=len(splits) + 1)
     if unlabelled := int(facts.kept["label"].isna().sum()):
         text += f"\n\n{_number(unlabelled, 'picture')} without a label."

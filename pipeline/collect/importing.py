@@ -23,7 +23,6 @@ from pipeline.settings import about, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.limits import check_images
 from pipeline.workspace.records import NewImage
-from pipeline.workspace.store import class_counts
 from pipeline.workspace.workspace import Workspace
 
 BATCH = 64
@@ -77,7 +76,8 @@ class ImportConfig:
 
 @dataclass(frozen=True)
 class Imported:
-    """How many files were new, how many known already, which failed and why, and the classes of the workspace now.
+    """How many files were new, how many known already, which failed and why, and how many usable pictures
+    each class of the workspace has now.
 
     ``notes`` are what the person should know about the source, of which nothing is lost.
     """
@@ -138,7 +138,7 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
         if links:
             fetched, known = yield from _download(workspace, links, config.allow_hosts, failed)
             added, duplicates = added + fetched, duplicates + known
-    return Imported(added, duplicates, tuple(failed), class_counts(workspace), notes)
+    return Imported(added, duplicates, tuple(failed), workspace.store.class_counts(), notes)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from pipeline.images.sandbox import map_in_workers
 from pipeline.safe_text import write_cells
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
+from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace, outside, writing
 
 CLASSES = "classes.csv"
@@ -181,7 +182,7 @@ class _Picture:
 
 def _pictures(images: pd.DataFrame) -> list[_Picture]:
     """What is neither removed nor set aside. Raises NotEnoughData where that is nothing."""
-    kept = images[images["status"].isin(["new", "ok"])]
+    kept = images[images["status"].isin(IN_USE)]
     if kept.empty:
         raise NotEnoughData("There are no pictures to export. Import some first, or restore what was removed.")
     splits = kept["split"].fillna(kept["given_split"]).fillna("")

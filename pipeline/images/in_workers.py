@@ -14,6 +14,7 @@ import pandas as pd
 from pipeline.images.decode import LARGE_SIDE, THUMBNAIL_SIDE, save_thumbnail
 from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
+from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace
 
 Batch: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
@@ -99,7 +100,7 @@ def thumbnails(workspace: Workspace, images: pd.DataFrame) -> list[tuple[Path, s
 def sample(workspace: Workspace, total: int = SAMPLE) -> list[tuple[Path, str]]:
     """(thumbnail, label) of a few pictures of each class, at most ``total``."""
     images = workspace.store.images()
-    return thumbnails(workspace, a_few_of_each(images[images["status"].isin(["new", "ok"])], total))
+    return thumbnails(workspace, a_few_of_each(images[images["status"].isin(IN_USE)], total))
 
 
 def a_few_of_each(images: pd.DataFrame, total: int) -> pd.DataFrame:

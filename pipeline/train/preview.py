@@ -16,6 +16,7 @@ from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.model import backbones
 from pipeline.predict import Preprocessing, Unreadable, open_image
 from pipeline.workspace.limits import check_config
+from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def preview(workspace: Workspace, config: TrainConfig, pictures: int = PICTURES,
 def _sample(workspace: Workspace, seed: int, pictures: int) -> pd.DataFrame:
     """Labelled pictures in use, one of each class in turn, drawn by the seed; of the train split, if there is one."""
     images = workspace.store.images()
-    images = images[images["label"].notna() & images["status"].isin(("ok", "new"))]
+    images = images[images["label"].notna() & images["status"].isin(IN_USE)]
     learnt = images[(images["split"] == "train") & (images["status"] == "ok")]
     images = learnt if len(learnt) else images
     if images.empty:

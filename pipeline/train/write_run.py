@@ -149,7 +149,7 @@ def _record(task: Task, history: TrainingHistory, predictions: pd.DataFrame, com
 def learnt_from(workspace: Workspace, rows: pd.DataFrame, seconds: float) -> dict[str, Any]:
     """{data_version, decisions} of a run on ``rows`` (:func:`data_version`) that were read ``seconds`` ago."""
     read = datetime.now(UTC) - timedelta(seconds=seconds)
-    return {"data_version": data_version(rows), "decisions": standing(workspace.store.decisions(), read)}
+    return {"data_version": data_version(rows), "decisions": standing(workspace.store.journal.decisions(), read)}
 
 
 def data_version(rows: pd.DataFrame) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
 from pipeline.errors import StaleDecision
-from pipeline.verify.findings import KINDS, SetAside, Verified, verified
-from pipeline.workspace.records import State
+from pipeline.verify.findings import PROBLEMS, SetAside, Verified, verified
+from pipeline.workspace.records import IN_USE, USABLE, State, Wish
 from pipeline.workspace.workspace import Workspace
 
 Group: TypeAlias = tuple[str, ...]
@@ -38,8 +39,6 @@ BROKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 LOOK, SAME, ASIDE = ("set_aside", "ignore"), ("keep_best", "set_aside", "ignore"), ("restore",)
-
-USABLE = ("ok", "suspect")
 CHANGED = "This card has changed meanwhile, so nothing was done. Look again, then decide anew."
 
 
@@ -86,14 +85,13 @@ def _every(found: Verified) -> Iterator[Card]:
     for kind, (title, meaning) in GROUPS.items():
         groups = tuple(best_first.get(group[0], group) for group in of_kind[kind])
         yield Card(kind, title, meaning, groups, LOOK if kind == "label_conflict" else SAME)
-    for kind, (title, meaning) in KINDS.items():
+    for kind, (title, meaning) in PROBLEMS.items():
         yield Card(kind, title, meaning, tuple((image,) for image in found.problems.get(kind, ())), LOOK)
     yield _single(
         "note", "With something to know", "they are fine, and the reason says what was seen", found.notes, LOOK
     )
-    broken = BROKEN.keys() - USABLE
     for verdict, (title, meaning) in BROKEN.items():
-        rows = [row for row in found.set_aside if verdict == (row.verdict if row.verdict in broken else "by_hand")]
+        rows = [row for row in found.set_aside if verdict == (row.verdict if row.verdict in BROKEN else "by_hand")]
         yield _single(f"broken_{verdict}", title, meaning, rows, ASIDE)
 
 
@@ -173,32 +171,27 @@ def set_aside(workspace: Workspace, image_ids: Iterable[str]) -> int:
 
     Raises StoreError for an unknown image, and then nothing changes.
     """
-    return len(workspace.store.decide_all(image_ids, "set_aside", _aside))
+
+    def aside(state: State) -> State | None:
+        return replace(state, status="set_aside") if state.status in IN_USE else None
+
+    return len(workspace.store.journal.decide(Wish(image, "set_aside", aside) for image in image_ids))
 
 
-def restore(workspace: Workspace, image_ids: Collection[str]) -> int:
+def restore(workspace: Workspace, image_ids: Iterable[str]) -> int:
     """Take back what was set aside, with its label and split; what could not be read counts as new, and is checked
     again. Returns how many. Errors as in :func:`set_aside`.
     """
     images = workspace.store.images("set_aside")
     usable = set(images[images["verdict"].isin(USABLE)]["id"])
-    back = workspace.store.decide_all([image for image in image_ids if image in usable], "restore", _back)
-    again = workspace.store.decide_all([image for image in image_ids if image not in usable], "restore", _again)
-    return len(back) + len(again)
+
+    def back(status: str, state: State) -> State | None:
+        return replace(state, status=status) if state.status == "set_aside" else None
+
+    wishes = (Wish(image, "restore", partial(back, "ok" if image in usable else "new")) for image in image_ids)
+    return len(workspace.store.journal.decide(wishes))
 
 
 def keep_best(workspace: Workspace, groups: Iterable[Sequence[str]]) -> int:
     """Of each group of copies keep the first and set the others aside. Returns how many were set aside."""
     return set_aside(workspace, [image for group in groups for image in group[1:]])
-
-
-def _aside(state: State) -> State:
-    return State(state.labels, "set_aside", state.reason) if state.status in ("ok", "new") else state
-
-
-def _back(state: State) -> State:
-    return State(state.labels, "ok", state.reason) if state.status == "set_aside" else state
-
-
-def _again(state: State) -> State:
-    return State(state.labels, "new", state.reason) if state.status == "set_aside" else state

@@ -12,13 +12,14 @@ import pandas as pd
 
 from pipeline.verify.duplicates import best_copy
 from pipeline.verify.split import given_leaks, leaks
+from pipeline.workspace.records import USABLE
 from pipeline.workspace.workspace import Workspace
 
 # Below this a class has no more than two pictures to test with, and its error cannot be told.
 FEW = 15
 TIMES_MORE = 5.0
 
-KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+PROBLEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "dark": ("Dark", "hardly any light in it"),
         "bright": ("Overexposed", "hardly anything but light in it"),
@@ -68,8 +69,8 @@ class Verified:
     more than one label. ``leaks``: groups in more than one split. ``given_leaks``: groups that their sources (train,
     valid and test folders, say) asked to be in more than one; they are in one now. ``suspects`` are kept, but a second
     decoder objects; ``notes``: kept, with something to know. ``problems``: the ids of kept pictures with each kind of
-    problem (keys of ``quality.KINDS``), the worst first. ``classes``: pictures in use of each. ``doubt``: why something
-    else may be wrong, where many were set aside this time.
+    problem (keys of PROBLEMS), the worst first. ``classes``: usable pictures of each. ``doubt``: why something else may
+    be wrong, where many were set aside this time.
     """
 
     checked: int
@@ -94,7 +95,7 @@ def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
     set_aside, ok = images[images["status"] == "set_aside"], images[images["status"] == "ok"]
     suspect = ok["verdict"] == "suspect"
     noted = (ok["verdict"] == "ok") & (ok["reason"].fillna("") != "")
-    classes = class_counts(ok)
+    classes = workspace.store.class_counts()
     return Verified(
         checked=len(ok) + len(set_aside),
         ok=len(ok),
@@ -115,7 +116,7 @@ def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
 
 def _set_aside(rows: pd.DataFrame) -> Iterator[SetAside]:
     for row in rows.itertuples():
-        by_hand = row.status == "set_aside" and row.verdict in ("ok", "suspect")
+        by_hand = row.status == "set_aside" and row.verdict in USABLE
         reason = f"Set aside by hand. {row.reason}".strip() if by_hand else str(row.reason)
         yield SetAside(str(row.id), str(row.file), str(row.source_name), str(row.verdict), reason)
 
@@ -132,7 +133,7 @@ def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[st
 
     What the sources called an image counts too (the same file in two class folders), until a person decided about it.
     """
-    decided = {decision.image for decision in workspace.store.decisions() if decision.about_label}
+    decided = {decision.image for decision in workspace.store.journal.decisions() if decision.about_label}
     labels = zip(ok["id"], ok["label"], strict=True)
     claims: dict[str, set[str]] = {str(image): {str(label)} if label else set() for image, label in labels}
     for image, label in workspace.store.sources()[["image_id", "claimed_label"]].itertuples(index=False):
@@ -144,12 +145,6 @@ def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[st
     for members in groups.values():
         if len(set().union(*(claims[image] for image in members))) > 1:
             yield tuple(members)
-
-
-def class_counts(ok: pd.DataFrame) -> dict[str, int]:
-    """Pictures in use of each class, by name; one with several labels counts for each of them."""
-    labels = ok["label"].dropna().astype(str).str.split("|").explode()
-    return {str(name): int(count) for name, count in labels.value_counts().sort_index().items()}
 
 
 def _class_problems(classes: dict[str, int]) -> Iterator[ClassProblem]:
@@ -167,13 +162,13 @@ def _class_problems(classes: dict[str, int]) -> Iterator[ClassProblem]:
 
 
 def problems(images: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """The ids of the pictures with each kind of problem (keys of KINDS), the worst first.
+    """The ids of the pictures with each kind of problem (keys of PROBLEMS), the worst first.
 
     ``images`` has the columns id, width, height and quality (JSON, None where it was not measured).
     """
     known = images[images["quality"].notna()]
     if known.empty:
-        return dict.fromkeys(KINDS, ())
+        return dict.fromkeys(PROBLEMS, ())
     scores = pd.DataFrame([json.loads(text) for text in known["quality"]], index=known["id"].to_list())
     width, height = (known[name].to_numpy(dtype=float) for name in ("width", "height"))
     side = np.sqrt(width * height)

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,45 +78,39 @@ MIGRATIONS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True)
 class Database:
-    """One SQLite file in WAL mode; processes and threads may share it. Raises StoreError where SQLite refuses."""
+    """One SQLite ``file`` in WAL mode; processes and threads may share it. Raises StoreError where SQLite refuses."""
 
-    def __init__(self, database: Path) -> None:
-        self.database = database
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None)
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.database} cannot be opened: {error}.") from error
-        try:
-            connection.row_factory = sqlite3.Row
-            yield connection
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.database} refused: {error}.") from error
-        finally:
-            connection.close()  # an open transaction is rolled back
+    file: Path
 
     @contextmanager
     def transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
-        """A transaction: whole at the end of the block, or not at all."""
-        with self._connection() as connection:
+        """A connection with a transaction: whole at the end of the block, or not at all."""
+        try:
+            connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StoreError(f"The store {self.file} cannot be opened: {error}.") from error
+        try:
+            connection.row_factory = sqlite3.Row
+            _use_wal(connection)
             connection.executescript("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             yield connection
             connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"The store {self.file} refused: {error}.") from error
+        finally:
+            connection.close()  # an open transaction is rolled back
 
     def migrate(self) -> None:
         """Bring the tables up to date; each named migration runs once, in order, all in one transaction."""
-        with self._connection() as db:
-            _use_wal(db)
         with self.transaction() as db:
             db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
             done = {row["name"] for row in db.execute("SELECT name FROM migrations")}
             if unknown := done - MIGRATIONS.keys():
                 raise StoreError(
-                    f"{self.database} was written by a newer Winnow ({min(unknown)}). Update Winnow to open it."
+                    f"{self.file} was written by a newer Winnow ({min(unknown)}). Update Winnow to open it."
                 )
             for name, script in MIGRATIONS.items():
                 if name not in done:

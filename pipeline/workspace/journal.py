@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.workspace.database import Database, now
@@ -23,56 +23,41 @@ DECIDED_ON = """
 """
 
 
-class Journal(Database):
-    """What was decided, undone decisions included. Every method is one transaction."""
+@dataclass(frozen=True)
+class Journal:
+    """What was decided, undone decisions included, in ``database``. Every method is one transaction."""
+
+    database: Database
 
     # --- deciding ----------------------------------------------------------------------------------------------
 
-    def decide(
-        self,
-        image_id: str,
-        action: str,
-        change: Callable[[State], State],
-        expected: State | None = None,
-        known: int | None = None,
-    ) -> Decision:
-        """Change one image and journal it, in one transaction.
+    def decide(self, wishes: Iterable[Wish], refused: list[Refusal] | None = None) -> list[Decision]:
+        """Change images and journal it: wish by wish, several as one batch, all in one transaction.
 
-        ``expected`` is the state the person saw; if the image is in another by now, StaleDecision is raised and
-        nothing changes. So it is where a decision about the image stands that is newer than number ``known``.
+        Where a wish cannot be granted, nothing changes and its error is raised: StaleDecision where the image is not
+        what the person saw, or was decided on since; StoreError for an unknown image, or as its ``change`` says. With
+        a list of ``refused`` it is put there instead, and the others are granted.
         """
-        with self.transaction() as db:
-            return _decide(db, Wish(image_id, action, change, expected, known), None)
-
-    def decide_all(self, image_ids: Iterable[str], action: str, change: Callable[[State], State]) -> list[Decision]:
-        """Change many images and journal each of them, all in one transaction and as one batch.
-
-        Images that ``change`` leaves as they are, are not journalled. Raises StoreError for an unknown image, and then
-        nothing changes.
-        """
-        batch = uuid.uuid4().hex
-        with self.transaction() as db:
-            states = {image_id: _state(db, image_id) for image_id in image_ids}
-            changed = ((image_id, before, change(before)) for image_id, before in states.items())
-            return [_journal(db, image, action, was, now_, batch) for image, was, now_ in changed if was != now_]
-
-    def decide_each(self, wishes: Iterable[Wish]) -> tuple[list[Decision], list[Refusal]]:
-        """Grant what can be granted, in order, in one transaction and as one batch; tell the rest with its reason."""
-        batch = uuid.uuid4().hex
-        done, refused = [], []
-        with self.transaction() as db:
+        wishes = list(wishes)
+        batch = uuid.uuid4().hex if len(wishes) > 1 else None
+        done = []
+        with self.database.transaction() as db:
             for wish in wishes:
                 try:
-                    done.append(_decide(db, wish, batch))
+                    decision = _grant(db, wish, batch)
                 except StoreError as error:
+                    if refused is None:
+                        raise
                     refused.append(Refusal(wish.image, str(error)))
-        return done, refused
+                else:
+                    done += [decision] if decision else []
+        return done
 
     # --- taking back -------------------------------------------------------------------------------------------
 
     def undo(self, count: int = 1) -> list[Decision]:
         """Take back the last ``count`` decisions that are not undone yet, newest first; returns them."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             # SQLite takes a negative limit for none
             return _take_back(db, db.execute(f"{STANDING} ORDER BY id DESC LIMIT ?", (max(count, 0),)).fetchall())
 
@@ -81,7 +66,7 @@ class Journal(Database):
 
         ``about`` is an image that it has to be about; if it is not, StaleDecision is raised and nothing changes.
         """
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             last = db.execute(f"{STANDING} ORDER BY id DESC LIMIT 1").fetchone()
             if last is None:
                 return []
@@ -97,7 +82,7 @@ class Journal(Database):
 
         StaleDecision is raised, and nothing changes, where the journal is no longer as it was at ``mark``.
         """
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             if _mark(db) != mark:
                 raise StaleDecision("Somebody decided or undid something meanwhile. Look again and choose anew.")
             rows = db.execute(f"{STANDING} AND id > ? ORDER BY id DESC", (decision_id,)).fetchall()
@@ -108,7 +93,7 @@ class Journal(Database):
 
         Raises StoreError, and nothing changes, where one of their images was decided on since: that comes first.
         """
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             rows = db.execute(f"{STANDING} AND id BETWEEN ? AND ? ORDER BY id DESC", (first, last)).fetchall()
             if not rows:
                 raise StoreError("This is taken back already.")
@@ -123,37 +108,38 @@ class Journal(Database):
 
     def mark(self) -> str:
         """A short text that is another one after every decision and every undo. Costs no look at the whole journal."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             return _mark(db)
 
     def decisions(self, after: int = 0) -> list[Decision]:
         """The journal, oldest first, undone ones included; ``after``: only those behind that number."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             return [_decision(row) for row in db.execute("SELECT * FROM decisions WHERE id > ? ORDER BY id", (after,))]
 
     def undone(self) -> set[int]:
         """The numbers of the decisions that are undone."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             return {row["id"] for row in db.execute("SELECT id FROM decisions WHERE undone = 1")}
 
     def decided_on(self, image_ids: Collection[str]) -> dict[str, Decision]:
         """image -> the last decision about it that stands, for those of the images that have one."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             return {row["image"]: _decision(row) for row in db.execute(DECIDED_ON, (json.dumps([*image_ids]), 0))}
 
     def steps(self, start: int, count: int, few: int) -> tuple[list[Step], int]:
         """The steps from number ``start`` on, newest first, with ``few`` decisions of each; and how many there are."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             total = db.execute("SELECT count(DISTINCT coalesce(batch, id)) FROM decisions").fetchone()[0]
             return [_step(db, row, few) for row in db.execute(STEPS, (count, start))], int(total)
 
     def state(self, image_id: str) -> State:
         """What a decision could change about an image, as it is now."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             return _state(db, image_id)
 
 
-def _decide(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision:
+def _grant(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision | None:
+    """Change the image and journal it; None where the wish finds nothing to decide. Raises StoreError."""
     before = _state(db, wish.image)
     if wish.expected is not None and before != wish.expected:
         raise StaleDecision(
@@ -167,7 +153,16 @@ def _decide(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision:
                 f"Somebody else decided on this image meanwhile ({newer['action']}): it is {_in_words(before)}. "
                 "Look again and decide anew."
             )
-    return _journal(db, wish.image, wish.action, before, wish.change(before), batch)
+    after = wish.change(before)
+    if after is None:
+        return None
+    _write_state(db, wish.image, after)
+    at, told = now(), [json.dumps(asdict(state), ensure_ascii=False) for state in (before, after)]
+    cursor = db.execute(
+        "INSERT INTO decisions (image, action, before, after, at, batch) VALUES (?, ?, ?, ?, ?, ?)",
+        (wish.image, wish.action, *told, at, batch),
+    )
+    return Decision(int(cursor.lastrowid or 0), wish.image, wish.action, before, after, at, batch=batch)
 
 
 def _take_back(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> list[Decision]:
@@ -213,30 +208,10 @@ def _write_state(db: sqlite3.Connection, image_id: str, state: State) -> None:
     db.executemany("INSERT INTO labels VALUES (?, ?)", [(image_id, label) for label in state.labels])
 
 
-def _journal(
-    db: sqlite3.Connection, image_id: str, action: str, before: State, after: State, batch: str | None
-) -> Decision:
-    """Write the new state of an image, and that it was decided."""
-    _write_state(db, image_id, after)
-    at = now()
-    cursor = db.execute(
-        "INSERT INTO decisions (image, action, before, after, at, batch) VALUES (?, ?, ?, ?, ?, ?)",
-        (image_id, action, before.to_json(), after.to_json(), at, batch),
-    )
-    return Decision(int(cursor.lastrowid or 0), image_id, action, before, after, at, batch=batch)
-
-
 def _decision(row: sqlite3.Row) -> Decision:
-    return Decision(
-        row["id"],
-        row["image"],
-        row["action"],
-        State.from_json(row["before"]),
-        State.from_json(row["after"]),
-        row["at"],
-        bool(row["undone"]),
-        row["batch"],
-    )
+    told = [json.loads(row[name]) for name in ("before", "after")]
+    before, after = (State(tuple(one["labels"]), one["status"], one.get("reason", "")) for one in told)
+    return Decision(row["id"], row["image"], row["action"], before, after, row["at"], bool(row["undone"]), row["batch"])
 
 
 def _in_words(state: State) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-# The states of an image that training and cleaning look at.
+# The states of an image that training and cleaning look at, and the verdicts of Verify with which it may be used.
 IN_USE = ("ok", "new")
+USABLE = ("ok", "suspect")
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,6 @@ class State:
     status: str
     reason: str = ""
 
-    @classmethod
-    def from_json(cls, text: str) -> State:
-        """The state written by :meth:`to_json`."""
-        raw = json.loads(text)
-        return cls(tuple(raw["labels"]), raw["status"], raw.get("reason", ""))
-
-    def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -99,15 +89,16 @@ class Decision:
 
 @dataclass(frozen=True)
 class Wish:
-    """A decision that is to be made: ``change`` gives the state of ``image`` after it, or raises StoreError.
+    """A decision that is to be made: ``change`` gives the state of ``image`` after it (None: nothing is to be decided),
+    or raises StoreError.
 
-    ``expected`` is the state that the person saw, and ``known`` the number of the last decision of the journal by then
-    (see :meth:`Journal.decide`).
+    ``expected`` is the state that the person saw, and ``known`` the number of the last decision of the journal by then:
+    where the image is in another state, or was decided on since, the wish is not granted.
     """
 
     image: str
     action: str
-    change: Callable[[State], State]
+    change: Callable[[State], State | None]
     expected: State | None = None
     known: int | None = None
 

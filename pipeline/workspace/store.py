@@ -1,23 +1,20 @@
-"""The SQLite store: images, labels, sources and candidates, on top of the journal of decisions."""
+"""The SQLite store: images, labels, sources and candidates, beside the journal of decisions."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import StoreError
-from pipeline.predict import SEVERAL
-from pipeline.workspace.database import now
+from pipeline.workspace.database import Database, now
 from pipeline.workspace.journal import Journal
 from pipeline.workspace.records import NewImage, Verdict
-from pipeline.workspace.workspace import Workspace
 
 SPLITS = ("train", "valid", "test")
 STATUSES = ("new", "ok", "set_aside", "removed")
@@ -63,8 +60,15 @@ CANDIDATE_COLUMNS = (
 )
 
 
-class Store(Journal):
-    """One row per image, plus the journal. Every method is one transaction; processes and threads may share it."""
+@dataclass(frozen=True)
+class Store:
+    """One row per image, and the ``journal`` of what was decided about them, in one ``database``.
+
+    Every method is one transaction; processes and threads may share it.
+    """
+
+    database: Database
+    journal: Journal
 
     # --- images ------------------------------------------------------------------------------------------------
 
@@ -74,38 +78,60 @@ class Store(Journal):
         _name, _page, _licence). ``status`` keeps only one of new, ok, set_aside, removed.
         """
         query, values = (IMAGES_QUERY + " WHERE i.status = ?", [status]) if status else (IMAGES_QUERY, [])
-        return self.frame(query + " ORDER BY i.rowid", values)
+        return self.database.frame(query + " ORDER BY i.rowid", values)
 
     def unchecked(self) -> list[tuple[str, str]]:
         """(id, file) of the images that verify has to look at, oldest first: new ones, and those that an earlier
         version checked without measuring them.
         """
         waiting = "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND quality IS NULL)"
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             return [(row["id"], row["file"]) for row in db.execute(waiting + " ORDER BY rowid")]
+
+    def records(self, status: str | None = None) -> list[dict[str, Any]]:
+        """The images as plain values: as in :meth:`images`, but ``quality`` is a mapping (its scores, where measured),
+        and ``source`` holds provider, name, page and licence of the first source.
+        """
+        rows = []
+        for row in self.images(status).to_dict("records"):
+            source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
+            scores = json.loads(row["quality"]) if row["quality"] else None
+            rows.append({**{str(key): value for key, value in row.items()}, "quality": scores, "source": source})
+        return rows
 
     def image(self, image_id: str) -> Mapping[str, Any]:
         """The row of one image. Raises StoreError where there is none."""
-        rows = self.frame(IMAGES_QUERY + " WHERE i.id = ?", [image_id]).to_dict("records")
+        rows = self.database.frame(IMAGES_QUERY + " WHERE i.id = ?", [image_id]).to_dict("records")
         if not rows:
             raise StoreError(f"There is no image {image_id} in this workspace.")
         return {str(key): value for key, value in rows[0].items()}
 
-    def image_rows(self, image_ids: Iterable[str]) -> pd.DataFrame:
+    def images_of(self, image_ids: Iterable[str]) -> pd.DataFrame:
         """The rows of some images, in the order asked for; unknown ones are left out. Columns as in :meth:`images`."""
-        return self.frame(
+        return self.database.frame(
             IMAGES_QUERY.replace("FROM images i", "FROM json_each(?) JOIN images i ON i.id = value") + " ORDER BY key",
             [json.dumps(list(image_ids))],
         )
 
-    def label_counts(self) -> dict[str, int]:
-        """class -> how many images carry it, of those in use; in alphabetical order."""
+    def class_counts(self) -> dict[str, int]:
+        """class -> how many usable pictures it has: neither removed nor set aside; in alphabetical order. A picture
+        with several labels counts in each.
+        """
+        return {name: sum(numbers.values()) for name, numbers in self.split_counts().items()}
+
+    def split_counts(self) -> dict[str, dict[str, int]]:
+        """class -> {split: how many usable pictures it has there}, for the splits that have any ("": none yet); counted
+        like :meth:`class_counts`.
+        """
         query = (
-            "SELECT label, count(*) AS n FROM labels JOIN images ON images.id = image_id"
-            " WHERE status IN ('ok', 'new') GROUP BY label ORDER BY label"
+            "SELECT label, coalesce(split, '') AS split, count(*) AS n FROM labels JOIN images ON images.id = image_id"
+            " WHERE status IN ('ok', 'new') GROUP BY label, split ORDER BY label"
         )
-        with self.transaction(write=False) as db:
-            return {row["label"]: row["n"] for row in db.execute(query)}
+        found: dict[str, dict[str, int]] = {}
+        with self.database.transaction(write=False) as db:
+            for row in db.execute(query):
+                found.setdefault(row["label"], {})[row["split"]] = row["n"]
+        return found
 
     def add_images(self, images: Iterable[NewImage]) -> int:
         """Put images on record with their label and source; returns how many were not known before.
@@ -114,7 +140,7 @@ class Store(Journal):
         image has none and nothing was decided about it.
         """
         rows = [{**asdict(image), "at": now()} for image in images]
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             added = db.executemany(ADD_IMAGE, rows).rowcount
             _label_where_none(db, {row["id"]: row["label"] for row in reversed(rows) if row["label"]})
             db.executemany(ADD_SOURCE, rows)
@@ -126,31 +152,31 @@ class Store(Journal):
         given_split.
         """
         where, values = (" WHERE image_id = ?", [image_id]) if image_id else ("", [])
-        return self.frame("SELECT * FROM sources" + where + " ORDER BY rowid", values)
+        return self.database.frame("SELECT * FROM sources" + where + " ORDER BY rowid", values)
 
     def fingerprints(self) -> pd.DataFrame:
         """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes) of the images that decode.
 
         Removed ones too: they may come back, and then have to be where their duplicates are.
         """
-        return self.frame("SELECT id, pixels, phash FROM images WHERE pixels IS NOT NULL ORDER BY id")
+        return self.database.frame("SELECT id, pixels, phash FROM images WHERE pixels IS NOT NULL ORDER BY id")
 
     def miniatures(self, image_ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """uint8 [N, 3072]: the 32 x 32 RGB miniatures of images that decode, in the order asked for."""
         query = "SELECT images.tiny FROM json_each(?) JOIN images ON images.id = value ORDER BY key"
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             tiny = [row["tiny"] for row in db.execute(query, (json.dumps(list(image_ids)),))]
         return np.frombuffer(b"".join(tiny), dtype=np.uint8).reshape(len(image_ids), MINIATURE_BYTES)
 
     def groups(self) -> dict[str, str]:
         """id -> duplicate group of the images that have one."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             rows = db.execute("SELECT id, duplicate_group FROM images WHERE duplicate_group IS NOT NULL")
             return {row["id"]: row["duplicate_group"] for row in rows}
 
     def record_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write what verify found. Only images still 'new' change status: a person's decision is never undone."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.executemany(
                 "UPDATE images SET status = CASE status WHEN 'new' THEN :status ELSE status END, verdict = :verdict,"
                 " reason = :reason, width = :width, height = :height, format = :format, pixels = :pixels,"
@@ -160,7 +186,7 @@ class Store(Journal):
 
     def set_groups(self, groups: Mapping[str, str]) -> None:
         """Write the duplicate group of images (id -> group)."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.executemany(
                 "UPDATE images SET duplicate_group = ? WHERE id = ?",
                 [(group, image) for image, group in groups.items()],
@@ -168,7 +194,7 @@ class Store(Journal):
 
     def set_splits(self, splits: Mapping[str, str]) -> None:
         """Write the split of images that have none (id -> split). A split that is written down never moves."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.executemany(
                 "UPDATE images SET split = ? WHERE id = ? AND split IS NULL",
                 [(split, image) for image, split in splits.items()],
@@ -176,7 +202,7 @@ class Store(Journal):
 
     def set_given_splits(self, splits: Mapping[str, str]) -> None:
         """Write the split that the source of images asked for (id -> split), where none was asked for before."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.executemany(
                 "UPDATE images SET given_split = ? WHERE id = ? AND given_split IS NULL",
                 [(split, image) for image, split in splits.items()],
@@ -187,19 +213,19 @@ class Store(Journal):
     def ignore(self, kind: str, image_ids: Iterable[str]) -> None:
         """Note that these images have no problem of this ``kind``, whatever verify says."""
         at = now()
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             rows = [(kind, image_id, at) for image_id in image_ids]
             db.executemany("INSERT OR IGNORE INTO ignored (kind, image_id, at) VALUES (?, ?, ?)", rows)
 
     def notice(self, kind: str) -> None:
         """Forget what was ignored of this ``kind``."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.execute("DELETE FROM ignored WHERE kind = ?", (kind,))
 
     def ignored(self) -> dict[str, set[str]]:
         """kind of problem -> the images for which it is ignored."""
         found: dict[str, set[str]] = {}
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             for row in db.execute("SELECT kind, image_id FROM ignored"):
                 found.setdefault(row["kind"], set()).add(row["image_id"])
         return found
@@ -209,7 +235,7 @@ class Store(Journal):
     def add_candidates(self, candidates: Iterable[Mapping[str, Any]]) -> int:
         """Put candidates (their columns: CANDIDATE_COLUMNS) on record; returns how many (url, label) pairs were new."""
         columns = CANDIDATE_COLUMNS
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             before = db.total_changes
             db.executemany(
                 f"INSERT OR IGNORE INTO candidates ({', '.join(columns)}, added_at) VALUES ({'?, ' * len(columns)}?)",
@@ -222,11 +248,11 @@ class Store(Journal):
         it is to be asked for ``again``.
         """
         where, values = (" WHERE status = ?", [status]) if status else ("", [])
-        return self.frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
+        return self.database.frame("SELECT * FROM candidates" + where + " ORDER BY rowid", values)
 
     def record_downloads(self, results: Sequence[Mapping[str, Any]]) -> None:
         """Write how the downloads of candidates ended: url, label, status, code, reason, sha256, again of each."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.executemany(
                 "UPDATE candidates SET status = :status, code = :code, reason = :reason, sha256 = :sha256,"
                 " again = :again WHERE url = :url AND label = :label",
@@ -237,13 +263,13 @@ class Store(Journal):
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A small JSON value kept with the workspace (the seed of its splits, say)."""
-        with self.transaction(write=False) as db:
+        with self.database.transaction(write=False) as db:
             row = db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         return default if row is None else json.loads(row["value"])
 
     def set_fact(self, key: str, value: Any) -> None:
         """Write a small JSON value, in place of the one before."""
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
 
     def add_to_fact(self, key: str, item: Any) -> None:
@@ -252,7 +278,7 @@ class Store(Journal):
             "INSERT INTO facts VALUES (?, json_array(json(?)))"
             " ON CONFLICT (key) DO UPDATE SET value = json_insert(value, '$[#]', json(?))"
         )
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             db.execute(longer, (key, json.dumps(item), json.dumps(item)))
 
 
@@ -263,24 +289,3 @@ def _label_where_none(db: sqlite3.Connection, labels: Mapping[str, str]) -> None
     db.executemany("INSERT INTO labels VALUES (?, ?)", pairs)
     original = "UPDATE images SET original_label = ? WHERE id = ? AND original_label IS NULL"
     db.executemany(original, [(labels[image], image) for image in bare])
-
-
-def class_counts(workspace: Workspace) -> dict[str, int]:
-    """How many images each class has, removed ones left out; in alphabetical order. One of several counts in each."""
-    images = workspace.store.images()
-    cells = images[images["status"] != "removed"]["label"].dropna()
-    counts = Counter(label for cell in cells for label in str(cell).split(SEVERAL))
-    return dict(sorted(counts.items()))
-
-
-def image_rows(workspace: Workspace, status: str | None = None) -> list[dict[str, Any]]:
-    """The store's rows as plain values: id, file, label, original_label, split, group, status, verdict, reason, width,
-    height, format, bytes, added_at, ``quality`` (its scores, where measured), and ``source`` with provider, name, page
-    and licence.
-    """
-    rows = []
-    for row in workspace.store.images(status).to_dict("records"):
-        source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
-        scores = json.loads(row["quality"]) if row["quality"] else None
-        rows.append({**{str(key): value for key, value in row.items()}, "quality": scores, "source": source})
-    return rows

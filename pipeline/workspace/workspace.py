@@ -56,7 +56,7 @@ class Workspace:
                 f"The workspace {workspace.root} cannot be written: {_reason(error)}. "
                 "Choose a folder you may write to, or free some space."
             ) from error
-        workspace.store.migrate()
+        workspace.store.database.migrate()
         return workspace
 
     @classmethod
@@ -68,7 +68,7 @@ class Workspace:
                 f"There is no workspace at {workspace.root}. Import some images first: "
                 f"python cli.py import {root} SOURCE (or 'starter' as the source)."
             )
-        workspace.store.migrate()
+        workspace.store.database.migrate()
         return workspace
 
     def _refuse_foreign_folder(self) -> None:
@@ -156,9 +156,12 @@ class Workspace:
     @cached_property
     def store(self) -> Store:
         """The SQLite store of this workspace."""
+        from pipeline.workspace.database import Database  # pandas takes its time, and not every process asks
+        from pipeline.workspace.journal import Journal
         from pipeline.workspace.store import Store
 
-        return Store(self.database)
+        database = Database(self.database)
+        return Store(database, Journal(database))
 
     def keep(self, data: bytes, extension: str) -> tuple[str, str]:
         """Write an image file, whole or not at all; returns its id (SHA-256) and its name below :attr:`images`.

@@ -15,7 +15,7 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.errors import WorkspaceError
 from pipeline.safe_text import restored
 from pipeline.stage import run
-from pipeline.workspace.records import NewImage, State, Verdict
+from pipeline.workspace.records import NewImage, State, Verdict, Wish
 from pipeline.workspace.workspace import Workspace
 
 HOSTILE = '=HYPERLINK("http://evil.example")\n| <script>alert(1)</script> [x](javascript:1)'
@@ -76,7 +76,7 @@ def collected(workspace: Workspace) -> Workspace:
         [Verdict(ids[number], "ok", "ok", "") for number in (1, 2, 3, 4)]
         + [Verdict(ids[5], "set_aside", "truncated", "It ends too early.")]
     )
-    workspace.store.decide(ids[6], "remove", lambda state: replace(state, status="removed"))
+    workspace.store.journal.decide([Wish(ids[6], "remove", lambda state: replace(state, status="removed"))])
     workspace.store.set_splits({ids[1]: "train", ids[2]: "train", ids[3]: "test"})
     workspace.store.add_candidates(
         {"url": f"https://gone.example/{n}", "label": "cat", "provider": "openverse"} for n in (1, 2)
@@ -133,7 +133,7 @@ def test_the_card_says_what_is_missing_and_what_was_changed(collected: Workspace
     assert "| The site said no | 2 |" in card
     assert "- 1 picture reduced in size when downloaded" in card
     assert "- 0 labels changed" in card
-    collected.store.decide(f"{1:064x}", "relabel", lambda state: State(("dog",), state.status))
+    collected.store.journal.decide([Wish(f"{1:064x}", "relabel", lambda state: State(("dog",), state.status))])
     assert "- 1 label changed" in data_card(collected)
     collected.store.add_images([image(9)])
     assert "- 1 picture not checked yet" in data_card(collected)
@@ -151,7 +151,7 @@ def test_each_label_of_a_picture_counts(workspace: Workspace) -> None:
     card = data_card(workspace)
     assert [row[0] for row in rows(card, "The classes")] == ["cat", "dog"]
     assert "counted once for each" in card and "1 picture without a label." in card
-    workspace.store.decide(f"{1:064x}", "relabel", lambda state: State(("dog", "cat"), state.status))
+    workspace.store.journal.decide([Wish(f"{1:064x}", "relabel", lambda state: State(("dog", "cat"), state.status))])
     assert "- 0 labels changed" in data_card(workspace), "the order of labels is no change"
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.collect.importing import ImportConfig, Imported
 from pipeline.errors import SourceError, UsageError
 from pipeline.train.data import usable_rows
-from pipeline.workspace.records import State, Verdict
+from pipeline.workspace.records import State, Verdict, Wish
 from pipeline.workspace.workspace import Workspace
 from tests.support.importing import bring_in, lay
 
@@ -80,7 +80,7 @@ def test_pictures_without_a_label_get_it_when_they_are_imported_again(workspace:
     source = lay(tmp_path / "s", "1.png", "2.png")
     bring_in(workspace, source)
     decided = workspace.store.images()["id"][1]
-    workspace.store.decide(decided, "unlabel", lambda state: State((), state.status))
+    workspace.store.journal.decide([Wish(decided, "unlabel", lambda state: State((), state.status))])
     assert bring_in(workspace, source, label="cat") == Imported(0, 2, (), {"cat": 1})
     assert bring_in(workspace, source, label="dog").classes == {"cat": 1}
     rows = workspace.store.images()

@@ -24,7 +24,6 @@ from pipeline.collect.entries import MAX_IMAGE_BYTES
 from pipeline.collect.importing import ImportConfig, Imported, import_images
 from pipeline.errors import PipelineError, SourceError, WorkspaceError
 from pipeline.stage import Progress, run
-from pipeline.workspace.store import class_counts
 from pipeline.workspace.workspace import Workspace
 from tests.support.importing import bring_in, lay, picture, snapshot, whole
 from tests.support.paths import ROOT, SHARED
@@ -170,7 +169,7 @@ def test_what_was_removed_stays_removed_when_it_is_imported_again(workspace: Wor
     remove(workspace, gone)
     assert bring_in(workspace, source).duplicates == 2
     assert workspace.store.image(gone)["status"] == "removed"
-    assert class_counts(workspace) == {"cat": 1}
+    assert workspace.store.class_counts() == {"cat": 1}
 
 
 # --- what is refused

@@ -15,9 +15,8 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.images.decode import squished, unsquished
 from pipeline.images.quality import quality
 from pipeline.stage import run
-from pipeline.verify.findings import KINDS, problems
+from pipeline.verify.findings import PROBLEMS, problems
 from pipeline.verify.verify import VerifyConfig, verify
-from pipeline.workspace.store import image_rows
 from pipeline.workspace.workspace import Workspace
 
 Harm = Callable[[Image.Image], Image.Image]
@@ -51,7 +50,7 @@ def table(images: list[Image.Image]) -> pd.DataFrame:
 
 def test_hardly_any_good_photograph_is_pointed_out(pictures: list[Image.Image]) -> None:
     found = problems(table(pictures))
-    assert set(found) == set(KINDS)
+    assert set(found) == set(PROBLEMS)
     assert sum(map(len, found.values())) <= len(pictures) / 50
 
 
@@ -91,9 +90,9 @@ def test_verify_tells_the_problems_and_measures_what_an_earlier_version_did_not(
     run(import_images(workspace, ImportConfig(str(source), label="fruit")))
     found = run(verify(workspace, VerifyConfig(workers=1)))
     (dark,) = found.problems["dark"]
-    by_id = {row["id"]: row for row in image_rows(workspace)}
+    by_id = {row["id"]: row for row in workspace.store.records()}
     assert by_id[dark]["source"]["name"] == "03.png" and by_id[dark]["quality"]["dark_end"] < 0.25
-    with workspace.store.transaction() as db:
+    with workspace.store.database.transaction() as db:
         db.execute("UPDATE images SET quality = NULL")
     again = run(verify(workspace, VerifyConfig(workers=1)))
     assert again.problems == found.problems and again.new == 12

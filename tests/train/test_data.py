@@ -16,7 +16,7 @@ from pipeline.images.pixel_cache import ROOM
 from pipeline.predict import Outputs, Preprocessing, open_image, pixels
 from pipeline.stage import Progress, run
 from pipeline.train.data import Dataset, ahead, batches, load_dataset, usable_rows
-from pipeline.workspace.records import NewImage, State, Verdict
+from pipeline.workspace.records import NewImage, State, Verdict, Wish
 from pipeline.workspace.workspace import Workspace
 
 SMALL = Preprocessing(size=(48, 48))
@@ -60,9 +60,9 @@ def test_the_rows_are_the_usable_pictures_and_the_classes_are_in_order(filled: W
 
 def test_what_is_removed_set_aside_unlabelled_or_without_a_split_is_left_out(filled: Workspace) -> None:
     ids = list(filled.store.images()["id"])
-    filled.store.decide(ids[3], "remove", lambda state: State(state.labels, "removed"))
-    filled.store.decide(ids[7], "set aside", lambda state: State(state.labels, "set_aside"))
-    filled.store.decide(ids[11], "unlabel", lambda state: State((), state.status))
+    filled.store.journal.decide([Wish(ids[3], "remove", lambda state: State(state.labels, "removed"))])
+    filled.store.journal.decide([Wish(ids[7], "set aside", lambda state: State(state.labels, "set_aside"))])
+    filled.store.journal.decide([Wish(ids[11], "unlabel", lambda state: State((), state.status))])
     filled.store.add_images([NewImage("ff", "ff/ff.jpg", 1, "apple", "file", "new.jpg")])
     left = set(ids) - {ids[3], ids[7], ids[11]}
     assert set(usable_rows(filled)[0]["id"]) == left
@@ -74,11 +74,11 @@ def test_what_is_missing_is_named_with_what_to_do(workspace: Workspace, photogra
     ids = put(workspace, photographs, per_class=2)
     with pytest.raises(NotEnoughData, match=r"None of the 10 pictures is in the valid split"):
         usable_rows(workspace)
-    workspace.store.decide(ids[0], "relabel", lambda state: State(("kiwi",), state.status))
+    workspace.store.journal.decide([Wish(ids[0], "relabel", lambda state: State(("kiwi",), state.status))])
     with pytest.raises(NotEnoughData, match=r"'apple' has 1 .*every class needs at least 2"):
         usable_rows(workspace)
     for image in ids:
-        workspace.store.decide(image, "relabel", lambda state: State(("kiwi",), state.status))
+        workspace.store.journal.decide([Wish(image, "relabel", lambda state: State(("kiwi",), state.status))])
     with pytest.raises(NotEnoughData, match=r"All 10 pictures are called 'kiwi'.*at least 2 classes"):
         usable_rows(workspace)
 
@@ -153,7 +153,7 @@ def test_nothing_is_decoded_twice_and_a_relabel_decodes_nothing(filled: Workspac
     assert shown == [] and np.array_equal(first.exact, again.exact)
     number = int(first.positions("valid")[0])
     image = str(first.rows["id"][number])
-    filled.store.decide(image, "relabel", lambda state: State(("pear",), state.status))
+    filled.store.journal.decide([Wish(image, "relabel", lambda state: State(("pear",), state.status))])
     relabelled, shown = load(filled)
     assert shown == [] and relabelled.rows["label"][number] == "pear" and first.rows["label"][number] == "apple"
 
@@ -161,10 +161,12 @@ def test_nothing_is_decoded_twice_and_a_relabel_decodes_nothing(filled: Workspac
 def test_only_new_pictures_are_decoded_and_another_size_takes_the_place_of_the_old(filled: Workspace) -> None:
     load(filled)
     (before,) = filled.cache.iterdir()
-    filled.store.decide(str(filled.store.images()["id"][3]), "remove", lambda state: State(state.labels, "removed"))
+    filled.store.journal.decide(
+        [Wish(str(filled.store.images()["id"][3]), "remove", lambda state: State(state.labels, "removed"))]
+    )
     dataset, shown = load(filled)
     assert shown == [] and len(dataset.exact) == 19
-    filled.store.undo()
+    filled.store.journal.undo()
     assert len(load(filled)[0].exact) == 20
     _, shown = load(filled, Preprocessing(size=(32, 32)))
     assert len(shown) == 20

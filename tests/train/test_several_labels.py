@@ -152,7 +152,7 @@ def test_a_wrong_set_of_labels_is_suspected_and_can_be_changed(collages: Workspa
     assert collages.store.image(image)["label"] == other
     changed = judged(collages, trained).set_index("id").loc[image]
     assert changed["trained_label"] == label and changed["loss"] > sure["loss"] + 0.5
-    collages.store.undo()
+    collages.store.journal.undo()
     assert collages.store.image(image)["label"] == label
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.verify.split import SplitConfig, assign_splits, leaks, new_splits
-from pipeline.workspace.records import NewImage, State, Verdict
+from pipeline.workspace.records import NewImage, State, Verdict, Wish
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
@@ -255,10 +255,10 @@ def test_an_empty_workspace_does_not_settle_the_shares(workspace: Workspace) -> 
 def test_removing_and_undoing_brings_an_image_back_to_its_split(workspace: Workspace) -> None:
     filled(workspace, 0, 20)
     first = assign_splits(workspace)
-    workspace.store.decide("003", "remove", lambda state: State(state.labels, "removed"))
+    workspace.store.journal.decide([Wish("003", "remove", lambda state: State(state.labels, "removed"))])
     filled(workspace, 20, 40)
     assign_splits(workspace)
-    workspace.store.undo()
+    workspace.store.journal.undo()
     assign_splits(workspace)
     assert workspace.store.image("003")["split"] == first["003"]
 

@@ -48,7 +48,7 @@ def test_everything_set_aside_and_restored_is_as_before(checked: Workspace) -> N
 def test_each_picture_is_journalled_and_can_be_undone(checked: Workspace) -> None:
     before, ids = state(checked), list(checked.store.images()["id"])[:3]
     set_aside(checked, ids)
-    assert [(decision.image, decision.action) for decision in checked.store.decisions()] == [
+    assert [(decision.image, decision.action) for decision in checked.store.journal.decisions()] == [
         (image, "set_aside") for image in ids
     ]
     undo(checked, 3)
@@ -68,7 +68,7 @@ def test_an_unknown_picture_changes_nothing(checked: Workspace) -> None:
     before, one = state(checked), str(checked.store.images()["id"][0])
     with pytest.raises(StoreError, match="There is no image nonesuch"):
         set_aside(checked, [one, "nonesuch"])
-    assert state(checked) == before and checked.store.decisions() == []
+    assert state(checked) == before and checked.store.journal.decisions() == []
 
 
 def test_of_each_group_the_first_is_kept(checked: Workspace) -> None:

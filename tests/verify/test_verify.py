@@ -21,7 +21,7 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.collect.starter_set import BROKEN, write_messy
 from pipeline.errors import TooManyBroken
 from pipeline.stage import Progress, run
-from pipeline.verify.findings import KINDS, Verified, verified
+from pipeline.verify.findings import PROBLEMS, Verified, verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
@@ -174,7 +174,7 @@ def test_a_second_run_checks_nothing_and_says_the_same(messy: Messy) -> None:
 
 
 def test_a_workspace_without_pictures_is_fine(workspace: Workspace) -> None:
-    assert check(workspace) == Verified(0, 0, 0, problems=dict.fromkeys(KINDS, ()))
+    assert check(workspace) == Verified(0, 0, 0, problems=dict.fromkeys(PROBLEMS, ()))
 
 
 def test_facts_of_a_good_picture_are_written_down(workspace: Workspace) -> None:

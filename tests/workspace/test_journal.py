@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ SHOTS = [Shot(f"s{number}", NAMES[number % 2], ("train", "test")[number % 2], (1
 def folded(workspace: Workspace, start: dict[str, State]) -> dict[str, State]:
     """The start with every standing decision of the journal on top; each must fit onto what was before it."""
     state = dict(start)
-    for decision in workspace.store.decisions():
+    for decision in workspace.store.journal.decisions():
         if not decision.undone:
             assert decision.before == state[decision.image]
             state[decision.image] = decision.after
@@ -44,14 +45,14 @@ def check(workspace: Workspace, start: dict[str, State]) -> None:
     """The state of every image is that of the journal, and its file lies in one place, where readers look for it."""
     expected = folded(workspace, start)
     rows = workspace.store.images().to_dict("records")
-    assert {row["id"]: workspace.store.state(row["id"]) for row in rows} == expected
+    assert {row["id"]: workspace.store.journal.state(row["id"]) for row in rows} == expected
     for row in rows:
         lying = [place / row["file"] for place in (workspace.images, workspace.trash) if (place / row["file"]).exists()]
         assert [workspace.image_file(row["file"])] == lying
 
 
 def started(workspace: Workspace) -> dict[str, State]:
-    return {str(image): workspace.store.state(image) for image in workspace.store.images()["id"]}
+    return {str(image): workspace.store.journal.state(image) for image in workspace.store.images()["id"]}
 
 
 STEPS = st.lists(
@@ -69,7 +70,7 @@ STEPS = st.lists(
 def act(workspace: Workspace, ids: list[str], step: tuple[str, int, str], file: Path) -> None:
     action, number, label = step
     image = ids[number]
-    journal = workspace.store.decisions()
+    journal = workspace.store.journal.decisions()
     if action == "relabel":
         decisions.relabel(workspace, image, label)
     elif action == "each":
@@ -89,7 +90,7 @@ def act(workspace: Workspace, ids: list[str], step: tuple[str, int, str], file: 
         one = journal[number % len(journal)]
         decisions.undo_these(workspace, one.id, one.id)
     elif action == "after" and journal:
-        decisions.undo_after(workspace, journal[-(number % len(journal)) - 1].id, workspace.store.mark())
+        decisions.undo_after(workspace, journal[-(number % len(journal)) - 1].id, workspace.store.journal.mark())
     elif action in ("keep", "remove", "restore"):
         getattr(decisions, action)(workspace, image)
 
@@ -108,7 +109,7 @@ def test_after_any_sequence_the_state_is_the_fold_of_the_journal_and_undo_return
         except PipelineError:
             continue  # refused, as it must be: nothing was journalled
     check(workspace, start)
-    decisions.undo_after(workspace, 0, workspace.store.mark())
+    decisions.undo_after(workspace, 0, workspace.store.journal.mark())
     check(workspace, start)
     assert started(workspace) == start
 
@@ -126,7 +127,7 @@ workspace, wanted = Workspace.open(sys.argv[1]), int(sys.argv[2])
 ids = sorted(workspace.store.images()["id"])
 print("ready", flush=True)
 turn = 0
-while last_of(mark := workspace.store.mark()) < wanted:
+while last_of(mark := workspace.store.journal.mark()) < wanted:
     turn += 1
     draw = random.Random(f"{mark} {turn}")
     image, chance = draw.choice(ids), draw.random()
@@ -154,7 +155,7 @@ from pipeline.workspace.workspace import Workspace
 from tests.workspace.test_journal import check
 workspace = Workspace.open(sys.argv[1])
 start = json.loads((workspace.root.parent / "start.json").read_text())
-check(workspace, {image: State.from_json(state) for image, state in start.items()})
+check(workspace, {image: State(tuple(labels), status, reason) for image, (labels, status, reason) in start.items()})
 """
 
 
@@ -175,7 +176,7 @@ def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and
     wanted, most, least = (1000, 10, 3) if sampled.everything else (200, 3, 1)
     command = [sys.executable, "-c", CLEANER, str(workspace.root), str(wanted)]
     kills = 0
-    while len(workspace.store.decisions()) < wanted:
+    while len(workspace.store.journal.decisions()) < wanted:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         assert process.stdout and process.stdout.readline() == b"ready\n"
         try:
@@ -188,7 +189,7 @@ def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and
         process.stdout.close()
         check(Workspace.open(workspace.root), start)
     assert kills >= least
-    decisions.undo_after(workspace, 0, workspace.store.mark())
+    decisions.undo_after(workspace, 0, workspace.store.journal.mark())
     assert started(workspace) == start
     check(workspace, start)
 
@@ -199,7 +200,7 @@ def test_killed_at_random_moments_during_1000_decisions_every_state_is_valid_and
 def test_decisions_survive_the_kill_loop(tmp_path: Path, sampled: Sample) -> None:
     wanted, rounds = (1000, 5) if sampled.everything else (200, 1)
     workspace, start = many(tmp_path)
-    (tmp_path / "start.json").write_text(json.dumps({image: state.to_json() for image, state in start.items()}))
+    (tmp_path / "start.json").write_text(json.dumps({image: astuple(state) for image, state in start.items()}))
     (tmp_path / "clean.py").write_text(CLEANER)
     (tmp_path / "check.py").write_text(CHECK)
     checking = shlex.join([sys.executable, str(tmp_path / "check.py"), str(workspace.root)])
@@ -215,6 +216,6 @@ def test_decisions_survive_the_kill_loop(tmp_path: Path, sampled: Sample) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(workspace.store.decisions()) >= wanted
-    decisions.undo_after(workspace, 0, workspace.store.mark())
+    assert len(workspace.store.journal.decisions()) >= wanted
+    decisions.undo_after(workspace, 0, workspace.store.journal.mark())
     assert started(workspace) == start

@@ -12,7 +12,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StaleDecision, StoreError
-from pipeline.workspace.database import MIGRATIONS
-from pipeline.workspace.records import Decision, State
+from pipeline.workspace.database import MIGRATIONS, Database
+from pipeline.workspace.records import Decision, State, Wish
 from pipeline.workspace.store import NewImage, Store, Verdict
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import ROOT, SHARED
@@ -38,7 +39,7 @@ COLUMNS = [
 # Decides about the images in turn, for ever or ``count`` times, and prints every decision once it is acknowledged.
 DECIDER = """
 import sys
-from pipeline.workspace.records import State
+from pipeline.workspace.records import State, Wish
 from pipeline.workspace.workspace import Workspace
 store = Workspace.open(sys.argv[1]).store
 name, count = sys.argv[2], int(sys.argv[3])
@@ -48,7 +49,8 @@ number = 0
 while number != count:
     number += 1
     image = ids[number % len(ids)]
-    done = store.decide(image, "relabel", lambda state: State((f"{name} {number}",), state.status, state.reason))
+    renamed = lambda state: State((f"{name} {number}",), state.status, state.reason)
+    [done] = store.journal.decide([Wish(image, "relabel", renamed)])
     print(done.id, image, name, number, flush=True)
 """
 
@@ -58,7 +60,9 @@ def image(name: str, label: str | None = "cat", **more: str) -> NewImage:
 
 
 def relabel(store: Store, image_id: str, label: str, expected: State | None = None) -> Decision:
-    return store.decide(image_id, "relabel", lambda state: State((label,), state.status, state.reason), expected)
+    wish = Wish(image_id, "relabel", lambda state: State((label,), state.status, state.reason), expected)
+    [decision] = store.journal.decide([wish])
+    return decision
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def store(workspace: Workspace) -> Store:
 
 
 def sql(store: Store, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(store.database) as connection:
+    with sqlite3.connect(store.database.file) as connection:
         rows = connection.execute(query).fetchall()
     connection.close()
     return rows
@@ -79,7 +83,7 @@ def sql(store: Store, query: str) -> list[tuple[object, ...]]:
 
 def test_every_migration_runs_once_and_is_written_down(store: Store) -> None:
     for _ in range(3):
-        store.migrate()
+        store.database.migrate()
     assert sorted(name for (name,) in sql(store, "SELECT name FROM migrations")) == sorted(MIGRATIONS)
     assert len(store.images()) == 3
 
@@ -90,22 +94,19 @@ def test_the_journal_is_write_ahead(store: Store) -> None:
 
 def test_a_store_of_a_newer_program_is_refused_and_left_alone(store: Store) -> None:
     sql(store, "INSERT INTO migrations VALUES ('9999_from_the_future', 'now')")
-    before = store.database.read_bytes()
+    before = store.database.file.read_bytes()
     with pytest.raises(StoreError, match=r"newer Winnow \(9999_from_the_future\)\. Update Winnow"):
-        Workspace.open(store.database.parent)
-    assert store.database.read_bytes() == before
+        Workspace.open(store.database.file.parent)
+    assert store.database.file.read_bytes() == before
 
 
 def test_a_migration_that_fails_leaves_no_half_made_tables(tmp_path: Path) -> None:
-    class Broken(Store):
-        pass
-
-    with sqlite3.connect(tmp_path / "s.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "s.sqlite")) as connection, connection:
         connection.execute("CREATE TABLE facts (something_else TEXT)")  # in the way of the last statement
-    connection.close()
+    broken = Database(tmp_path / "s.sqlite")
     with pytest.raises(StoreError, match="already exists"):
-        Broken(tmp_path / "s.sqlite").migrate()
-    assert [row[0] for row in sql(Broken(tmp_path / "s.sqlite"), "SELECT name FROM sqlite_master")] == ["facts"]
+        broken.migrate()
+    assert broken.frame("SELECT name FROM sqlite_master")["name"].tolist() == ["facts"]
 
 
 # --- images
@@ -148,13 +149,13 @@ def test_images_are_added_all_or_none(store: Store) -> None:
 
 
 def test_an_unknown_image_is_refused_in_words(store: Store) -> None:
-    for ask in (store.image, store.state, lambda name: relabel(store, name, "x")):
+    for ask in (store.image, store.journal.state, lambda name: relabel(store, name, "x")):
         with pytest.raises(StoreError, match="no image zz in this workspace"):
             ask("zz")
 
 
 def test_only_new_images_change_status_by_a_verdict(store: Store) -> None:
-    store.decide("bb", "remove", lambda state: State(state.labels, "removed"))
+    store.journal.decide([Wish("bb", "remove", lambda state: State(state.labels, "removed"))])
     store.record_verdicts([Verdict(name, "ok", "ok", "", 4, 3, "PNG") for name in ("aa", "bb")])
     assert [store.image(name)["status"] for name in ("aa", "bb", "cc")] == ["ok", "removed", "new"]
     store.record_verdicts([Verdict("aa", "set_aside", "corrupt", "later")])
@@ -201,10 +202,10 @@ def test_candidates_are_kept_once_per_url_and_label(store: Store) -> None:
 
 @pytest.mark.parametrize("text", ["", "'; DROP TABLE images; --", "日本語", "a|b", "nul\0inside", "x" * 100_000])
 def test_any_text_comes_back_as_it_was(store: Store, text: str) -> None:
-    store.decide("aa", "relabel", lambda state: State((text,), "ok", text))
-    assert store.state("aa") == State((text,), "ok", text)
-    assert store.decisions()[-1].after == State((text,), "ok", text)
-    assert store.undo()[0].before == store.state("aa")
+    store.journal.decide([Wish("aa", "relabel", lambda state: State((text,), "ok", text))])
+    assert store.journal.state("aa") == State((text,), "ok", text)
+    assert store.journal.decisions()[-1].after == State((text,), "ok", text)
+    assert store.journal.undo()[0].before == store.journal.state("aa")
 
 
 # --- decisions
@@ -214,22 +215,22 @@ def test_a_decision_is_journalled_with_before_and_after(store: Store) -> None:
     done = relabel(store, "aa", "bear")
     assert (done.image, done.action, done.undone) == ("aa", "relabel", False)
     assert done.before == State(("cat",), "new") and done.after == State(("bear",), "new")
-    assert store.decisions() == [done]
+    assert store.journal.decisions() == [done]
     assert store.image("aa")["label"] == "bear" and store.image("aa")["original_label"] == "cat"
 
 
 def test_a_stale_decision_is_refused_and_changes_nothing(store: Store) -> None:
-    seen = store.state("aa")
+    seen = store.journal.state("aa")
     relabel(store, "aa", "bear", seen)
     with pytest.raises(StaleDecision, match=r"it is now labelled bear, new.*decide anew"):
         relabel(store, "aa", "wolf", seen)
-    assert store.state("aa").labels == ("bear",)
-    assert len(store.decisions()) == 1
-    assert relabel(store, "aa", "wolf", store.state("aa")).after.labels == ("wolf",)
+    assert store.journal.state("aa").labels == ("bear",)
+    assert len(store.journal.decisions()) == 1
+    assert relabel(store, "aa", "wolf", store.journal.state("aa")).after.labels == ("wolf",)
 
 
 def test_of_many_who_saw_the_same_one_decides(store: Store) -> None:
-    seen = store.state("aa")
+    seen = store.journal.state("aa")
     outcomes: list[str] = []
 
     def decide(name: str) -> None:
@@ -245,7 +246,7 @@ def test_of_many_who_saw_the_same_one_decides(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["done"] + ["stale"] * 7
-    assert len(store.decisions()) == 1
+    assert len(store.journal.decisions()) == 1
 
 
 def test_a_change_that_fails_is_not_journalled(store: Store) -> None:
@@ -253,40 +254,40 @@ def test_a_change_that_fails_is_not_journalled(store: Store) -> None:
         raise StoreError("not this one")
 
     with pytest.raises(StoreError, match="not this one"):
-        store.decide("aa", "remove", refuse)
-    assert store.decisions() == [] and store.state("aa").status == "new"
+        store.journal.decide([Wish("aa", "remove", refuse)])
+    assert store.journal.decisions() == [] and store.journal.state("aa").status == "new"
     with pytest.raises(StoreError, match="refused"):
-        store.decide("aa", "remove", lambda state: State(("gone",), "no such status"))
-    assert store.decisions() == [] and store.state("aa").labels == ("cat",)
+        store.journal.decide([Wish("aa", "remove", lambda state: State(("gone",), "no such status"))])
+    assert store.journal.decisions() == [] and store.journal.state("aa").labels == ("cat",)
 
 
 def test_undo_takes_back_the_newest_first(store: Store) -> None:
     for label in ("one", "two", "three"):
         relabel(store, "aa", label)
     relabel(store, "bb", "four")
-    taken = store.undo(2)
+    taken = store.journal.undo(2)
     assert [decision.after.labels for decision in taken] == [("four",), ("three",)]
     assert all(decision.undone for decision in taken)
-    assert store.state("aa").labels == ("two",) and store.state("bb").labels == ("dog",)
-    assert [decision.after.labels for decision in store.undo(10)] == [("two",), ("one",)]
-    assert store.state("aa").labels == ("cat",)
-    assert store.undo() == []
+    assert store.journal.state("aa").labels == ("two",) and store.journal.state("bb").labels == ("dog",)
+    assert [decision.after.labels for decision in store.journal.undo(10)] == [("two",), ("one",)]
+    assert store.journal.state("aa").labels == ("cat",)
+    assert store.journal.undo() == []
 
 
 def test_what_is_undone_is_skipped_and_stays_in_the_journal(store: Store) -> None:
     relabel(store, "aa", "one")
-    store.undo()
+    store.journal.undo()
     relabel(store, "bb", "two")
-    assert [decision.after.labels for decision in store.undo()] == [("two",)]
-    assert store.undo() == []
-    assert [decision.undone for decision in store.decisions()] == [True, True]
+    assert [decision.after.labels for decision in store.journal.undo()] == [("two",)]
+    assert store.journal.undo() == []
+    assert [decision.undone for decision in store.journal.decisions()] == [True, True]
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_undoing_nothing_undoes_nothing(store: Store, count: int) -> None:
     relabel(store, "aa", "one")
-    assert store.undo(count) == []
-    assert store.state("aa").labels == ("one",)
+    assert store.journal.undo(count) == []
+    assert store.journal.state("aa").labels == ("one",)
 
 
 ACTIONS = st.one_of(
@@ -311,15 +312,16 @@ def test_any_sequence_of_decisions_and_undos_is_that_of_a_plain_model(actions: l
                 for _ in range(min(number, len(past))):
                     name, before = past.pop()
                     model[name] = before
-                store.undo(number)
+                store.journal.undo(number)
                 continue
             name = names[number]
             after = _after(action, model[name], label)
             past.append((name, model[name]))
-            store.decide(name, action, lambda state, a=action, x=label: _after(a, state, x), expected=model[name])
+            change = lambda state, a=action, x=label: _after(a, state, x)  # noqa: E731
+            store.journal.decide([Wish(name, action, change, expected=model[name])])
             model[name] = after
-        assert {name: store.state(name) for name in names} == model
-        assert [(d.image, d.before) for d in store.decisions() if not d.undone] == past
+        assert {name: store.journal.state(name) for name in names} == model
+        assert [(d.image, d.before) for d in store.journal.decisions() if not d.undone] == past
 
 
 def _after(action: str, state: State, label: str) -> State:
@@ -336,7 +338,7 @@ def _after(action: str, state: State, label: str) -> State:
 @contextmanager
 def decider(store: Store, name: str, count: int = -1) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", DECIDER, str(store.database.parent), name, str(count)],
+        [sys.executable, "-c", DECIDER, str(store.database.file.parent), name, str(count)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -359,10 +361,10 @@ def said(lines: list[str]) -> dict[int, tuple[str, tuple[str, ...]]]:
 
 def check_nothing_acknowledged_is_lost(store: Store, acknowledged: dict[int, tuple[str, tuple[str, ...]]]) -> None:
     assert sql(store, "PRAGMA integrity_check") == [("ok",)]
-    journal = {decision.id: (decision.image, decision.after.labels) for decision in store.decisions()}
+    journal = {decision.id: (decision.image, decision.after.labels) for decision in store.journal.decisions()}
     assert acknowledged.items() <= journal.items()
-    last = {decision.image: decision.after for decision in store.decisions()}
-    assert {name: store.state(name) for name in last} == last
+    last = {decision.image: decision.after for decision in store.journal.decisions()}
+    assert {name: store.journal.state(name) for name in last} == last
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
@@ -376,7 +378,7 @@ def test_kill_9_at_any_moment_loses_nothing_acknowledged(store: Store) -> None:
             timer.start()
             acknowledged |= said(process.stdout.readlines())
             timer.join()
-        Workspace.open(store.database.parent)
+        Workspace.open(store.database.file.parent)
         check_nothing_acknowledged_is_lost(store, acknowledged)
     assert len(acknowledged) > 10
 
@@ -390,10 +392,10 @@ def test_two_processes_write_at_once_and_nothing_is_lost(store: Store) -> None:
     everybody = acknowledged[0] | acknowledged[1] | {d.id: (d.image, d.after.labels) for d in mine}
     assert len(everybody) == 90
     check_nothing_acknowledged_is_lost(store, everybody)
-    for before, after in zip(store.decisions(), store.decisions()[1:], strict=False):
+    for before, after in zip(store.journal.decisions(), store.journal.decisions()[1:], strict=False):
         assert after.id == before.id + 1
     seen: dict[str, State] = {}
-    for decision in store.decisions():
+    for decision in store.journal.decisions():
         assert decision.before == seen.get(decision.image, decision.before)
         seen[decision.image] = decision.after
 
@@ -423,10 +425,10 @@ def test_a_store_survives_the_kill_loop(store: Store, tmp_path: Path, sampled: S
     (tmp_path / "check.py").write_text(
         "import sys; from pipeline.workspace.workspace import Workspace\n"
         "store = Workspace.open(sys.argv[1]).store\n"
-        "last = {d.image: d.after for d in store.decisions()}\n"
-        "assert {name: store.state(name) for name in last} == last\n"
+        "last = {d.image: d.after for d in store.journal.decisions()}\n"
+        "assert {name: store.journal.state(name) for name in last} == last\n"
     )
-    folder = str(store.database.parent)
+    folder = str(store.database.file.parent)
     check = shlex.join([sys.executable, str(tmp_path / "check.py"), folder])
     done = subprocess.run(
         [
@@ -440,23 +442,34 @@ def test_a_store_survives_the_kill_loop(store: Store, tmp_path: Path, sampled: S
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(store.decisions()) >= wanted
+    assert len(store.journal.decisions()) >= wanted
+
+
+def test_there_is_one_count_of_usable_pictures_a_class(store: Store) -> None:
+    store.add_images([image("dd", "cat|dog"), image("ee", "dog"), image("ff", "bear"), image("gg", "cat")])
+    aside, removed = (lambda state, status=status: replace(state, status=status) for status in ("set_aside", "removed"))
+    store.journal.decide([Wish("ee", "set_aside", aside), Wish("ff", "remove", removed)])
+    store.set_splits({"aa": "train", "dd": "valid", "ee": "train"})
+    assert store.class_counts() == {"cat": 3, "dog": 2}
+    assert store.split_counts() == {"cat": {"train": 1, "valid": 1, "": 1}, "dog": {"valid": 1, "": 1}}
 
 
 # --- many at once, and problems that are none
 
 
 def test_many_images_are_decided_on_in_one_transaction_or_none_of_them(store: Store) -> None:
-    def aside(state: State) -> State:
-        return State(state.labels, "set_aside") if state.labels else state
+    def aside(*names: str) -> list[Wish]:
+        change = lambda state: State(state.labels, "set_aside") if state.labels else None  # noqa: E731
+        return [Wish(name, "set_aside", change) for name in names]
 
     with pytest.raises(StoreError, match="no image zz"):
-        store.decide_all(["aa", "zz"], "set_aside", aside)
-    assert store.decisions() == [] and list(store.images()["status"]) == ["new"] * 3
-    done = store.decide_all(["aa", "bb", "cc"], "set_aside", aside)
-    assert [decision.image for decision in done] == ["aa", "bb"] and store.decisions() == done
+        store.journal.decide(aside("aa", "zz"))
+    assert store.journal.decisions() == [] and list(store.images()["status"]) == ["new"] * 3
+    done = store.journal.decide(aside("aa", "bb", "cc"))
+    assert [decision.image for decision in done] == ["aa", "bb"] and store.journal.decisions() == done
     assert not any(decision.about_label for decision in done)
-    store.undo(2)
+    assert len({decision.batch for decision in done}) == 1 and done[0].batch
+    store.journal.undo(2)
     assert list(store.images()["status"]) == ["new"] * 3
 
 

@@ -52,7 +52,7 @@ def test_creating_twice_keeps_what_is_there(tmp_path: Path) -> None:
 
 def test_naming_a_workspace_touches_no_file(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "nowhere")
-    assert workspace.store.database == tmp_path / "nowhere" / "winnow.sqlite"
+    assert workspace.store.database.file == tmp_path / "nowhere" / "winnow.sqlite"
     assert listing(tmp_path) == []
 
 

@@ -129,7 +129,7 @@ def _progress(queue: Queue) -> View:
 
 def _fate(workspace: Workspace, image_id: str) -> View | None:
     """What was decided about an image that is no longer in the queue."""
-    decision = workspace.store.decided_on([image_id]).get(image_id)
+    decision = workspace.store.journal.decided_on([image_id]).get(image_id)
     return {"id": image_id, "words": in_past(decision), "number": decision.id} if decision else None
 
 
@@ -157,7 +157,7 @@ def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
 
 def classes(workspace: Workspace, run: Run) -> list[str]:
     """The classes of the run, then those that labels have named since, in alphabetical order."""
-    return _with_new(run, workspace.store.label_counts())
+    return _with_new(run, workspace.store.class_counts())
 
 
 def _with_new(run: Run, names: Iterable[str]) -> list[str]:
@@ -174,7 +174,7 @@ def class_choices(workspace: Workspace, run: str | None) -> list[tuple[str, str]
 
 
 def _rows(workspace: Workspace, queue: Queue, part: pd.DataFrame, position: int, classes: int) -> list[View]:
-    known = workspace.store.image_rows(part["id"]).set_index("id")
+    known = workspace.store.images_of(part["id"]).set_index("id")
     rows: list[View] = []
     for number, row in enumerate(part.to_dict("records")):
         image_id, file = str(row["id"]), str(row["file"])

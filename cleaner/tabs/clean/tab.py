@@ -142,7 +142,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> Callable[[Values], View]:
     def look(values: Values, event: gr.EventData) -> Any:
         sent: Mapping[str, Any] = event._data
         workspace = shared.open(values[shared.picker])
-        if workspace.store.mark() == sent["mark"]:
+        if workspace.store.journal.mark() == sent["mark"]:
             return gr.skip()
         return queue_view(
             workspace, chosen(values), str(sent["at"] or "") or None, None, queues, False, bool(sent["many"])
@@ -186,9 +186,9 @@ def _answer(shared: Shared, sent: Mapping[str, Any], done: tuple[str, int]) -> A
 def history_view(workspace: Workspace, page: int = 0, message: str = "", warning: bool = False) -> View:
     """A page of the history, as steps: decisions made in one go are one. Every view opens the panel."""
     store = workspace.store
-    mark = store.mark()
-    steps, total = store.steps(max(page, 0) * STEPS_A_PAGE, STEPS_A_PAGE, PICTURES_A_STEP)
-    images = store.image_rows({decision.image for step in steps for decision in step.decisions})
+    mark = store.journal.mark()
+    steps, total = store.journal.steps(max(page, 0) * STEPS_A_PAGE, STEPS_A_PAGE, PICTURES_A_STEP)
+    images = store.images_of({decision.image for step in steps for decision in step.decisions})
     names = {str(image): str(name or file) for image, name, file in images[["id", "source_name", "file"]].to_numpy()}
     return {
         "nonce": nonce(),
@@ -255,7 +255,7 @@ def build_history(shared: Shared, queue: gr.HTML, inputs: set[Any], refreshed: C
 
 def class_names(workspace: Workspace) -> list[tuple[str, str]]:
     """(words, class) of every class that images in use carry, with how many."""
-    return [(f"{name} ({number:,})", name) for name, number in workspace.store.label_counts().items()]
+    return [(f"{name} ({number:,})", name) for name, number in workspace.store.class_counts().items()]
 
 
 def planned(workspace: Workspace, old: str | None, new: str | None) -> str:

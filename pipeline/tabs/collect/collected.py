@@ -15,7 +15,7 @@ from pipeline.jobs import job as jobs
 from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.downloads import place_of, zipped
 from pipeline.tabs.page.show import LISTED_CLASSES, bars, count, empty, escape, facts, picture
-from pipeline.workspace.store import class_counts
+from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace
 
 LONGEST_URL = 200
@@ -33,19 +33,20 @@ def one_at_a_time(workspace: Workspace) -> None:
 
 
 def overview(workspace: Workspace) -> str:
-    """How many pictures of which classes the workspace has, as HTML."""
+    """How many usable pictures of which classes the workspace has, as HTML."""
     images = workspace.store.images()
-    kept = images[images["status"] != "removed"]
-    if kept.empty:
+    usable, aside = images[images["status"].isin(IN_USE)], int((images["status"] == "set_aside").sum())
+    if usable.empty and not aside:
         return empty(
             "No pictures yet", "Choose one of the ways below. The starter set is the quickest, and needs no network."
         )
-    counts = class_counts(workspace)
-    new = int((kept["status"] == "new").sum())
-    numbers = [("pictures", f"{len(kept):,}"), ("classes", f"{len(counts):,}")]
+    counts = workspace.store.class_counts()
+    new = int((usable["status"] == "new").sum())
+    numbers = [("pictures", f"{len(usable):,}"), ("classes", f"{len(counts):,}")]
     numbers += [("not checked yet", f"{new:,}")] if new else []
-    unlabelled = int(kept["label"].isna().sum())
+    unlabelled = int(usable["label"].isna().sum())
     numbers += [("without a class", f"{unlabelled:,}")] if unlabelled else []
+    numbers += [("set aside", f"{aside:,}")] if aside else []
     shown = dict(list(counts.items())[:LISTED_CLASSES])
     more = f'<p class="w-hint">and {count(len(counts) - len(shown), "more class", "more classes")}</p>'
     return facts(numbers) + bars(shown) + (more if len(counts) > len(shown) else "") + _advice(counts)
@@ -68,7 +69,7 @@ def sample(workspace: Workspace) -> str:
 def newest(workspace: Workspace) -> str:
     """The pictures that arrived last, the newest first, as HTML."""
     images = workspace.store.images()
-    usable = images[images["status"].isin(["new", "ok"])].tail(in_workers.SAMPLE).iloc[::-1]
+    usable = images[images["status"].isin(IN_USE)].tail(in_workers.SAMPLE).iloc[::-1]
     tiles = _tiles(in_workers.thumbnails(workspace, usable))
     return f"<p class='w-hint w-arriving'>Just arrived</p>{tiles}" if tiles else ""
 

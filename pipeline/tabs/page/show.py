@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
-import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.logs import logger, where_raised
@@ -208,32 +207,21 @@ def splits(workspace: Workspace, found: Verified | None = None) -> str:
     """How many usable pictures of each class are in train, valid and test, and what ``found`` says of the class, as
     HTML; empty before verify. Of very many classes those with a problem come first, and the rest is counted.
     """
-    counts = split_counts(workspace)
-    if counts.empty:
+    counts = {
+        label: [numbers.get(split, 0) for split in SPLITS] for label, numbers in workspace.store.split_counts().items()
+    }
+    placed = {label: [*numbers, sum(numbers)] for label, numbers in counts.items() if any(numbers)}
+    if not placed:
         return ""
     notes = {problem.label: problem.reason for problem in found.class_problems} if found else {}
-    order = [str(label) for label in counts.index]
-    numbers = dict(zip(order, counts.to_numpy(dtype=int).tolist(), strict=True))
+    order = list(placed)
     if len(order) > LISTED_CLASSES:
         order.sort(key=lambda label: label not in notes)
     headers = ("class", *SPLITS, "all", "") if notes else ("class", *SPLITS, "all")
     rows = [
-        (label, *(f"{number:,}" for number in numbers[label]), *([notes.get(label, "")] if notes else []))
+        (label, *(f"{number:,}" for number in placed[label]), *([notes.get(label, "")] if notes else []))
         for label in order[:LISTED_CLASSES]
     ]
     left_out = len(order) - LISTED_CLASSES
     more = f"and {count(left_out, 'more class', 'more classes')}" if left_out > 0 else ""
     return table(headers, rows, numbers=range(1, 5), caption=more)
-
-
-def split_counts(workspace: Workspace) -> pd.DataFrame:
-    """Usable pictures per class (index, sorted) and split (columns train, valid, test, all); a picture with several
-    labels counts for each.
-    """
-    images = workspace.store.images("ok")
-    placed = images[images["split"].notna() & images["label"].notna()]
-    if placed.empty:
-        return pd.DataFrame(columns=[*SPLITS, "all"])
-    one_each = placed.assign(label=placed["label"].str.split("|")).explode("label")
-    counts = pd.crosstab(one_each["label"], one_each["split"]).reindex(columns=list(SPLITS), fill_value=0)
-    return counts.assign(all=counts.sum(axis=1)).sort_index()

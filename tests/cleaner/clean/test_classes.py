@@ -55,8 +55,8 @@ def test_of_several_labels_only_that_one_changes_and_none_is_there_twice(made) -
     relabel(workspace, ids["a"], "ant|bee")
     relabel(workspace, ids["d"], "bee|cat")
     rename(workspace, "bee", "ant")
-    assert workspace.store.state(ids["a"]).labels == ("ant",)
-    assert workspace.store.state(ids["d"]).labels == ("ant", "cat")
+    assert workspace.store.journal.state(ids["a"]).labels == ("ant",)
+    assert workspace.store.journal.state(ids["d"]).labels == ("ant", "cat")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cleaner.clean import decisions
 from cleaner.clean.decisions import keep, relabel, remove, restore, undo
 from pipeline.errors import SourceError, StaleDecision, StoreError, UsageError
-from pipeline.workspace.records import NewImage, State, Verdict
+from pipeline.workspace.records import NewImage, State, Verdict, Wish
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with
 
@@ -66,7 +66,9 @@ def test_a_removed_image_can_be_restored_later_and_keeps_its_label(made):
 
 def test_an_image_set_aside_is_restored_on_a_persons_word(made):
     workspace, ids = made
-    workspace.store.decide(ids["s0"], "keep", lambda state: State(state.labels, "set_aside", "It is blurred."))
+    workspace.store.journal.decide(
+        [Wish(ids["s0"], "keep", lambda state: State(state.labels, "set_aside", "It is blurred."))]
+    )
     restore(workspace, ids["s0"])
     assert workspace.store.image(ids["s0"])["status"] == "ok"
 
@@ -96,7 +98,7 @@ def test_what_is_out_of_use_must_be_restored_before_anything_else(made):
 
 def test_a_stale_decision_changes_nothing_and_says_how_the_image_is_now(made):
     workspace, ids = made
-    seen = workspace.store.state(ids["s1"])
+    seen = workspace.store.journal.state(ids["s1"])
     relabel(workspace, ids["s1"], "cat", seen)
     with pytest.raises(StaleDecision, match="labelled cat"):
         remove(workspace, ids["s1"], seen)
@@ -137,10 +139,10 @@ def test_being_killed_between_the_commit_and_the_move_loses_nothing(made, action
     file = workspace.store.image(ids["s0"])["file"]
     content = (workspace.images / file).read_bytes()
     if action == "remove":
-        workspace.store.decide(ids["s0"], "remove", lambda s: State(s.labels, "removed", s.reason))
+        workspace.store.journal.decide([Wish(ids["s0"], "remove", lambda s: State(s.labels, "removed", s.reason))])
     else:
         remove(workspace, ids["s0"])
-        workspace.store.undo()
+        workspace.store.journal.undo()
     again = Workspace.open(workspace.root)
     assert again.image_file(file).read_bytes() == content
     if action == "remove":

@@ -60,7 +60,7 @@ def test_following_the_journal_gives_what_ranking_anew_gives(
         queue = queues.open(workspace, run)
         anew = suspects(workspace, run)
         assert queue.rows.reset_index(drop=True).equals(anew)
-        assert queue.mark == workspace.store.mark()
+        assert queue.mark == workspace.store.journal.mark()
 
 
 @pytest.fixture

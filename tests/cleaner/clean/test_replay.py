@@ -10,7 +10,7 @@ import pytest
 from cleaner.clean.decisions import decisions, keep, relabel, remove, rename, restore, undo, undo_step
 from cleaner.clean.replay import COLUMNS, Conflict, export_decisions, replay
 from pipeline.errors import PipelineError, SourceError
-from pipeline.workspace.records import State
+from pipeline.workspace.records import State, Wish
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with
 
@@ -26,7 +26,7 @@ def two(tmp_path: Path) -> tuple[Workspace, Workspace, dict[str, str]]:
 
 
 def states(workspace: Workspace, ids: dict[str, str]) -> dict[str, State]:
-    return {name: workspace.store.state(image) for name, image in ids.items()}
+    return {name: workspace.store.journal.state(image) for name, image in ids.items()}
 
 
 def decided(workspace: Workspace, ids: dict[str, str]) -> None:
@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_a_conflict_and_what_is_not_here_is_listed(two, tmp
     export_decisions(here, tmp_path / "out.csv")
     relabel(there, ids["s0"], "cat")
     relabel(there, ids["s1"], "bee")
-    there.store.decide(ids["s2"], "relabel", lambda state: State(("wasp",), state.status))
+    there.store.journal.decide([Wish(ids["s2"], "relabel", lambda state: State(("wasp",), state.status))])
     relabel(there, ids["s2"], "bee")
     text = (tmp_path / "out.csv").read_text(encoding="utf-8")
     (tmp_path / "out.csv").write_text(text.replace(ids["s5"], "f" * 64), encoding="utf-8")
@@ -128,7 +128,9 @@ def test_a_hostile_line_is_a_conflict_and_the_others_are_done(two, tmp_path, row
     (tmp_path / "in.csv").write_text("\n".join([HEADER, hostile, ids["s1"], line(ids["s1"], "relabel", "ant", "bee")]))
     done = replay(there, tmp_path / "in.csv")
     assert done.applied == 1 and words in done.conflicts[0].reason
-    assert there.store.state(ids["s1"]).labels == ("bee",) and there.store.state(ids["s0"]).labels == ("ant",)
+    assert there.store.journal.state(ids["s1"]).labels == ("bee",) and there.store.journal.state(ids["s0"]).labels == (
+        "ant",
+    )
 
 
 def test_where_it_cannot_be_written_it_is_said(two, tmp_path) -> None:

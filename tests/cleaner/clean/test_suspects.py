@@ -234,6 +234,6 @@ def test_names_that_change_again_are_followed(made):
     workspace, _, trained = made
     rename(workspace, "ant", "x")
     rename(workspace, "x", "y")
-    assert renamed_since(trained, workspace.store.decisions()) == {"ant": "y"}
+    assert renamed_since(trained, workspace.store.journal.decisions()) == {"ant": "y"}
     rename(workspace, "y", "ant")
-    assert renamed_since(trained, workspace.store.decisions()) == {}
+    assert renamed_since(trained, workspace.store.journal.decisions()) == {}

@@ -28,6 +28,7 @@ from pipeline.tabs.collect.found import (
     tried_again,
 )
 from pipeline.tabs.collect.tab import links_job
+from pipeline.verify.cards import set_aside
 from pipeline.web.responses import AGAIN
 from pipeline.workspace.workspace import Workspace
 
@@ -61,6 +62,12 @@ def test_the_overview_counts_pictures_per_class(filled: Workspace) -> None:
     html = overview(filled)
     assert all(name in html for name in ("apple", "melon", "orange", "pear", "satsuma"))
     assert "40" in html and "not checked yet" in html
+    apples = filled.store.images().query("label == 'apple'")["id"]
+    set_aside(filled, apples[:3])
+    remove(filled, apples.iloc[3])
+    html = overview(filled)
+    assert "36" in html and filled.store.class_counts()["apple"] == 4 and "40" not in html
+    assert "set aside" in html
 
 
 def test_one_class_alone_is_pointed_out(workspace: Workspace, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def many(workspace: Workspace, number: int, groups: bool = False) -> list[str]:
     names = [f"{place:064x}" for place in range(number)]
     workspace.store.add_images(NewImage(name, f"{name}.jpg", 1, "cat", "file", name) for name in names)
     how = ("ok", "ok", "") if groups else ("set_aside", "corrupt", "It is broken.")
-    with workspace.store.transaction() as db:
+    with workspace.store.database.transaction() as db:
         db.execute("UPDATE images SET status = ?, verdict = ?, reason = ?, width = 9, height = 9", how)
         db.execute("UPDATE images SET duplicate_group = 'one'" if groups else "UPDATE images SET split = NULL")
     return names
@@ -243,12 +243,12 @@ def test_to_ignore_one_copy_is_to_ignore_its_group(found: Workspace) -> None:
 def test_a_page_that_is_out_of_date_does_nothing(found: Workspace, action: str) -> None:
     view = opened(found, "dark")
     set_aside(found, ids(view)[:1])  # in another tab
-    journal = found.store.decisions()
+    journal = found.store.journal.decisions()
     for asked in (ids(view), None):
         with pytest.raises(StaleDecision, match="changed meanwhile"):
             act(found, "dark", action, asked, view["seen"])
         assert told(found, "dark", action, asked, view["seen"]).warning
-    assert found.store.decisions() == journal and counts(found)["dark"] == (2, 0)
+    assert found.store.journal.decisions() == journal and counts(found)["dark"] == (2, 0)
     act(found, "dark", action, ids(view)[1:2], view["seen"])  # this one is where it was
     assert counts(found)["dark"][0] == 1
 
@@ -270,7 +270,7 @@ def test_only_what_a_card_offers_can_be_done(found: Workspace, kind: str, action
     images = list(found.store.images()["id"])
     with pytest.raises(StaleDecision):
         act(found, kind, action, images, "")
-    assert found.store.decisions() == [] and found.store.ignored() == {}
+    assert found.store.journal.decisions() == [] and found.store.ignored() == {}
 
 
 def test_unknown_ids_and_no_ids_do_nothing(found: Workspace) -> None:
@@ -278,4 +278,4 @@ def test_unknown_ids_and_no_ids_do_nothing(found: Workspace) -> None:
     for asked in ([], ["nonesuch"], [*ids(view), "nonesuch"], ids(opened(found, "duplicate"))[:1]):
         with pytest.raises(StaleDecision):
             act(found, "dark", "set_aside", asked, view["seen"])
-    assert found.store.decisions() == []
+    assert found.store.journal.decisions() == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.errors import NotEnoughData
 from pipeline.jobs import job as jobs
 from pipeline.stage import run
-from pipeline.tabs.page.show import split_counts, splits
+from pipeline.tabs.page.show import splits
 from pipeline.tabs.verify.tab import doubt, question, summary, verify_job
 from pipeline.verify.findings import verified
 from pipeline.verify.verify import VerifyConfig, verify
@@ -90,10 +91,12 @@ def test_a_question_shows_foreign_words_as_text() -> None:
 
 
 def test_splits_are_counted_per_class(checked: Workspace) -> None:
-    counts = split_counts(checked)
-    assert list(counts.columns) == ["train", "valid", "test", "all"]
-    assert counts["all"].sum() == len(checked.store.images("ok"))
-    assert (counts[["train", "valid", "test"]].sum(axis=1) == counts["all"]).all()
+    counts = checked.store.split_counts()
+    assert sum(sum(numbers.values()) for numbers in counts.values()) == len(checked.store.images("ok"))
+    html = splits(checked)
+    for name, numbers in counts.items():
+        cells = "".join(rf"<td[^>]*>{numbers.get(split, 0)}</td>" for split in ("train", "valid", "test"))
+        assert re.search(rf"{name}</t[dh]>{cells}<td[^>]*>{sum(numbers.values())}</td>", html)
 
 
 def test_there_are_no_splits_before_verify(workspace: Workspace) -> None:
