@@ -1,4 +1,7 @@
-"""Labels as numbers: one class each (softmax), or yes or no for every class (sigmoid); and how likely a label is."""
+"""Labels as numbers: one class each (softmax), or yes or no for every class (sigmoid); and how likely a label is.
+
+Labels as words: what somebody typed or a table holds becomes a name that is fit to keep, one or several a cell.
+"""
 
 from __future__ import annotations
 

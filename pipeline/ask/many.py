@@ -1,4 +1,7 @@
-"""A model over many files and folders: a row each, in order, with bounded memory; what is no picture is a row too."""
+"""A model over many files and folders: a row each, in order, with bounded memory; what is no picture is a row too.
+
+The rows are a CSV file, written one by one, safe in a spreadsheet, and read page by page.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ AT_ONCE = 16
 # The small pictures of so many answered lists are kept.
 LISTS_KEPT = 8
 TABLE, SMALL = "answers.csv", "answers"
-
+# The columns before those of the classes, and behind them.
 FIRST, LAST = ("file", "label", "probability"), ("unfamiliar", "distance", "remark")
 CLASS = "p:"
 STRANGE = "unlike the pictures it learnt from"
@@ -232,9 +235,6 @@ def last_list(workspace: Workspace) -> AnsweredList | None:
 def forget_small(workspace: Workspace, kept: int) -> None:
     """Remove the small pictures of all but the newest lists; the tables stay."""
     forget_all_but((workspace.thumbnails / SMALL).glob("*"), kept)
-
-
-# --- What a model said of many pictures as a CSV file: written row by row, safe in a spreadsheet, read page by page
 
 
 @contextmanager

@@ -82,9 +82,6 @@ def clear_leftovers(place: Path) -> int:
     return cleared
 
 
-# --- what each visitor is told ---------------------------------------------------------------------------------------
-
-
 def terms(limits: Limits) -> str:
     """What a visitor should know, as HTML."""
     first = (
