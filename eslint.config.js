@@ -5,7 +5,7 @@ import globals from 'globals';
 const AS_HTML = ['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'setHTMLUnsafe', 'write', 'writeln'];
 
 export default [
-  { ignores: ['node_modules/', '.venv/', 'workspaces/', 'cleaner/tabs/clean/{queue,desk,grid,keys}.js'] },
+  { ignores: ['node_modules/', '.venv/', 'workspaces/'] },
   js.configs.recommended,
   {
     rules: {

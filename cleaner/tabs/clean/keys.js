@@ -1,11 +1,12 @@
-// Keys, the help, and the start.
-const help = make('dialog');
-const helpButton = button('?', '', 'help', () => {
-  drawHelp();
-  help.showModal();
-});
-const historyButton = button('History', 'H', 'history', () => trigger('history', { page: 0 }));
-const storyButton = button('Story', 'I', 'story', () => current && trigger('open', { id: current }));
+// Keys, and the help that tells them.
+import { make, near } from '../../../pipeline/tabs/page/common.js';
+import { keyed, keyOf } from './class_keys.js';
+import { button, classes, clearField, drawClasses, field } from './desk.js';
+import { layout } from './grid.js';
+import { dispatch, now } from './store.js';
+
+/** @typedef {import('./queue_state.js').State} State */
+
 const KEYS = [
   ['K', 'keep: the label is right'], ['D', 'take the image out'], ['S', 'take the suggested label'],
   ['1 … 9, 0, letters', 'give it that class; with more classes than keys, the likeliest ten have the digits'],
@@ -18,107 +19,88 @@ const KEYS = [
 ];
 const SEVERAL_KEYS = [['1 … 9, 0, letters', 'add the label, or take it off again'], ['Enter', 'the labels are right like this']];
 
-const build = () => {
-  meter.append(filled);
-  helpButton.classList.add('help-button');
-  helpButton.setAttribute('aria-label', 'Help');
-  bar.append(counter, pace, meter, modeButton, historyButton, undoButton, helpButton);
-  message.setAttribute('role', 'status');
-  tiles.setAttribute('aria-label', 'Pictures to select');
-  acts.append(
-    button('Keep', 'K', 'keep', () => decide('keep')),
-    button('Remove', 'D', 'remove', () => decide('remove')),
-    button('Back', '←', 'back', () => move(-1)),
-    button('Skip', '→', 'next', () => move(1)),
-    button('As suggested', 'S', 'suggested', suggest),
-    storyButton,
-    confirmButton,
-  );
-  field.placeholder = 'Find a class, or name a new one';
-  field.setAttribute('aria-label', 'Other or new class');
-  field.maxLength = 100;
-  field.autocomplete = 'off';
-  const submit = button('Relabel', '', 'relabel', () => {});
-  submit.type = 'submit';
-  form.append(field, submit);
-  form.addEventListener('submit', (event) => {
-    event.preventDefault();
-    const text = field.value.trim();
-    if (text) take(meant(text));
-  });
-  field.addEventListener('input', drawClasses);
-  field.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || !event.shiftKey) return;
-    event.preventDefault();
-    if (field.value.trim()) take(field.value.trim());
-  });
-  const side = make('div', 'side');
-  side.append(facts, acts, classes, form, hint);
-  stage.addEventListener('click', () => storyButton.click());
-  desk.append(stage, tiles, side);
-  root.append(bar, outlook, message, empty, desk, strip, help);
-};
+export const help = make('dialog');
+export const helpButton = button('?', '', 'help', () => {
+  drawHelp();
+  help.showModal();
+});
+export const historyButton = button('History', 'H', 'history', () => trigger('history', { page: 0 }));
+export const storyButton = button('Story', 'I', 'story', () => {
+  const { current } = now();
+  if (current) trigger('open', { id: current });
+});
+helpButton.classList.add('help-button');
+helpButton.setAttribute('aria-label', 'Help');
+
 const drawHelp = () => {
   const list = make('dl');
-  const named = (rows) => rows.forEach(([key, words]) => {
+  const several = now().view?.several;
+  for (const [key, words] of several ? [...SEVERAL_KEYS, ...KEYS.filter(([key]) => key[0] !== '1')] : KEYS) {
     const term = make('dt');
     term.append(make('kbd', '', key));
     list.append(term, make('dd', '', words));
-  });
-  named(view && view.several ? [...SEVERAL_KEYS, ...KEYS.filter(([key]) => key[0] !== '1')] : KEYS);
+  }
   const close = button('Close', 'Esc', 'close', () => help.close());
   help.replaceChildren(list, make('p', 'quiet', 'Every decision is saved at once and can be undone.'), close);
 };
 
-const busy = (target) =>
-  Boolean(target.closest?.('input, textarea, select, [contenteditable="true"], [role="combobox"], [role="listbox"]'));
-const arrow = (event, key) => {
-  const step = { arrowleft: -1, arrowright: 1, arrowup: many ? -columns() : 0, arrowdown: many ? columns() : 0 }[key];
-  return step ? () => move(step, event.shiftKey) : null;
+/** @param {KeyboardEvent} event */
+const typing = (event) =>
+  Boolean(near(event, 'input, textarea, select, [contenteditable="true"], [role="combobox"], [role="listbox"]'));
+/** @param {State} state @param {KeyboardEvent} event @param {string} key @returns {(() => void) | null} */
+const arrow = ({ many }, event, key) => {
+  const { columns } = layout();
+  const steps = { arrowleft: -1, arrowright: 1, arrowup: many ? -columns : 0, arrowdown: many ? columns : 0 };
+  const step = steps[/** @type {keyof typeof steps} */ (key)];
+  return step ? () => dispatch({ type: 'move', step, extend: event.shiftKey }) : null;
 };
-const command = (event, key) => {
-  const button = event.target.closest?.('button');
+const type = () => {
+  field.focus();
+  field.select();
+};
+/** @param {State} state @param {KeyboardEvent} event @param {string} key @returns {(() => void) | null} */
+const command = (state, event, key) => {
+  const { view, many, current, selected } = state;
+  const at = near(event, 'button');
   // The tab that was clicked to come here has the focus, and a class may; other buttons keep their Enter and Space.
-  const onButton = button && button.getAttribute('role') !== 'tab' && !(view.several && classes.contains(button));
-  const typing = () => {
-    field.focus();
-    field.select();
-  };
+  const onButton = at && at.getAttribute('role') !== 'tab' && !(view?.several && classes.contains(at));
+  /** @type {Record<string, (() => void) | null>} */
   const acts = {
-    k: () => decide('keep'), d: () => decide('remove'), u: undo, s: suggest, n: typing, '/': typing,
-    g: () => setMany(!many), h: () => historyButton.click(), i: () => storyButton.click(), '?': () => helpButton.click(),
-    a: many ? everything : null, escape: selected.size ? nothing : null,
-    ' ': many && current && !onButton ? () => (select(current), draw()) : null,
-    enter: view.several && !many && !onButton ? confirm : null,
+    k: () => dispatch({ type: 'keep' }),
+    d: () => dispatch({ type: 'remove' }),
+    u: () => dispatch({ type: 'undo' }),
+    s: () => dispatch({ type: 'suggested' }),
+    n: type,
+    '/': type,
+    g: () => dispatch({ type: 'mode', many: !many }),
+    h: () => historyButton.click(),
+    i: () => storyButton.click(),
+    '?': () => helpButton.click(),
+    a: many ? () => dispatch({ type: 'all' }) : null,
+    escape: selected.size ? () => dispatch({ type: 'none' }) : null,
+    ' ': many && current && !onButton ? () => dispatch({ type: 'select', id: current }) : null,
+    enter: view?.several && !many && !onButton ? () => dispatch({ type: 'confirm' }) : null,
   };
-  if (acts[key]) return acts[key];
-  const names = keyed();
-  const place = names.findIndex((_, index) => keyOf(index).toLowerCase() === key);
-  return place >= 0 ? () => relabel(names[place]) : null;
+  const act = acts[key];
+  if (act) return act;
+  const name = keyed(state).find((_, index) => keyOf(index).toLowerCase() === key);
+  return name === undefined ? null : () => dispatch({ type: 'label', name });
 };
-const keys = (event) => {
-  if (!element.isConnected) return document.removeEventListener('keydown', keys);
-  if (!view || element.offsetParent === null || event.ctrlKey || event.metaKey || event.altKey) return;
+/** @param {KeyboardEvent} event */
+const pressed = (event) => {
+  if (!element.isConnected) return document.removeEventListener('keydown', pressed);
+  const state = now();
+  if (!state.view || element.offsetParent === null || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target === field && event.key === 'Escape') {
-    field.value = '';
-    drawClasses();
-    return field.blur();
+    clearField();
+    return drawClasses();
   }
-  if (help.open || document.querySelector('dialog[open]') || busy(event.target)) return;
+  if (help.open || document.querySelector('dialog[open]') || typing(event)) return;
   const key = event.key.toLowerCase();
-  const act = key.startsWith('arrow') ? arrow(event, key) : command(event, key);
+  const act = key.startsWith('arrow') ? arrow(state, event, key) : command(state, event, key);
   if (!act) return;
   event.preventDefault();
   if (event.repeat && !key.startsWith('arrow')) return;
   act();
 };
-document.addEventListener('keydown', keys);
-window.addEventListener('beforeunload', (event) => {
-  if (element.isConnected && waiting.length) event.preventDefault();
-});
-
-build();
-JSON.parse(sessionStorage.getItem(UNSAVED) || '[]').forEach(queueUp);
-if (waiting.length) tell('Sent now: ' + waiting.length + ' decided before the page was reloaded.');
-watch('value', receive);
-receive();
+document.addEventListener('keydown', pressed);

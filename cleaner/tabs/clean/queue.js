@@ -1,246 +1,147 @@
-// The cleaning queue. A decision takes effect on the page at once and is sent with the id and the state of the image the
-// person saw. One request is under way at a time; what is decided meanwhile waits in line and goes out together with
-// the next, in order, so that fast typing neither drops nor mixes up anything. The server says how far it has done them.
-// What was not answered for is kept in the browser's session: Gradio reloads the page by itself when a connection breaks.
-// While nothing is under way the page asks now and then whether somebody else has decided something.
-import { keepFocus, make, percent, picture } from '../../../pipeline/tabs/page/common.js';
+// The cleaning queue on the page: what happens becomes an event of its state (queue_state.js), the state is drawn, and
+// what it has to say goes to the server. While nothing is under way the page asks now and then whether somebody else has
+// decided something.
+import { make } from '../../../pipeline/tabs/page/common.js';
+import { button, classes, drawClasses, drawDesk, facts, form, hint, stage, strip } from './desk.js';
+import { drawGrid, layout, tiles } from './grid.js';
+import { help, helpButton, historyButton, storyButton } from './keys.js';
+import { pictures, progress, question, request, shown } from './queue_state.js';
+import { connect, dispatch, now, takeUp } from './store.js';
 
-const root = element.querySelector('.queue');
-const AHEAD = 8;
-const RETRY = 15000;
+/** @typedef {import('./queue_state.js').State} State */
+/** @typedef {import('./queue_state.js').View} View */
+
 const ASK_EVERY = 6000;
-const UNSAVED = 'winnow-clean-unsaved';
-const MANY = 'winnow-clean-many';
-let view = null;
-let rows = [];
-let current = null;
-let first = null;
-let many = sessionStorage.getItem(MANY) === 'yes';
-let anchor = null;
-let draft = null;
-let waiting = [];
-let history = [];
-let number = 0;
-const selected = new Set();
-const page = Math.random().toString(36).slice(2);
-let sentAt = 0;
-let wanted = false;
-let local = null;
+const root = element.querySelector('.queue');
 
-const indexOf = (id) => rows.findIndex((row) => row.id === id);
-const shown = () => rows[indexOf(current)] || null;
-const said = (label) => label.split('|').join(', ');
-const tell = (text, warning = false) => {
-  local = { text, warning };
+const bar = make('div', 'bar');
+const counter = make('span', 'counter');
+const pace = make('span', 'quiet pace');
+const meter = make('div', 'meter');
+const filled = make('div');
+const outlook = make('p', 'outlook');
+const message = make('p', 'message');
+const empty = make('p', 'empty');
+const desk = make('div', 'desk');
+const undoButton = button('Undo', 'U', 'undo', () => dispatch({ type: 'undo' }));
+const modeButton = button('Many at once', 'G', 'mode', () => dispatch({ type: 'mode', many: !now().many }));
+const confirmButton = button('Confirm', 'Enter', 'confirm', () => dispatch({ type: 'confirm' }));
+
+const build = () => {
+  meter.append(filled);
+  bar.append(counter, pace, meter, modeButton, historyButton, undoButton, helpButton);
+  message.setAttribute('role', 'status');
+  tiles.setAttribute('aria-label', 'Pictures to select');
+  const acts = make('div', 'acts');
+  acts.append(
+    button('Keep', 'K', 'keep', () => dispatch({ type: 'keep' })),
+    button('Remove', 'D', 'remove', () => dispatch({ type: 'remove' })),
+    button('Back', '←', 'back', () => dispatch({ type: 'move', step: -1 })),
+    button('Skip', '→', 'next', () => dispatch({ type: 'move', step: 1 })),
+    button('As suggested', 'S', 'suggested', () => dispatch({ type: 'suggested' })),
+    storyButton,
+    confirmButton,
+  );
+  const side = make('div', 'side');
+  side.append(facts, acts, classes, form, hint);
+  stage.addEventListener('click', () => storyButton.click());
+  desk.append(stage, tiles, side);
+  root.append(bar, outlook, message, empty, desk, strip, help);
 };
-const pictures = (n) => n.toLocaleString('en') + (n === 1 ? ' picture' : ' pictures');
-const visible = () => element.offsetParent !== null && document.visibilityState === 'visible';
 
-// --- talking to the server -----------------------------------------------------------------------------------
+// --- drawing -----------------------------------------------------------------------------------------------------
 
-const around = () => (many ? first : current);
+/** @param {HTMLElement} node @param {unknown} yes */
+const display = (node, yes) => {
+  node.style.display = yes ? '' : 'none';
+};
+/** @param {number} left @param {number} aMinute */
+const minutes = (left, aMinute) => {
+  const need = Math.ceil(left / aMinute);
+  return need < 120 ? need + ' min' : Math.round(need / 60) + ' h';
+};
+/** @param {State} state @param {View} view */
+const drawProgress = (state, view) => {
+  const { done, left } = progress(state);
+  counter.textContent = view.run ? done + ' done, ' + left + ' left' + (view.filter ? ', ' + view.filter : '') : '';
+  const speed = view.pace && view.pace.toFixed(view.pace < 10 ? 1 : 0) + ' a minute; all of it: ' + minutes(left, view.pace);
+  pace.textContent = speed || '';
+  filled.style.width = (done + left ? (100 * done) / (done + left) : 0) + '%';
+  outlook.textContent = view.outlook || '';
+  outlook.classList.toggle('stop', view.stop);
+  root.dataset.done = String(done);
+};
+/** @param {State} state */
+const drawMessage = ({ selected, many, told }) => {
+  const chosen = selected.size ? pictures(selected.size) + ' selected: K, D, S or a class is for all of them; Esc for none.' : '';
+  message.textContent = !many && chosen ? chosen : told ? told.text : '';
+  message.classList.toggle('warning', Boolean(told && told.warning && message.textContent === told.text));
+};
+const draw = () => {
+  const state = now();
+  const { view, many } = state;
+  if (!view) return;
+  const row = shown(state);
+  drawProgress(state, view);
+  drawMessage(state);
+  root.dataset.unsaved = String(state.waiting.length);
+  root.dataset.id = row ? row.id : '';
+  root.dataset.selected = String(state.selected.size);
+  root.classList.toggle('many', many);
+  const [words] = modeButton.children;
+  words.textContent = many ? 'One at a time' : 'Many at once';
+  display(bar, view.run);
+  display(desk, row);
+  display(strip, row && !many);
+  display(stage, !many);
+  display(tiles, many);
+  display(empty, !row);
+  display(confirmButton, view.several && !many);
+  empty.textContent = row ? '' : view.empty || 'Nothing is left in this queue.';
+  if (!row) return;
+  if (many) drawGrid(now()); // the grid is laid out only now
+  else drawDesk(state, row);
+  drawClasses();
+};
+/** Bring the picture that comes next into view. @param {State} state */
+const come = ({ many }) => {
+  const box = stage.getBoundingClientRect();
+  if (!many && box.height && (box.top < 0 || box.bottom > window.innerHeight)) root.scrollIntoView({ block: 'start' });
+};
+
+// --- what happens ------------------------------------------------------------------------------------------------
+
 const send = () => {
-  if (sentAt || (!waiting.length && !wanted)) return;
-  sentAt = Date.now();
-  wanted = false;
-  const workspace = waiting.length ? waiting[0].workspace : view.workspace;
-  const other = waiting.findIndex((action) => action.workspace !== workspace);
-  const actions = waiting.slice(0, other < 0 ? waiting.length : other).map(bare);
-  trigger('act', { page, workspace, actions, at: around(), many });
+  const said = request(now());
+  if (!said) return;
+  dispatch({ type: 'sent', at: Date.now() });
+  trigger('act', said);
 };
-const bare = ({ number, workspace, kind, id, label, seen, items }) => ({ number, workspace, kind, id, label, seen, items });
-const queueUp = (action) => {
-  waiting.push({ ...action, number: ++number });
-  remember();
-};
-const remember = () => {
-  if (waiting.length) sessionStorage.setItem(UNSAVED, JSON.stringify(waiting.map(bare)));
-  else sessionStorage.removeItem(UNSAVED);
-};
-const older = (mark, than) => {
-  const [a, b] = [mark, than].map((text) => (text || '0-0').split('-').map(Number));
-  return a[0] < b[0] || a[1] < b[1];
-};
-const receive = () => {
-  const next = props.value;
-  if (!next) return;
-  const mine = next.page === page;
-  if (!mine && view && view.key === next.key && older(next.mark, view.mark)) return; // it was overtaken
-  if (!view || view.key !== next.key) history = [];
-  const had = shown();
-  const place = indexOf(current);
-  view = next;
-  if (mine) {
-    sentAt = 0;
-    waiting = waiting.filter((action) => action.number > next.done_up_to);
-    remember();
-  }
-  rows = next.rows.slice();
-  for (const action of waiting) replay(action);
-  if (next.message) tell(next.message, next.warning);
-  if (next.forget) history = [];
-  if (next.focus && !waiting.length) current = first = next.focus;
-  taken(next.focus ? null : next.fate, had, place);
-  if (indexOf(current) < 0) {
-    const row = rows[Math.min(Math.max(next.position - next.start, 0), rows.length - 1)];
-    current = row ? row.id : null;
-  }
+connect(layout, (before, event) => {
+  if (event.type === 'sent') return;
   draw();
+  const state = now();
+  const decided = state.history.length > before.history.length;
+  if (decided || (event.type === 'move' && state.current !== before.current)) come(state);
   send();
-  look();
-};
-// Somebody else decided on what is on the screen: it stays there, says so, and can no longer be decided on.
-const taken = (fate, had, place) => {
-  const gone = [...selected].filter((id) => indexOf(id) < 0);
-  gone.forEach((id) => selected.delete(id));
-  if (gone.length && !waiting.length) tell('Somebody else decided on ' + pictures(gone.length) + ' of your selection.', true);
-  if (many || !fate || !had || fate.id !== had.id || fate.id !== current || waiting.length) return;
-  rows.splice(Math.min(place, rows.length), 0, { ...had, taken: fate.words });
-  tell('Somebody else decided on this picture: it was ' + fate.words + '. Go on with →.', true);
-};
-const replay = (action) => {
-  if (action.kind !== 'undo') {
-    const ids = new Set(action.items ? action.items.map((item) => item.id) : [action.id]);
-    rows = rows.filter((row) => !ids.has(row.id));
-  } else putBack(action.back || []);
-};
-const putBack = (items) => {
-  for (const { row, index } of items) if (indexOf(row.id) < 0) rows.splice(Math.min(index, rows.length), 0, row);
-};
-const look = () => {
-  const index = indexOf(around());
-  const seen = many ? gridSize() : AHEAD;
-  const nearEnd = view.start + rows.length < view.shown && index > rows.length - seen - AHEAD;
-  const nearStart = view.start > 0 && index < AHEAD;
-  const unmade = !many && rows.slice(index, index + 2).some((row) => !row.large && !row.trouble && !row.taken);
-  if (index >= 0 && (nearEnd || nearStart || unmade)) {
-    wanted = true;
-    send();
-  }
-};
+});
 const watchdog = setInterval(() => {
   if (!element.isConnected) return clearInterval(watchdog);
-  if (!sentAt || Date.now() - sentAt < RETRY) return;
-  sentAt = 0;
-  tell('The server does not answer. ' + waiting.length + ' not saved yet; trying again…', true);
-  wanted = true;
-  draw();
-  send();
+  if (now().sentAt) dispatch({ type: 'tick', at: Date.now() });
 }, 1000);
 const asking = setInterval(() => {
   if (!element.isConnected) return clearInterval(asking);
-  if (view && view.run && !sentAt && !waiting.length && visible()) trigger('look', { mark: view.mark, key: view.key, at: around(), many });
+  const asked = question(now());
+  if (asked && element.offsetParent !== null && document.visibilityState === 'visible') trigger('look', asked);
 }, ASK_EVERY);
+window.addEventListener('beforeunload', (event) => {
+  if (element.isConnected && now().waiting.length) event.preventDefault();
+});
+const receive = () => {
+  if (props.value) dispatch({ type: 'view', view: props.value });
+};
 
-// --- deciding ------------------------------------------------------------------------------------------------------
-
-const targets = () => (selected.size ? rows.filter((row) => selected.has(row.id)) : many ? [] : [shown()].filter(Boolean));
-// `labelOf` gives each picture its label, or null to leave that picture as it is.
-const decide = (kind, labelOf) => {
-  const chosen = targets();
-  if (!chosen.length) return many && rows.length && (tell('Select pictures first: click them, or press A for all.', true), draw());
-  const lost = chosen.find((row) => row.taken);
-  if (lost) return tell('Nothing was done: somebody else decided on it, it was ' + lost.taken + '. Go on with →.', true), draw();
-  const items = chosen.map((row) => ({ row, index: indexOf(row.id), label: labelOf ? labelOf(row) : null }));
-  const taking = labelOf ? items.filter((item) => item.label) : items;
-  if (!taking.length) return tell('Nothing to do: there is no other label to take.', true), draw();
-  act(kind, taking, items.length - taking.length);
-};
-const act = (kind, items, left) => {
-  const ids = new Set(items.map((item) => item.row.id));
-  const top = Math.max(indexOf(first), 0);
-  const after = rows.slice(indexOf(current)).find((row) => !ids.has(row.id));
-  rows = rows.filter((row) => !ids.has(row.id));
-  history.push(items);
-  const sent = items.map(({ row, label }) => ({ id: row.id, label, seen: row.seen }));
-  const [one] = sent;
-  queueUp({ workspace: view.workspace, kind, ...one, ...(sent.length > 1 ? { items: sent, seen: null } : {}) });
-  tell(inWords(kind, items) + (left ? ' ' + pictures(left) + ' left.' : '') + ' U takes it back.');
-  selected.clear();
-  draft = null;
-  const next = after || rows[rows.length - 1];
-  current = next ? next.id : null;
-  if (indexOf(first) < 0) first = rows[Math.min(top, rows.length - 1)]?.id ?? null;
-  if (many && indexOf(current) < indexOf(first)) current = first;
-  anchor = current;
-  draw();
-  come();
-  wanted = true;
-  send();
-};
-const inWords = (kind, items) => {
-  const [{ row, label }] = items;
-  if (items.length === 1) {
-    return { keep: 'Kept as ' + said(row.label), remove: 'Removed', relabel: said(row.label) + ' → ' + said(label ?? '') }[kind] + ': ' + row.name + '.';
-  }
-  const to = new Set(items.map((item) => item.label));
-  const labels = to.size === 1 ? ' → ' + said(label ?? '') : ' relabelled';
-  return pictures(items.length) + { keep: ' kept', remove: ' removed', relabel: labels }[kind] + '.';
-};
-const undo = () => {
-  const last = history.pop();
-  const action = { workspace: view.workspace, kind: 'undo', id: last ? last[0].row.id : null, label: null, seen: null };
-  if (last) {
-    action.back = last;
-    putBack(last);
-    current = last[0].row.id;
-    if (many) turnTo(current);
-    selected.clear();
-    draft = null;
-    if (last.length > 1) last.forEach((item) => selected.add(item.row.id));
-    tell('Taken back: ' + (last.length > 1 ? pictures(last.length) : last[0].row.name));
-  }
-  queueUp(action);
-  draw();
-  send();
-};
-const go = (id) => {
-  if (current !== id) draft = null;
-  current = id;
-  draw();
-  look();
-};
-const move = (step, extend) => {
-  const next = rows[indexOf(current) + step];
-  if (!next) return;
-  if (extend) select(next.id, true);
-  else if (!many) selected.clear();
-  if (!extend) anchor = next.id;
-  if (many) turnTo(next.id);
-  go(next.id);
-  come();
-};
-// Select one picture more or less, or all from the anchor to it.
-const select = (id, range) => {
-  const from = indexOf(anchor ?? current);
-  const to = indexOf(id);
-  if (range && from >= 0) {
-    selected.clear();
-    for (let place = Math.min(from, to); place <= Math.max(from, to); place++) selected.add(rows[place].id);
-    anchor = rows[from].id;
-    return;
-  }
-  if (selected.has(id)) selected.delete(id);
-  else selected.add(id);
-  anchor = id;
-};
-const come = () => {
-  const box = (many ? tiles : stage).getBoundingClientRect();
-  if (!many && box.height && (box.top < 0 || box.bottom > window.innerHeight)) root.scrollIntoView({ block: 'start' });
-};
-const relabel = (name) => {
-  const label = name.trim();
-  if (!label) return;
-  if (view.several) return toggle(label);
-  decide('relabel', () => label);
-};
-const suggest = () => decide('relabel', (row) => (row.suggested !== row.label ? row.suggested : null));
-const setMany = (yes) => {
-  many = yes;
-  sessionStorage.setItem(MANY, yes ? 'yes' : 'no');
-  first = current;
-  selected.clear();
-  draft = null;
-  draw();
-  look();
-};
+build();
+takeUp();
+watch('value', receive);
+receive();

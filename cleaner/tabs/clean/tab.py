@@ -95,7 +95,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         )
         split = gr.Dropdown(split_choices(False), value=ALL, label="Split", elem_id="clean-split")
         kind = gr.Dropdown(BECAUSE, value=ALL, label="Because of", elem_id="clean-kind")
-    queue = component(Path(__file__).with_name("queue"), "clean-queue", ("desk", "grid", "keys"))
+    queue = component(Path(__file__).with_name("queue"), "clean-queue")
     story = viewer("clean-story")
     below = gr.Column()
     w = _Widgets(run, label, split, kind, queue, gr.State(("", 0)))

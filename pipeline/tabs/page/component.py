@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,9 +18,9 @@ FOLDER = Path(__file__).resolve().parent
 NO_ANSWER: Mapping[str, Any] = {"page": "", "number": 0}
 
 
-def component(place: Path, elem_id: str, parts: Sequence[str] = (), **props: Any) -> gr.HTML:
+def component(place: Path, elem_id: str, **props: Any) -> gr.HTML:
     """The component written in ``place`` with .js (and what that imports) and .css at its end (``common.css`` goes
-    before it); the scripts ``parts`` beside it go behind, into its scope.
+    before it).
 
     Its template is a constant: whatever is shown travels in ``value`` and is put on the page by ``textContent``, so
     that a class or file name is never read as HTML or as a template. ``props``: what else it holds, beside its value.
@@ -29,7 +29,7 @@ def component(place: Path, elem_id: str, parts: Sequence[str] = (), **props: Any
         None,
         html_template=f'<div class="{place.name}"></div>',
         css_template=_read(FOLDER / "common.css") + _read(place.with_suffix(".css")),
-        js_on_load=glued(place.with_suffix(".js")) + "".join(_read(place.with_name(f"{part}.js")) for part in parts),
+        js_on_load=glued(place.with_suffix(".js")),
         apply_default_css=False,
         elem_id=elem_id,
         **props,
