@@ -4,6 +4,8 @@ import globals from 'globals';
 
 const AS_HTML = ['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'setHTMLUnsafe', 'write', 'writeln'];
 
+const GIVEN = ['element', 'props', 'trigger', 'upload', 'watch'];
+
 export default [
   { ignores: ['node_modules/', '.venv/', 'workspaces/'] },
   js.configs.recommended,
@@ -20,12 +22,13 @@ export default [
   {
     files: ['pipeline/tabs/**/*.js', 'cleaner/tabs/**/*.js'],
     // What a component's script finds beside the browser: see pipeline/tabs/page/globals.d.ts.
-    languageOptions: {
-      globals: { ...globals.browser, element: 'readonly', props: 'readonly', trigger: 'readonly', upload: 'readonly', watch: 'readonly' },
-    },
+    languageOptions: { globals: { ...globals.browser, ...Object.fromEntries(GIVEN.map((name) => [name, 'readonly'])) } },
   },
   { files: ['spaces/static/*.js'], languageOptions: { globals: { ...globals.browser, ort: 'readonly' } } },
   { files: ['tests/**/*.js'], languageOptions: { globals: globals.node } },
   // The state of the queue is a value: nothing of the page is known there.
-  { files: ['cleaner/tabs/clean/queue_state.js'], languageOptions: { globals: Object.fromEntries(Object.keys(globals.browser).map((name) => [name, 'off'])) } },
+  {
+    files: ['cleaner/tabs/clean/{queue_state,class_keys}.js'],
+    languageOptions: { globals: Object.fromEntries([...Object.keys(globals.browser), ...GIVEN].map((name) => [name, 'off'])) },
+  },
 ];

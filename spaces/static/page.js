@@ -1,8 +1,15 @@
 
 "use strict";
-const $ = (id) => document.getElementById(id);
+/**
+ * @typedef {{ name: string, bytes: number, sha256: string }} Part  a file that the page loads
+ * @typedef {{ label: string, probability: number, probabilities: number[], distance: number | null, width: number, height: number }} Answer
+ */
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id)); // all of them are in index.html
 const progress = /** @type {HTMLProgressElement} */ ($("progress")), shown = /** @type {HTMLImageElement} */ ($("shown"));
-const settings = JSON.parse($("settings").textContent);
+/** @type {{ classes: string[], outputs: { kind: string, several: boolean, thresholds: number[] }, none: string, several: string, examples: string[], model: Part, runtime: Part }} */
+const settings = JSON.parse($("settings").textContent ?? "");
 const MOST_PIXELS = 50e6, TILE = 2048, MOST_BARS = 20;
 let latest = 0;
 
@@ -10,9 +17,10 @@ class Unusable extends Error {}
 
 // --- the model: fetched with progress, compared with its checksum, opened ------------------------------------------
 
+/** @param {Part} file @param {(count: number) => void} onBytes */
 async function fetched(file, onBytes) {
   const response = await fetch(file.name);
-  if (!response.ok) throw new Unusable(`${file.name} cannot be loaded (${response.status}). Reload the page.`);
+  if (!response.ok || !response.body) throw new Unusable(`${file.name} cannot be loaded (${response.status}). Reload the page.`);
   const reader = response.body.getReader(), parts = [];
   let size = 0;
   for (;;) {
@@ -36,7 +44,7 @@ async function fetched(file, onBytes) {
 async function opened() {
   const total = settings.model.bytes + settings.runtime.bytes;
   let loaded = 0;
-  const onBytes = (count) => { loaded += count; progress.value = Math.min(1, loaded / total); };
+  const onBytes = (/** @type {number} */ count) => { loaded += count; progress.value = Math.min(1, loaded / total); };
   const [model, runtime] = await Promise.all([fetched(settings.model, onBytes), fetched(settings.runtime, onBytes)]);
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = "./";
@@ -48,6 +56,7 @@ const session = opened();
 
 // --- a picture: bytes -> RGB as it is in the file, upright, over white; its size is left to the model ---------------
 
+/** @param {Blob} file */
 async function checked(file) {
   if (!file.size) throw new Unusable("The file is empty.");
   const start = new Uint8Array(await file.slice(0, 512).arrayBuffer());
@@ -55,6 +64,7 @@ async function checked(file) {
   if (text.startsWith("<")) throw new Unusable("It is a web page or a drawing, not a picture in a format that can be read here; save it as JPEG or PNG.");
 }
 
+/** @param {Blob} file */
 async function decoded(file) {
   await checked(file);
   const address = URL.createObjectURL(file), image = new Image();
@@ -76,12 +86,14 @@ async function decoded(file) {
   }
 }
 
+/** @param {ImageBitmap} bitmap */
 function pixels(bitmap) {
   const {width, height} = bitmap, rgb = new Uint8Array(width * height * 3);
   const canvas = document.createElement("canvas");
   canvas.width = Math.min(TILE, width);
   canvas.height = Math.min(TILE, height);
   const context = canvas.getContext("2d", {willReadFrequently: true, colorSpace: "srgb"});
+  if (!context) throw new Error("the browser gives no canvas");
   context.fillStyle = "#fff";
   for (let top = 0; top < height; top += TILE) {
     for (let left = 0; left < width; left += TILE) {
@@ -104,6 +116,7 @@ function pixels(bitmap) {
 
 // --- the answer ------------------------------------------------------------------------------------------------------
 
+/** @param {Blob} file @returns {Promise<Answer>} */
 async function answered(file) {
   const bitmap = await decoded(file);
   const image = pixels(bitmap);
@@ -114,9 +127,10 @@ async function answered(file) {
   return {...named(probabilities), probabilities, distance, width: image.dims[2], height: image.dims[1]};
 }
 
+/** @param {number[]} probabilities */
 function named(probabilities) {
   const {kind, several, thresholds} = settings.outputs;
-  const least = (number) => kind === "softmax" ? 0 : thresholds.length ? thresholds[number] : 0.5;
+  const least = (/** @type {number} */ number) => kind === "softmax" ? 0 : thresholds.length ? thresholds[number] : 0.5;
   let there = probabilities.map((p, number) => number).filter((number) => probabilities[number] >= least(number));
   if (!several) there = there.sort((a, b) => probabilities[b] - probabilities[a] || a - b).slice(0, 1);
   if (!there.length) return {label: settings.none, probability: 1 - Math.max(...probabilities)};
@@ -124,8 +138,10 @@ function named(probabilities) {
   return {label: names.join(settings.several), probability: Math.min(...there.map((number) => probabilities[number]))};
 }
 
+/** @param {number} share */
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
+/** @param {string} name @param {string} className */
 function element(name, className, text = "") {
   const made = document.createElement(name);
   made.className = className;
@@ -133,8 +149,9 @@ function element(name, className, text = "") {
   return made;
 }
 
+/** @param {Answer} answer */
 function show(answer) {
-  const strange = answer.distance > 1;
+  const strange = (answer.distance ?? 0) > 1;
   $("label").textContent = strange ? "Unfamiliar" : answer.label.split(settings.several).join(", ");
   $("unfamiliar").hidden = !strange;
   const order = settings.classes.map((name, number) => number).sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
@@ -148,6 +165,7 @@ function show(answer) {
   $("answer").hidden = false;
 }
 
+/** @param {string} words */
 function complain(words) {
   $("trouble").textContent = words;
   $("trouble").hidden = !words;
@@ -155,12 +173,13 @@ function complain(words) {
 
 const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 
+/** @param {Blob} file */
 async function ask(file) {
   const mine = ++latest;
   complain("");
   $("answer").hidden = true;
   shown.hidden = true;
-  const show_now = (words) => { $("status").textContent = words; $("status").hidden = !words; };
+  const show_now = (/** @type {string} */ words) => { $("status").textContent = words; $("status").hidden = !words; };
   try {
     await session;
     show_now("Looking …");
@@ -183,24 +202,25 @@ async function ask(file) {
 for (const id of ["file", "camera"]) {
   const input = /** @type {HTMLInputElement} */ ($(id));
   input.addEventListener("change", () => {
-    const [file] = input.files;
+    const [file] = input.files ?? [];
     if (file) ask(file);
     input.value = "";
   });
-  input.parentElement.addEventListener("keydown", (event) => {
+  input.parentElement?.addEventListener("keydown", (event) => {
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); input.click(); }
   });
 }
 $("photo").hidden = !navigator.maxTouchPoints;
 document.addEventListener("paste", (event) => {
-  const [file] = event.clipboardData.files;
+  const [file] = event.clipboardData?.files ?? [];
   if (file) ask(file);
 });
 for (const kind of /** @type {const} */ (["dragover", "dragleave", "drop"])) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", kind === "dragover");
-    if (kind === "drop" && event.dataTransfer.files[0]) ask(event.dataTransfer.files[0]);
+    const file = kind === "drop" && event.dataTransfer?.files[0];
+    if (file) ask(file);
   });
 }
 for (const name of settings.examples) {

@@ -31,7 +31,7 @@ import { heard, isDone, newTalk, numbered, stamp } from '../../../pipeline/tabs/
  * @property {string | null} focus  the image to go to
  * @property {{ id: string, words: string } | null} fate  what became of the image that was looked at
  * @property {string} key  what was chosen to be looked at
- * @property {string} mark  how far the store was, as epoch-number
+ * @property {string} mark  how far the journal was: last decision-how many are undone
  * @property {string} workspace
  * @property {string} run
  * @property {Row[]} rows
@@ -288,7 +288,9 @@ const waitsFor = (state, kind, items) => {
   const sent = items.map(({ row, label }) => ({ id: row.id, label, seen: row.seen }));
   const several = sent.length > 1 ? { items: sent, seen: null } : {};
   const { workspace } = /** @type {View} */ (state.view);
-  return { ...queued(state, { workspace, kind, ...sent[0], ...several }), wanted: true };
+  /** @type {Omit<Action, 'number'>} */
+  const action = { workspace, kind, ...sent[0], ...several };
+  return { ...queued(state, action), wanted: true };
 };
 /** The pictures leave the queue, and the next one comes. @param {State} state @param {readonly Item[]} items @returns {State} */
 const without = (state, items) => {
@@ -296,6 +298,7 @@ const without = (state, items) => {
   const rows = state.rows.filter((row) => !ids.has(row.id));
   const after = state.rows.slice(indexOf(state, state.current)).find((row) => !ids.has(row.id));
   const top = gridStart(state);
+  /** @type {string | null} */
   let current = (after ?? rows[rows.length - 1])?.id ?? null;
   const first = indexIn(rows, state.first) < 0 ? (rows[Math.min(top, rows.length - 1)]?.id ?? null) : state.first;
   if (state.many && indexIn(rows, current) < indexIn(rows, first)) current = first;

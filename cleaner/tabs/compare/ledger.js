@@ -1,7 +1,13 @@
 // The ledger: a row a run, on a narrow screen a card; with what to know of the test split below it.
 import { make } from '../../../pipeline/tabs/page/common.js';
 
+/**
+ * @typedef {{ name: string, cells: [string, string][] }} Row
+ * @typedef {{ rows: Row[], notes: string[] }} View
+ */
+
 const root = element.querySelector('.ledger');
+/** @param {Row} row */
 const line = (row) => {
   const node = make('tr');
   const name = make('th', '', row.name);
@@ -14,6 +20,7 @@ const line = (row) => {
   }
   return node;
 };
+/** @param {Row[]} rows */
 const whole = (rows) => {
   const [table, thead, tbody, head] = [make('table'), make('thead'), make('tbody'), make('tr')];
   for (const label of ['run', ...rows[0].cells.map(([title]) => title)]) {
@@ -30,6 +37,7 @@ const whole = (rows) => {
   return scroll;
 };
 const draw = () => {
+  /** @type {View | null} */
   const view = props.value;
   root.replaceChildren();
   if (!view) return;

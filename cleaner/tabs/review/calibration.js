@@ -1,21 +1,34 @@
 // The reliability curve: how often an answer is right (up) by how sure it was (across); a bin shows its images.
-import { keepFocus, make, near } from '../../../pipeline/tabs/page/common.js';
+import { keepFocus, make, near, svg } from '../../../pipeline/tabs/page/common.js';
+
+/**
+ * @typedef {object} Bin  answers that were about as sure
+ * @property {number} number
+ * @property {number} from
+ * @property {number} to
+ * @property {number} n
+ * @property {number} said
+ * @property {number} right
+ * @property {number} low
+ * @property {number} high
+ * 
+ * @typedef {{ words: string, hint: string, empty: string, bins: Bin[] }} View
+ */
 
 const root = element.querySelector('.calibration');
 const [SIZE, LEFT, TOP, BOTTOM, COUNTS] = [300, 40, 10, 34, 46];
 const [WIDTH, HEIGHT] = [LEFT + SIZE + 22, TOP + SIZE + COUNTS + BOTTOM];
 const FLOOR = TOP + SIZE + COUNTS; // where the counts stand on
 
-const svg = (tag, attributes, text) => {
-  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-};
+/** @param {number} share */
 const x = (share) => LEFT + SIZE * share;
+/** @param {number} share */
 const y = (share) => TOP + SIZE * (1 - share);
+/** @param {Bin} bin */
 const range = (bin) => Math.round(100 * bin.from) + ' to ' + Math.round(100 * bin.to) + '%';
+/** @param {number} share */
 const points = (share) => (100 * share).toFixed(1) + '%';
+/** @param {Bin} bin */
 const words = (bin) =>
   `said with ${range(bin)}: ${bin.n.toLocaleString('en')}, of these ${points(bin.right)} right ` +
   `(${points(bin.low)} to ${points(bin.high)})`;
@@ -32,6 +45,7 @@ const grid = () => {
   box.append(svg('line', { class: 'ideal', x1: x(0), x2: x(1), y1: y(0), y2: y(1) }));
   return box;
 };
+/** @param {Bin} bin @param {number} most */
 const column = (bin, most) => {
   const box = svg('g', { class: 'bin', 'data-bin': bin.number });
   const [left, width] = [x(bin.from), x(bin.to) - x(bin.from)];
@@ -44,6 +58,7 @@ const column = (bin, most) => {
   box.append(svg('title', {}, words(bin)));
   return box;
 };
+/** @param {View} view */
 const curve = (view) => {
   const some = view.bins.filter((bin) => bin.n);
   const most = Math.max(...some.map((bin) => bin.n));
@@ -53,11 +68,12 @@ const curve = (view) => {
   node.append(...view.bins.map((bin) => column(bin, most)));
   return node;
 };
+/** @param {View} view */
 const list = (view) => {
   const box = make('div', 'bins');
   for (const bin of view.bins.filter((one) => one.n).reverse()) {
     const button = make('button', 'act');
-    button.dataset.bin = bin.number;
+    button.dataset.bin = String(bin.number);
     button.append(
       make('span', '', range(bin)), make('span', 'quiet', bin.n.toLocaleString('en')), make('b', '', points(bin.right)),
       make('span', 'quiet', points(bin.low).slice(0, -1) + '–' + points(bin.high)),
@@ -71,6 +87,7 @@ const list = (view) => {
   return box;
 };
 const draw = () => {
+  /** @type {View | null} */
   const view = props.value;
   if (!view || !view.bins.length) return root.replaceChildren(...(view?.empty ? [make('p', 'empty', view.empty)] : []));
   const sides = make('div', 'sides');
@@ -78,8 +95,8 @@ const draw = () => {
   keepFocus(root, () => root.replaceChildren(make('p', '', view.words), sides, make('p', 'quiet', view.hint)), '.act');
 };
 element.addEventListener('click', (event) => {
-  const bin = near(event, '[data-bin]');
-  if (bin && props.value.bins[+bin.dataset.bin].n) trigger('choose', { kind: 'bin', first: bin.dataset.bin, second: '' });
+  const bin = near(event, '[data-bin]')?.dataset.bin;
+  if (bin && props.value.bins[+bin].n) trigger('choose', { kind: 'bin', first: bin, second: '' });
 });
 watch('value', draw);
 draw();

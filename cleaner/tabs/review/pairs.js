@@ -1,8 +1,13 @@
 // The most confused pairs; a click shows their images.
 import { make, near } from '../../../pipeline/tabs/page/common.js';
 
+/**
+ * @typedef {{ pairs: [actual: string, predicted: string, count: number][], empty: string }} View
+ */
+
 const root = element.querySelector('.pairs');
 const draw = () => {
+  /** @type {View | null} */
   const view = props.value;
   root.replaceChildren();
   if (!view) return;
@@ -13,7 +18,7 @@ const draw = () => {
   const list = make('div', 'list');
   view.pairs.forEach(([actual, predicted, count], index) => {
     const button = make('button', 'act');
-    button.dataset.index = index;
+    button.dataset.index = String(index);
     button.append(make('span', 'count', count + ' ×'), make('span', '', actual + ' taken for ' + predicted));
     list.append(button);
   });
@@ -22,7 +27,7 @@ const draw = () => {
 element.addEventListener('click', (event) => {
   const button = near(event, 'button[data-index]');
   if (!button) return;
-  const [actual, predicted] = props.value.pairs[+button.dataset.index];
+  const [actual, predicted] = props.value.pairs[Number(button.dataset.index)];
   trigger('choose', { kind: 'cell', first: actual, second: predicted });
 });
 watch('value', draw);

@@ -1,23 +1,33 @@
 // Precision, recall and F1 of each class with 95 % intervals: a header sorts, a row or a number shows its images.
 import { keepFocus, make, near } from '../../../pipeline/tabs/page/common.js';
 
+/**
+ * @typedef {[share: number | null, low: number, high: number]} Share
+ * @typedef {{ name: string, n: number, recall: Share, precision: Share, f1: Share }} Row
+ * @typedef {[name: keyof Row, words: string, kind: string]} Column
+ */
+
 const root = element.querySelector('.scores');
-/** @type {[string, string, string][]} */
+/** @type {Column[]} */
 const COLUMNS = [
   ['name', 'class', 'labelled'], ['n', 'images', 'labelled'], ['recall', 'recall', 'labelled'],
   ['precision', 'precision', 'called'], ['f1', 'F1', 'concerned'],
 ];
+/** @type {keyof Row} */
 let by = 'f1';
 let way = 1; // 1: from low to high
 
+/** @param {Row} row @param {keyof Row} name */
 const value = (row, name) => (Array.isArray(row[name]) ? (row[name][0] ?? -1) : row[name]);
+/** @param {Row[]} rows */
 const sorted = (rows) =>
   [...rows].sort((a, b) => {
     const [one, other] = [value(a, by), value(b, by)];
     return way * (by === 'name' ? one.localeCompare(other) : one - other) || a.name.localeCompare(b.name);
   });
+/** @param {number} share */
 const points = (share) => (100 * share).toFixed(1);
-/** @param {[string, string, string]} column */
+/** @param {Column} column */
 const header = ([name, words]) => {
   const box = make('th', name === 'name' ? '' : 'number');
   box.scope = 'col';
@@ -27,6 +37,7 @@ const header = ([name, words]) => {
   box.append(button);
   return box;
 };
+/** @param {Row} row @param {Column} column */
 const cell = (row, [name, words, kind]) => {
   const box = make(name === 'name' ? 'th' : 'td', name === 'name' ? '' : 'number');
   if (name === 'name') box.scope = 'row';
@@ -44,6 +55,7 @@ const cell = (row, [name, words, kind]) => {
   box.append(button);
   return box;
 };
+/** @param {{ rows: Row[] }} view */
 const whole = (view) => {
   const [table, head, body, top] = [make('table'), make('thead'), make('tbody'), make('tr')];
   top.append(...COLUMNS.map(header));
@@ -70,8 +82,9 @@ element.addEventListener('click', (event) => {
   const button = near(event, 'button');
   if (!button) return;
   if (button.dataset.kind) return trigger('choose', { kind: button.dataset.kind, first: button.dataset.name, second: '' });
-  way = by === button.dataset.by ? -way : button.dataset.by === 'n' ? -1 : 1;
-  by = button.dataset.by;
+  const next = COLUMNS.find(([name]) => name === button.dataset.by)?.[0] ?? by;
+  way = by === next ? -way : next === 'n' ? -1 : 1;
+  by = next;
   draw();
 });
 watch('value', draw);

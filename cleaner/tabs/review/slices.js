@@ -1,8 +1,14 @@
 // The error rate by size, source and query; a row shows its images.
 import { keepFocus, make, near } from '../../../pipeline/tabs/page/common.js';
 
+/**
+ * @typedef {{ name: string, errors: number, n: number, rate: string, interval: string, worse: boolean }} Row
+ * @typedef {{ kind: string, title: string, rows: Row[], more: string }} Group
+ */
+
 const root = element.querySelector('.slices');
 
+/** @param {string} kind @param {Row} row */
 const line = (kind, row) => {
   const button = make('button', 'act' + (row.worse ? ' worse' : ''));
   Object.assign(button.dataset, { kind, name: row.name });
@@ -15,6 +21,7 @@ const line = (kind, row) => {
   button.setAttribute('aria-label', about + (row.worse ? ', worse than the others' : ''));
   return button;
 };
+/** @param {Group} group */
 const table = (group) => {
   const box = make('section', 'group');
   const head = make('div', 'head quiet');

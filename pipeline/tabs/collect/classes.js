@@ -6,10 +6,12 @@ const list = make('div', 'rows');
 let made = 0;
 
 const rows = () => [...list.children];
+/** @param {Element} row */
 const pair = (row) => [...row.querySelectorAll('input')].map((field) => field.value);
 const publish = () => {
   props.value = rows().map(pair);
 };
+/** @param {string} kind @param {string} name @param {string} value */
 const field = (kind, name, value) => {
   const input = make('input', kind);
   input.type = 'text';
@@ -19,12 +21,14 @@ const field = (kind, name, value) => {
   input.setAttribute('aria-label', name);
   return input;
 };
+/** @param {Element} row */
 const hint = (row) => {
   const [label, query] = row.querySelectorAll('input');
-  query.placeholder = label.value.trim() || query.dataset.hint;
+  query.placeholder = label.value.trim() || (query.dataset.hint ?? '');
 };
 const EXAMPLES = [['grizzly', 'grizzly bear'], ['black bear', 'black bear'], ['teddy', 'teddy bear']];
 
+/** @param {string} label @param {string} query @param {Element} [before] */
 const add = (label, query, before) => {
   const row = make('div', 'row');
   const example = EXAMPLES[made % EXAMPLES.length];
@@ -41,27 +45,30 @@ const add = (label, query, before) => {
   hint(row);
   return row;
 };
+/** @param {Element} row */
 const takeOut = (row) => {
   const next = row.nextElementSibling || row.previousElementSibling || add('', '');
   row.remove();
   next.querySelector('input').focus();
   publish();
 };
+/** @param {Element} row @param {string} kind */
 const down = (row, kind) => {
   const next = row.nextElementSibling || add('', '');
   next.querySelector(kind).focus();
   publish();
 };
 // Lines "class = words", or two columns of a spreadsheet, become rows.
+/** @param {Element} row @param {string} text */
 const spread = (row, text) => {
   const lines = text.split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
   for (const line of lines) {
-    const [, label, query] = line.match(/^([^=\t]*)(?:[=\t](.*))?$/s);
+    const [, label, query] = line.match(/^([^=\t]*)(?:[=\t](.*))?$/s) ?? ['', '', ''];
     add(label.trim(), (query || '').trim(), row);
   }
   const next = row.previousElementSibling;
   if (!pair(row).some((text) => text.trim())) row.remove();
-  next.querySelector('input').focus();
+  next?.querySelector('input').focus();
   publish();
 };
 
@@ -73,13 +80,14 @@ element.addEventListener('input', (event) => {
 });
 element.addEventListener('keydown', (event) => {
   const input = near(event, 'input');
-  if (event.key !== 'Enter' || event.isComposing || !input) return;
+  const row = input?.closest('.row');
+  if (event.key !== 'Enter' || event.isComposing || !input || !row) return;
   event.preventDefault();
-  down(input.closest('.row'), '.' + input.className);
+  down(row, '.' + input.className);
 });
 element.addEventListener('paste', (event) => {
   const row = near(event, '.row');
-  const text = event.clipboardData.getData('text/plain');
+  const text = event.clipboardData?.getData('text/plain') ?? '';
   if (!row || !text.trim().includes('\n')) return;
   event.preventDefault();
   spread(row, text);
@@ -87,7 +95,8 @@ element.addEventListener('paste', (event) => {
 element.addEventListener('click', (event) => {
   const button = near(event, 'button');
   if (!button) return;
-  if (button.className === 'remove') takeOut(button.closest('.row'));
+  const row = button.closest('.row');
+  if (row) takeOut(row);
   else add('', '').querySelector('input').focus();
 });
 

@@ -1,15 +1,33 @@
 // What a search found, a class at a time: pictures from their own sites, to be ticked and unticked.
 import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager, stamp, walk } from '../page/common.js';
 
+/**
+ * @typedef {{ url: string, shown: string, host: string, licence: string, title: string, wanted: boolean }} Row
+ * @typedef {{ label: string, found: number, left_out: number }} Found
+ * 
+ * @typedef {object} View
+ * @property {string} workspace
+ * @property {boolean} blur
+ * @property {Found[]} classes
+ * @property {string} open  the class that is looked at
+ * @property {number} page
+ * @property {number} pages
+ * @property {Row[]} rows
+ * @property {{ page: string, number: number }} answer
+ */
+
 const root = element.querySelector('.preview');
 let talk = newTalk();
+/** @type {Map<string, [wanted: boolean, number: number]>} */
 const pending = new Map(); // url -> [wanted, number of the message that says so]
 let drawn = '';
 
+/** @param {HTMLElement} tile */
 const blank = (tile) => {
   tile.querySelector('img')?.remove();
   tile.prepend(make('span', 'blank', 'no preview'));
 };
+/** @param {Row} row */
 const tile = (row) => {
   const button = make('button', 'tile');
   button.dataset.url = row.url;
@@ -33,6 +51,7 @@ const tile = (row) => {
   return button;
 };
 
+/** @param {View} view */
 const pictures = (view) => {
   const box = make('div', view.blur ? 'pictures blurred' : 'pictures');
   const bar = make('div', 'bar');
@@ -45,6 +64,7 @@ const pictures = (view) => {
   if (view.pages > 1) box.append(pager(view));
   return box;
 };
+/** @param {View} view @param {Found} item */
 const group = (view, item) => {
   const open = item.label === view.open;
   const box = make('section', open ? 'open' : '');
@@ -57,6 +77,7 @@ const group = (view, item) => {
   return box;
 };
 
+/** @param {View} view */
 const counts = (view) => {
   const boxes = root.querySelectorAll('.count');
   view.classes.forEach((item, i) => {
@@ -64,14 +85,16 @@ const counts = (view) => {
     boxes[i].textContent = item.found + ' found' + out;
   });
 };
+/** @param {View} view */
 const marks = (view) => {
   const wanted = new Map(view.rows.map((row) => [row.url, row.wanted]));
   for (const button of root.querySelectorAll('.tile')) {
-    const url = button.dataset.url;
+    const url = button.dataset.url ?? '';
     button.setAttribute('aria-pressed', String((pending.get(url) || [wanted.get(url)])[0]));
   }
 };
 const draw = () => {
+  /** @type {View | null} */
   const view = props.value;
   if (!view || !view.classes.length) {
     root.replaceChildren();
@@ -93,16 +116,18 @@ const draw = () => {
   marks(view);
 };
 
+/** @param {HTMLElement[]} buttons @param {boolean} wanted @param {boolean} all */
 const mark = (buttons, wanted, all) => {
   talk = numbered(talk);
   for (const button of buttons) {
-    pending.set(button.dataset.url, [wanted, talk.sent]);
+    pending.set(button.dataset.url ?? '', [wanted, talk.sent]);
     button.setAttribute('aria-pressed', String(wanted));
   }
   const { workspace, open } = props.value;
   const urls = all ? [] : buttons.map((button) => button.dataset.url);
   trigger('mark', { workspace, label: open, urls, all, wanted, ...stamp(talk) });
 };
+/** @param {string} label @param {number} number */
 const go = (label, number) => trigger('look', { workspace: props.value.workspace, label, page: number });
 
 element.addEventListener('click', (event) => {

@@ -1,17 +1,41 @@
 // Shared by all components. Data reaches the page by textContent and attributes, never as HTML.
+
+/**
+ * An element with a class and a text.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} [className]
+ * @param {string | number | null} [text]
+ */
 export const make = (tag, className, text) => {
   const node = document.createElement(tag);
   if (className) node.className = className;
-  if (text !== undefined && text !== null) node.textContent = text;
-  if (tag === 'button') node.type = 'button';
+  if (text !== undefined && text !== null) node.textContent = String(text);
+  if (node instanceof HTMLButtonElement) node.type = 'button';
   return node;
 };
+/**
+ * The same of a drawing.
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {string} [text]
+ */
+export const svg = (tag, attributes, text) => {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+/** Where the app serves the file at that path. @param {string} path */
 export const address = (path) =>
   (window.gradio_config?.root || '') + '/gradio_api/file=' + path.split('/').map(encodeURIComponent).join('/');
+/** @param {number} share */
 export const percent = (share) => {
   const shown = 100 * share;
   return (shown > 0 && shown < 1 ? '<1' : shown < 100 && shown > 99 ? '>99' : Math.round(shown)) + '%';
 };
+/** @param {string | null} path @param {string} alt @param {string} [className] */
 export const picture = (path, alt, className) => {
   const image = make('img', className);
   image.alt = alt;
@@ -19,13 +43,14 @@ export const picture = (path, alt, className) => {
   if (path) image.src = address(path);
   return image;
 };
+/** A button that does what `name` says (its data-do). @param {string} words @param {string} name @param {boolean} [possible] */
 export const action = (words, name, possible = true) => {
   const button = make('button', 'act', words);
   button.dataset.do = name;
   button.disabled = !possible;
   return button;
 };
-// A switch: one of the ways [name, words] holds; a button's data-way is its name.
+/** A switch: one of the ways [name, words] holds; a button's data-way is its name. @param {string} label @param {string[][]} ways @param {string} now */
 export const switchOf = (label, ways, now) => {
   const box = make('div', 'choice');
   box.setAttribute('role', 'group');
@@ -38,7 +63,7 @@ export const switchOf = (label, ways, now) => {
   }
   return box;
 };
-// "Previous" (data-do="back") and "Next" ("on"), with the place between them.
+/** "Previous" (data-do="back") and "Next" ("on"), with the place between them. @param {{ page: number, pages: number }} view */
 export const pager = ({ page, pages }) => {
   const box = make('div', 'pager');
   const place = make('span', 'quiet', 'page ' + (page + 1).toLocaleString('en') + ' of ' + pages.toLocaleString('en'));
@@ -68,26 +93,27 @@ export const focused = (root) => {
   const { activeElement: active } = document;
   return active instanceof HTMLElement && root.contains(active) ? active : null;
 };
-// Redraw and give the focus back to the button with the same data, or else to what `otherwise` selects.
+/** Redraw and give the focus back to the button with the same data, or else to what `otherwise` selects. @param {HTMLElement} root @param {() => void} redraw @param {string} otherwise */
 export const keepFocus = (root, redraw, otherwise) => {
   const before = focused(root);
   const had = before && Object.entries(before.dataset);
   redraw();
   if (!had) return;
-  const same = (button) => had.length && had.every(([key, value]) => button.dataset[key] === value);
+  const same = (/** @type {HTMLElement} */ button) => had.length && had.every(([key, value]) => button.dataset[key] === value);
   const button = [...root.querySelectorAll('button')].find(same);
   (button && !button.disabled ? button : root.querySelector(otherwise))?.focus({ preventScroll: true });
 };
-// Arrow keys, Home and End among buttons that lie in rows; one of them is in the order of Tab.
+/** Arrow keys, Home and End among buttons that lie in rows; one of them is in the order of Tab. @param {KeyboardEvent} event @param {HTMLElement[]} buttons */
 export const walk = (event, buttons) => {
-  const here = buttons.indexOf(near(event, 'button'));
+  const from = near(event, 'button');
+  const here = from ? buttons.indexOf(from) : -1;
   if (here < 0) return;
-  const place = (button) => {
+  const place = (/** @type {HTMLElement} */ button) => {
     const box = button.getBoundingClientRect();
     return [box.left + box.width / 2, box.top + box.height / 2];
   };
   const [x, y] = place(buttons[here]);
-  const vertical = (way) => {
+  const vertical = (/** @type {number} */ way) => {
     const beyond = buttons.filter((button) => way * (place(button)[1] - y) > 8);
     const near = Math.min(...beyond.map((button) => way * (place(button)[1] - y)));
     const row = beyond.filter((button) => way * (place(button)[1] - y) < near + 8);

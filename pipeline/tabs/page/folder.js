@@ -20,6 +20,7 @@ const words = make('span', 'told quiet');
 words.setAttribute('role', 'status');
 root.append(choose, stop, picker, bar, words, forget);
 
+/** @param {boolean} is */
 const working = (is) => {
   choose.hidden = is;
   stop.hidden = !is;
@@ -30,8 +31,10 @@ const show = () => {
   words.textContent = props.value || '';
   working(false);
 };
+/** @param {File[]} files @param {number} mine @returns {Promise<[[string, string][], number]>} */
 const send = async (files, mine) => {
   const waiting = files.slice();
+  /** @type {[string, string][]} */
   const here = [];
   let lost = 0;
   const hand = async () => {
@@ -51,9 +54,9 @@ const send = async (files, mine) => {
   return [here, lost];
 };
 picker.addEventListener('change', async () => {
-  const every = [...picker.files];
+  const every = [...(picker.files ?? [])];
   picker.value = '';
-  const hidden = (file) => (file.webkitRelativePath || file.name).split('/').some((part) => part.startsWith('.'));
+  const hidden = (/** @type {File} */ file) => (file.webkitRelativePath || file.name).split('/').some((part) => part.startsWith('.'));
   const files = every.filter((file) => WANTED.test(file.name) && !hidden(file));
   if (!files.length) {
     words.textContent = every.length ? 'There are no pictures in this folder.' : 'This folder is empty.';

@@ -15,10 +15,10 @@ interface Window {
   gradio_config?: { root?: string };
 }
 
-// Everything that is selected on these pages is HTML.
+// Everything that is selected on these pages is HTML, and it is there; where it may not be, the script asks (`?.`).
 interface ParentNode {
-  querySelector<K extends keyof HTMLElementTagNameMap>(selectors: K): HTMLElementTagNameMap[K] | null;
-  querySelector(selectors: string): HTMLElement | null;
+  querySelector<K extends keyof HTMLElementTagNameMap>(selectors: K): HTMLElementTagNameMap[K];
+  querySelector(selectors: string): HTMLElement;
   querySelectorAll<K extends keyof HTMLElementTagNameMap>(selectors: K): NodeListOf<HTMLElementTagNameMap[K]>;
   querySelectorAll(selectors: string): NodeListOf<HTMLElement>;
 }

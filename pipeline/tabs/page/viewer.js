@@ -3,12 +3,52 @@
 // network looked, which is asked for when it is wanted first.
 import { action, make, near, percent, picture } from './common.js';
 
+/**
+ * @typedef {[name: string, value: string]} Fact
+ * @typedef {{ title: string, facts: Fact[], links: [name: string, href: string][] }} Source
+ * @typedef {{ words: string, at: string, undone: boolean }} Label
+ * @typedef {{ id: string, name: string, label: string, note: string, thumbnail: string | null }} Other  another picture
+ * 
+ * @typedef {object} Said  what a run said of the picture
+ * @property {string} name
+ * @property {boolean} current
+ * @property {string} [trouble]
+ * @property {string} predicted
+ * @property {number} probability
+ * @property {string} right
+ * @property {string} split
+ * 
+ * @typedef {object} Story
+ * @property {string} about
+ * @property {Source[]} sources
+ * @property {Label[]} labels
+ * @property {Said[]} runs
+ * @property {Other[]} duplicates
+ * @property {Other[]} neighbours
+ * @property {string} no_neighbours
+ * 
+ * @typedef {object} View
+ * @property {string} id
+ * @property {string | null} large
+ * @property {string} trouble
+ * @property {string} title
+ * @property {string} name
+ * @property {[name: string, probability: number][]} answers
+ * @property {Fact[]} facts
+ * @property {boolean} [looks]  whether it can be asked where the network looked
+ * @property {Story} [story]
+ * 
+ * @typedef {{ id: string, heat: string | null, words: string }} Look
+ */
+
 const root = element.querySelector('.viewer');
 const dialog = make('dialog');
 root.append(dialog);
+/** @type {string[]} */
 let came = []; // the images that were open before this one
 let looking = false; // whether the switch is on
 
+/** @param {[name: string, probability: number][]} rows */
 const answers = (rows) => {
   const box = make('div', 'answers');
   for (const [name, probability] of rows) {
@@ -20,18 +60,22 @@ const answers = (rows) => {
   }
   return box;
 };
+/** @param {Fact[]} rows */
 const facts = (rows) => {
   const box = make('dl', 'facts');
   for (const [name, value] of rows) box.append(make('dt', 'quiet', name), make('dd', '', value));
   return box;
 };
+/** @returns {Look | null} */
 const told = () => (props.look && props.value && props.look.id === props.value.id ? props.look : null);
+/** @param {View} view */
 const framed = (view) => {
   if (!view.large) return [make('p', 'empty', view.trouble)];
   const frame = make('div', 'frame');
   frame.append(picture(view.large, view.title, 'large'));
   return [frame];
 };
+/** @param {View} view */
 const lookSwitch = (view) => {
   if (!view.looks) return [];
   const button = make('button', 'act look', 'Where it looked');
@@ -55,26 +99,31 @@ const lay = () => {
 
 // --- the story -------------------------------------------------------------------------------------------------------
 
+/** @param {string} title @param {HTMLElement[]} parts */
 const section = (title, ...parts) => {
   const box = make('section');
   box.append(make('h4', '', title), ...parts);
   return box;
 };
+/** @param {[name: string, href: string]} link */
 const link = ([name, href]) => {
   const anchor = make('a', '', name + ': ' + href);
   Object.assign(anchor, { href, target: '_blank', rel: 'noopener noreferrer nofollow' });
   return anchor;
 };
+/** @param {Source} source */
 const source = ({ title, facts: rows, links }) => {
   const box = make('div', 'source');
   box.append(make('p', '', title), facts(rows), ...links.map(link));
   return box;
 };
+/** @param {Label} label */
 const label = ({ words, at, undone }) => {
   const row = make('li');
   row.append(make(undone ? 's' : 'span', '', words), make('span', 'quiet', ' ' + at + (undone ? ', undone' : '')));
   return row;
 };
+/** @param {Said} row */
 const said = (row) => {
   const line = make('tr', row.current ? 'current' : '');
   line.append(make('td', '', row.name + (row.current ? ' (this one)' : '')));
@@ -88,6 +137,7 @@ const said = (row) => {
   line.append(make('td', row.right, row.right), make('td', 'quiet', row.split));
   return line;
 };
+/** @param {Other} other */
 const tile = (other) => {
   const button = make('button', 'tile');
   button.dataset.id = other.id;
@@ -95,16 +145,19 @@ const tile = (other) => {
   button.append(picture(other.thumbnail, other.label), make('span', '', other.label), make('span', 'quiet', other.note));
   return button;
 };
+/** @param {Other[]} others */
 const tiles = (others) => {
   const box = make('div', 'tiles');
   box.append(...others.map(tile));
   return box;
 };
+/** @param {Label[]} rows */
 const list = (rows) => {
   const box = make('ol');
   box.append(...rows.map(label));
   return box;
 };
+/** @param {Said[]} rows */
 const runs = (rows) => {
   if (!rows.length) return make('p', 'quiet', 'No run was asked about it.');
   const [scroll, table] = [make('div', 'wide'), make('table')];
@@ -112,6 +165,7 @@ const runs = (rows) => {
   scroll.append(table);
   return scroll;
 };
+/** @param {Story} story */
 const story = ({ about, sources, labels, runs: rows, duplicates, neighbours, no_neighbours: none }) => {
   const box = make('div', 'story');
   const nowhere = make('p', 'quiet', 'It is not on record.');
@@ -125,6 +179,7 @@ const story = ({ about, sources, labels, runs: rows, duplicates, neighbours, no_
 
 // --- the whole -------------------------------------------------------------------------------------------------------
 
+/** @param {View} view */
 const bar = (view) => {
   const box = make('div', 'top');
   if (came.length) box.append(action('← Back', 'back'));
@@ -134,6 +189,7 @@ const bar = (view) => {
   return box;
 };
 const draw = () => {
+  /** @type {View | null} */
   const view = props.value;
   dialog.replaceChildren();
   if (!view || !view.id) return;

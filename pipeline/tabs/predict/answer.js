@@ -1,8 +1,13 @@
 // What a model says of one picture: its answer in large, and a bar for each of the likeliest classes.
 import { make, percent } from '../page/common.js';
 
+/**
+ * @typedef {{ label: string, confidence: number }} Confidence
+ */
+
 const root = element.querySelector('.answer');
 
+/** @param {Confidence} confidence */
 const bar = ({ label, confidence }) => {
   const [row, track, filled] = [make('div', 'row'), make('div', 'track'), make('div', 'bar')];
   filled.style.width = 100 * confidence + '%';

@@ -1,14 +1,27 @@
 // What a model said of many pictures, a page at a time: a row a picture, on a narrow screen a card.
 import { keepFocus, make, near, pager, picture } from '../page/common.js';
 
+/**
+ * @typedef {object} Row
+ * @property {string} name
+ * @property {string} label
+ * @property {string} probability
+ * @property {string} remark
+ * @property {string | null} thumbnail
+ * @property {boolean} failed
+ * @property {boolean} strange
+ */
+
 const root = element.querySelector('.answers');
 const NAMES = ['picture', 'answer', 'probability', 'remark'];
 
+/** @param {string} label @param {string} text @param {string} [className] */
 const cell = (label, text, className) => {
   const node = make('td', className, text);
   node.dataset.label = label;
   return node;
 };
+/** @param {Row} one */
 const row = (one) => {
   const line = make('tr', one.failed ? 'failed' : one.strange ? 'strange' : '');
   const [name, both] = [make('th'), make('div', 'name')];
@@ -39,7 +52,7 @@ const draw = () => {
 element.addEventListener('click', (event) => {
   const button = near(event, 'button');
   if (!button) return;
-  const step = { back: -1, on: 1 }[button.dataset.do];
+  const step = { back: -1, on: 1 }[button.dataset.do ?? ''];
   if (step) trigger('turn', { page: props.value.page + step });
 });
 watch('value', () => keepFocus(root, draw, 'button'));

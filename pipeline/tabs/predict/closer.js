@@ -2,9 +2,15 @@
 // that it learnt from; a click on one asks for it in large.
 import { make, near, picture } from '../page/common.js';
 
+/**
+ * @typedef {{ id: string, name: string, label: string, note: string, thumbnail: string | null }} Other
+ * @typedef {{ id: string, heat: string | null, words: string }} Look
+ */
+
 const root = element.querySelector('.closer');
 let looking = false; // whether the switch is on
 
+/** @param {Other} other */
 const tile = (other) => {
   const button = make('button', 'tile');
   button.dataset.id = other.id;
@@ -12,11 +18,13 @@ const tile = (other) => {
   button.append(picture(other.thumbnail, other.label), make('span', 'label', other.label), make('span', 'quiet', other.note));
   return button;
 };
+/** @param {string} title @param {HTMLElement[]} parts */
 const part = (title, ...parts) => {
   const box = make('section');
   box.append(make('h4', '', title), ...parts);
   return box;
 };
+/** @returns {Look | null} */
 const told = () => (props.look && props.value && props.look.id === props.value.id ? props.look : null);
 const lay = () => {
   const frame = root.querySelector('.frame');

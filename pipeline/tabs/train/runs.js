@@ -1,17 +1,24 @@
 // The runs as a table, on a narrow screen as cards; one or two of them are picked by their boxes.
 import { focused, heard, isDone, make, near, newTalk, numbered, stamp } from '../page/common.js';
 
+/**
+ * @typedef {{ id: string, name: string, stopped: boolean, cells: [label: string, words: string][] }} Row
+ */
+
 const root = element.querySelector('.runs');
 const MOST = 2;
 let talk = newTalk();
 let drawn = '';
+/** @type {string[]} */
 let order = []; // the ids that are picked, the last one last
 
+/** @param {'td' | 'th'} tag @param {string} words @param {string} [label] */
 const cell = (tag, words, label) => {
   const node = make(tag, '', words);
   if (label) node.dataset.label = label;
   return node;
 };
+/** @param {Row} row */
 const nameOf = (row) => {
   const label = make('label', 'name');
   const input = make('input');
@@ -24,11 +31,13 @@ const nameOf = (row) => {
   node.append(label);
   return node;
 };
+/** @param {Row} row */
 const line = (row) => {
   const node = make('tr');
   node.append(nameOf(row), ...row.cells.map(([label, words]) => cell('td', words, label)));
   return node;
 };
+/** @param {Row[]} rows */
 const whole = (rows) => {
   const head = make('tr');
   head.append(...['run', ...rows[0].cells.map(([label]) => label)].map((label) => cell('th', label)));
@@ -41,10 +50,11 @@ const whole = (rows) => {
   return scroll;
 };
 const inputs = () => [...root.querySelectorAll('input')];
+/** @param {string[]} picked */
 const marks = (picked) => {
   for (const input of inputs()) {
-    input.checked = picked.includes(input.dataset.id);
-    input.closest('tr').classList.toggle('picked', input.checked);
+    input.checked = picked.includes(input.dataset.id ?? '');
+    input.closest('tr')?.classList.toggle('picked', input.checked);
   }
 };
 const draw = () => {
@@ -68,7 +78,7 @@ element.addEventListener('change', (event) => {
   const box = near(event, 'input');
   const id = box?.dataset.id;
   if (!id) return;
-  const before = inputs().filter((input) => input.checked && input !== box).map((input) => input.dataset.id);
+  const before = inputs().filter((input) => input.checked && input !== box).map((input) => input.dataset.id ?? '');
   order = order.filter((other) => before.includes(other));
   order.push(...before.filter((other) => !order.includes(other)));
   if (box.checked) order.push(id);

@@ -2,21 +2,55 @@
 // What is sent names pictures by id; "all" goes with the seal of the card as it was seen.
 import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager, picture, stamp, walk } from '../page/common.js';
 
+/**
+ * @typedef {{ id: string, name: string, words: string[], best: boolean, thumbnail: string | null }} Row
+ * @typedef {{ pictures: Row[], more: number }} Group
+ * @typedef {{ groups: number, pictures: number }} Count
+ * @typedef {{ words: string, warning: boolean, undo: boolean }} Done
+ * 
+ * @typedef {object} Card  a kind of problem
+ * @property {string} kind
+ * @property {string} title
+ * @property {string} meaning
+ * @property {boolean} grouped
+ * @property {number} groups
+ * @property {number} pictures
+ * @property {number} ignored
+ * @property {(keyof typeof WORDS)[]} actions
+ * @property {boolean} aside
+ * 
+ * @typedef {object} View
+ * @property {string} workspace
+ * @property {Card[]} cards
+ * @property {string} open  the kind of the card that is looked at
+ * @property {string} seen  the seal of that card
+ * @property {number} page
+ * @property {number} pages
+ * @property {Group[]} groups
+ * @property {Done | null} done
+ * @property {{ page: string, number: number }} answer
+ */
+
 const root = element.querySelector('.cards');
 let talk = newTalk();
 const WAIT = 30000;
+/** @type {Map<string, string>} */
 const ticks = new Map(); // id -> the first of its group, of the card that is open, on whatever page
 let busy = 0; // the number of the message that waits for its answer
 let drawn = '';
 let last = ''; // where a range of ticks begins
 
+/** @param {number} count */
 const number = (count) => count.toLocaleString('en');
-const card = () => props.value.cards.find((item) => item.kind === props.value.open);
+/** @returns {Card} */
+const card = () => props.value.cards.find((/** @type {Card} */ item) => item.kind === props.value.open);
 const picks = () => [...root.querySelectorAll('.pick')];
+/** @param {number} count @param {string} one */
 const several = (count, one) => number(count) + ' ' + one + (count === 1 ? '' : 's');
 
 // --- pictures --------------------------------------------------------------------------------------------------------
 
+/** @param {Row} row @param {string} group */
 const pick = (row, group) => {
   const button = make('button', 'pick');
   button.dataset.id = row.id;
@@ -34,6 +68,7 @@ const pick = (row, group) => {
   button.append(make('span', 'tick', '✓'), words);
   return button;
 };
+/** @param {Row} row @param {string} group */
 const tile = (row, group) => {
   const box = make('div', row.thumbnail ? 'tile' : 'tile row');
   box.append(pick(row, group));
@@ -49,6 +84,7 @@ const tile = (row, group) => {
   }
   return box;
 };
+/** @param {View} view @param {Card} item */
 const pictures = (view, item) => {
   if (!item.grouped) {
     const tiles = view.groups.map((group) => tile(group.pictures[0], group.pictures[0].id));
@@ -61,7 +97,7 @@ const pictures = (view, item) => {
     const inner = make('div', 'group grid');
     inner.append(...group.pictures.map((row) => tile(row, group.pictures[0].id)));
     if (group.more) inner.append(make('span', 'quiet more', 'and ' + number(group.more) + ' more'));
-    inner.style.setProperty('--tiles', group.pictures.length + (group.more ? 1 : 0));
+    inner.style.setProperty('--tiles', String(group.pictures.length + (group.more ? 1 : 0)));
     box.append(inner);
   }
   return box;
@@ -69,6 +105,7 @@ const pictures = (view, item) => {
 
 // --- cards -----------------------------------------------------------------------------------------------------------
 
+/** @param {View} view @param {Card} item */
 const body = (view, item) => {
   const box = make('div', 'pictures');
   if (view.groups.length) {
@@ -83,11 +120,13 @@ const body = (view, item) => {
   box.append(make('div', 'acts'));
   return box;
 };
+/** @param {Card} item */
 const countOf = (item) => {
   const left = item.grouped ? several(item.groups, 'group') : number(item.groups);
   if (!item.ignored) return left;
   return (item.groups ? left + ', ' : '') + number(item.ignored) + ' ignored';
 };
+/** @param {View} view @param {Card} item */
 const section = (view, item) => {
   const open = item.kind === view.open;
   const box = make('section', open ? 'open' : '');
@@ -104,6 +143,7 @@ const section = (view, item) => {
 
 // --- what can be done ------------------------------------------------------------------------------------------------
 
+/** @satisfies {Record<string, (all: boolean, count: Count, item: Card) => string>} */
 const WORDS = {
   set_aside: (all, count) => 'Set aside ' + (all ? 'all ' : '') + number(count.pictures),
   restore: (all, count) => 'Take back ' + (all ? 'all ' : '') + number(count.pictures),
@@ -121,6 +161,7 @@ const acts = () => {
   const count = all ? item : chosen;
   // To set aside every copy of every group is hardly ever meant: that takes ticks.
   const names = item.actions.filter((name) => !(name === 'set_aside' && item.grouped && all));
+  /** @type {HTMLElement[]} */
   const buttons = item.groups ? names.map((name) => action(WORDS[name](all, count, item), name, !busy)) : [];
   if (names[0] !== 'ignore') buttons[0]?.classList.add('first');
   if (names.length < item.actions.length && item.groups) buttons.push(make('span', 'quiet', 'Tick copies to set just those aside.'));
@@ -131,6 +172,7 @@ const acts = () => {
   keepFocus(box, () => box.replaceChildren(...parts), '.act');
   for (const untick of root.querySelectorAll('button')) if (untick.dataset.do === 'untick') untick.disabled = all;
 };
+/** @param {Done} done */
 const told = (done) => {
   const box = make('div', done.warning ? 'told warning' : 'told');
   box.setAttribute('role', 'status');
@@ -139,16 +181,18 @@ const told = (done) => {
   return box;
 };
 const marks = () => {
-  for (const button of picks()) button.setAttribute('aria-pressed', String(ticks.has(button.dataset.id)));
+  for (const button of picks()) button.setAttribute('aria-pressed', String(ticks.has(button.dataset.id ?? '')));
   acts();
 };
 
 // --- drawing ---------------------------------------------------------------------------------------------------------
 
+/** @param {View} view */
 const whole = (view) => {
   const parts = [];
   if (view.done && !view.open) parts.push(told(view.done));
-  for (const [aside, words] of [[false, 'Worth a look'], [true, 'Set aside, out of use']]) {
+  const halves = [{ aside: false, words: 'Worth a look' }, { aside: true, words: 'Set aside, out of use' }];
+  for (const { aside, words } of halves) {
     const items = view.cards.filter((item) => item.aside === aside);
     if (items.length) parts.push(make('h3', '', words), ...items.map((item) => section(view, item)));
   }
@@ -175,30 +219,38 @@ const draw = () => {
 
 // --- what a person does ----------------------------------------------------------------------------------------------
 
+/** @param {string} kind @param {number} to */
 const go = (kind, to) => trigger('look', { workspace: props.value.workspace, kind, page: to });
+/** @param {string} id */
 const enlarge = (id) => trigger('enlarge', { workspace: props.value.workspace, kind: props.value.open, id });
+/** @param {string} name */
 const ask = (name) => {
   talk = numbered(talk);
   busy = talk.sent;
   const { workspace, open, seen, page: at } = props.value;
   trigger('act', { workspace, kind: open, action: name, ids: [...ticks.keys()], all: !ticks.size, seen, at, ...stamp(talk) });
   acts();
-  setTimeout((asked) => {
+  setTimeout((/** @type {number} */ asked) => {
     if (busy === asked) busy = 0;
     acts();
   }, WAIT, busy);
 };
+/** @param {HTMLElement[]} buttons @param {boolean} wanted */
 const tick = (buttons, wanted) => {
-  for (const { dataset } of buttons) wanted ? ticks.set(dataset.id, dataset.group) : ticks.delete(dataset.id);
+  for (const { dataset: { id = '', group = '' } } of buttons) {
+    if (wanted) ticks.set(id, group);
+    else ticks.delete(id);
+  }
   marks();
 };
+/** @param {HTMLElement} button @param {MouseEvent} event */
 const pressed = (button, event) => {
   const wanted = button.getAttribute('aria-pressed') !== 'true';
   const every = picks();
   const [from, to] = [every.findIndex((other) => other.dataset.id === last), every.indexOf(button)];
   const range = event.shiftKey && from >= 0;
   tick(range ? every.slice(Math.min(from, to), Math.max(from, to) + 1) : [button], range || wanted);
-  last = button.dataset.id;
+  last = button.dataset.id ?? '';
   for (const other of every) other.tabIndex = other === button ? 0 : -1;
 };
 element.addEventListener('click', (event) => {
@@ -217,14 +269,14 @@ element.addEventListener('click', (event) => {
 });
 element.addEventListener('dblclick', (event) => {
   const button = near(event, '.pick');
-  if (button?.querySelector('img')) enlarge(button.dataset.id);
+  if (button?.querySelector('img')) enlarge(button.dataset.id ?? '');
 });
 element.addEventListener('keydown', (event) => {
   const button = near(event, '.pick');
   if (!button) return;
   if (event.key !== 'Enter') return walk(event, picks());
   event.preventDefault();
-  if (button.querySelector('img')) enlarge(button.dataset.id);
+  if (button.querySelector('img')) enlarge(button.dataset.id ?? '');
 });
 watch('value', draw);
 draw();
