@@ -122,6 +122,7 @@ def test_a_refusal_at_the_door_is_told_once_and_names_nobody(tmp_path: Path) -> 
     assert not any(word in line for word in (SECRET, key, who, visitors.cookie, "203.0.113.9", "4711"))
 
 
+@pytest.mark.slow
 def test_sweeps_are_told_and_a_sweep_that_fails_is_not_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
