@@ -24,7 +24,7 @@ class Format:
     signature: bytes | None = None
 
 
-FORMATS: Mapping[str, Format] = {
+READABLE: Mapping[str, Format] = {
     "JPEG": Format(("jpg", "jpeg", "jpe", "jfif"), BEGINNINGS["JPEG"]),
     "MPO": Format(("jpg", "mpo")),
     "PNG": Format(("png",), rb"\x89PNG\r\n\x1a\n"),
@@ -35,10 +35,10 @@ FORMATS: Mapping[str, Format] = {
     "AVIF": Format(("avif",), BEGINNINGS["AVIF"]),
     "HEIF": Format(("heic", "heif")),
 }
-EXTENSIONS: Mapping[str, str] = {kind: read.endings[0] for kind, read in FORMATS.items()}
+EXTENSIONS: Mapping[str, str] = {kind: read.endings[0] for kind, read in READABLE.items()}
 # What is taken for a picture by its name: some of these are refused later, with the reason.
 PICTURE_SUFFIXES = frozenset(
-    f".{ending}" for ending in (*(e for read in FORMATS.values() for e in read.endings), "svg", "ico", "psd")
+    f".{ending}" for ending in (*(e for read in READABLE.values() for e in read.endings), "svg", "ico", "psd")
 )
 UNSUPPORTED_WORDS = ("unsupported", "not supported", "unknown pixel mode", "unimplemented")
 OTHER_PICTURES = {
@@ -82,7 +82,7 @@ NO_PICTURES = {
 
 def extension_by_bytes(data: bytes) -> str | None:
     """The extension of a file that begins like a picture; None for all others."""
-    signed = ((kind, read.signature) for kind, read in FORMATS.items() if read.signature)
+    signed = ((kind, read.signature) for kind, read in READABLE.items() if read.signature)
     return next((EXTENSIONS[kind] for kind, signature in signed if re.match(signature, data, re.DOTALL)), None)
 
 

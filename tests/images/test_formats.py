@@ -9,14 +9,39 @@ import struct
 import pytest
 from PIL import Image
 
-from pipeline.images.formats import NO_PICTURES, OTHER_PICTURES, closer_look
-from pipeline.predict import Unreadable, open_header
+from pipeline.images.formats import (
+    EXTENSIONS,
+    NO_PICTURES,
+    OTHER_PICTURES,
+    PICTURE_SUFFIXES,
+    closer_look,
+    extension_by_bytes,
+)
+from pipeline.predict import FORMATS, Unreadable, begins_like, open_header
 
 
 def looked_at(data: bytes) -> tuple[str, str]:
     with pytest.raises(Unreadable) as trouble:
         open_header(data)
     return closer_look(data, trouble.value)
+
+
+@pytest.mark.parametrize("kind", sorted({*FORMATS} - {"MPO"}))
+def test_a_picture_is_told_by_how_it_begins_and_a_damaged_one_still_begins_like_it(kind: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (9, 7), "teal").save(file, kind)
+    data = file.getvalue()
+    assert begins_like(data) == begins_like(data[:12]) == kind
+    assert extension_by_bytes(data) == EXTENSIONS[kind] and f".{EXTENSIONS[kind]}" in PICTURE_SUFFIXES
+    assert begins_like(b"~" + data) == "" and extension_by_bytes(b"~" + data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"\x89PNG\n\x1a\n", "PNG"), (b"GIF88a", "GIF"), (b"BM a word", "BMP"), (b"\0\0\0\x18ftypheix", "HEIF")],
+)
+def test_less_than_a_whole_signature_is_no_picture_without_its_name(data: bytes, kind: str) -> None:
+    assert begins_like(data) == kind and extension_by_bytes(data) is None
 
 
 @pytest.mark.parametrize(
