@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.model import backbones
@@ -399,3 +400,40 @@ class LrFindConfig(TrainConfig):
         super().__post_init__()
         if not self.low < self.high:
             raise UsageError("--low is above 0 and below --high.")
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """The settings of a run as this version has them, by field name; ``left_out``: those it does not know or take."""
+
+    values: dict[str, Any]
+    left_out: tuple[str, ...]
+
+
+def recalled(said: Mapping[str, Any]) -> Recalled:
+    """The settings a run was trained with, from what it ``said``; it may be of another version.
+
+    What it does not say is at its default.
+    """
+    values = asdict(TrainConfig())
+    waiting = {name: value for name, value in said.items() if name in values and _alike(value, values[name])}
+    for _ in range(2):  # one may be allowed only beside another that comes later
+        for name in list(waiting):
+            if _allowed({**values, name: waiting[name]}):
+                values[name] = waiting.pop(name)
+    left_out = [name for name, value in said.items() if name not in values or values[name] != value]
+    return Recalled(asdict(TrainConfig(**values)), tuple(left_out))
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether ``value`` is of the kind of a field's default."""
+    kinds: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (list, tuple)}
+    return type(value) in kinds.get(type(default), (type(default),))
+
+
+def _allowed(values: Mapping[str, Any]) -> bool:
+    try:
+        TrainConfig(**values)
+        return True
+    except (UsageError, TypeError, ValueError):
+        return False

@@ -15,6 +15,7 @@ from cleaner.tabs.review.story import large_view, wire_viewer
 from pipeline.errors import PipelineError, RunError
 from pipeline.jobs.job import Job
 from pipeline.labels import in_words
+from pipeline.settings import shown
 from pipeline.tabs.page.choose_run import LATEST, PREVIOUS, draw_run_list, find_run, refreshed_run_list
 from pipeline.tabs.page.component import View, component
 from pipeline.tabs.page.downloads import place_of
@@ -22,9 +23,8 @@ from pipeline.tabs.page.job_panel import PRIVATE
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import ago, count, empty, error_rate, escape, facts, guide, heading, paged, percent
 from pipeline.tabs.page.viewer import thumbnail, viewer
-from pipeline.tabs.train.fields import recalled, shown, title_of
-from pipeline.tabs.train.start import train_job
-from pipeline.train.config import TrainConfig
+from pipeline.tabs.train.fields import title_of, train_job
+from pipeline.train.config import TrainConfig, recalled
 from pipeline.workspace.runs import Run, list_runs, load_run
 from pipeline.workspace.workspace import Workspace, writing
 
@@ -128,7 +128,7 @@ def settings_html(workspace: Workspace) -> str:
         run = find_run(workspace, LATEST)
     except RunError:
         return ""
-    here = recalled(run)
+    here = recalled(run.config)
     defaults = asdict(TrainConfig())
     given = {name: value for name, value in here.values.items() if name != "note" and value != defaults[name]}
     if "weights" in given:  # a file on the host is called by its run
@@ -254,7 +254,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
 
     def train_again(values: Values) -> Job:
         workspace = shared.open(values[shared.picker])
-        return train_job(workspace, recalled(find_run(workspace, LATEST)).values)
+        return train_job(workspace, recalled(find_run(workspace, LATEST).config).values)
 
     shows = [w.shown, w.compared, w.fixed, w.broken]
     runs = [w.before, w.after, w.settings, w.ledger, w.file]

@@ -1,170 +1,76 @@
-"""The settings of a training as widgets, in groups; from what they hold to a configuration or a command, and back."""
+"""The settings of a training as widgets, made from what is told beside their fields; and what is started with them."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from pipeline.errors import UsageError
+from pipeline.errors import NotEnoughData, UsageError
+from pipeline.jobs import job as jobs
+from pipeline.jobs.job import Job
+from pipeline.jobs.stages import StageName
 from pipeline.model.backbones import BUNDLED, PRESETS, bundled_weights
 from pipeline.predict import WEIGHTS
-from pipeline.train.config import TrainConfig
+from pipeline.settings import Setting, option, settings_of, shown
+from pipeline.train.config import GROUPS, LrFindConfig, TrainConfig
+from pipeline.train.data import usable_rows
+from pipeline.train.lr_finder import find_lr
+from pipeline.train.train import train
 from pipeline.workspace.limits import Limits
-from pipeline.workspace.runs import Run
+from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace
 
-RESIZES = [("crop the middle", "crop"), ("keep all, add borders", "pad"), ("squeeze to fit", "squish")]
-AUGMENTATIONS = [
-    ("photographs", "photo"),
-    ("seen from above", "top-down"),
-    ("text and digits", "text"),
-    ("none", "none"),
-]
-PADDINGS = [("black", "zeros"), ("the edge drawn out", "border"), ("a mirror image", "reflection")]
-LAYERS = [
-    ("as many as help", "auto"),
-    ("the head alone", "head"),
-    ("more each epoch", "gradual"),
-    ("all of them", "all"),
-]
-SCHEDULES = [
-    ("up, then down (one cycle)", "one-cycle"),
-    ("down (cosine)", "cosine"),
-    ("down again and again", "restarts"),
-]
-SNAPSHOTS = [("only the best counts", "none"), ("average them", "average"), ("ask all of them", "ensemble")]
-FLIPS = [
-    ("by what they are like", "auto"),
-    ("never", "none"),
-    ("sideways", "sideways"),
-    ("every way", "every-way"),
-]
-HEADS = [
-    ("as the labels need", "auto"),
-    ("exactly one class", "softmax"),
-    ("several, or none of these", "sigmoid"),
-]
-OPTIMIZERS = [("AdamW", "adamw"), ("SGD with momentum", "sgd")]
-BALANCES = [
-    ("as they come", "none"),
-    ("rare ones count more", "weights"),
-    ("rare ones are shown more often", "sampling"),
-]
-DEVICES = ["auto", "cpu", "cuda", "mps"]
-PRETRAINED = ("the pretrained ones", "")
-Draw = Callable[[Any], Component]
+TOLD = settings_of(TrainConfig)
+PRETRAINED = (TOLD["weights"].means[""], "")
+MOST_EPOCHS, LONGEST_NOTE = 30, 200
 
 
-def _number(label: str, info: str = "", precision: int | None = None) -> Draw:
-    return lambda v: gr.Number(v, label=label, info=info or None, precision=precision)
+# --- the widgets ---------------------------------------------------------------------------------------------------
 
 
-def _whole(label: str, info: str = "") -> Draw:
-    return _number(label, info, 0)
+def draw_fields() -> dict[str, Component]:
+    """All widgets, in their groups, by the name of the field."""
+    defaults = asdict(TrainConfig())
+    drawn: dict[str, Component] = {}
+    for group in GROUPS:
+        box = gr.Accordion(group, open=False, elem_classes="w-group-of-fields") if group else nullcontext()
+        with box, gr.Row(elem_classes="w-fields"):
+            for name, told in TOLD.items():
+                if told.group == group:
+                    drawn[name] = _draw(name, told, defaults[name])
+    return drawn
 
 
-def _choice(label: str, choices: Sequence[Any], info: str = "") -> Draw:
-    return lambda v: gr.Dropdown(choices, value=v, label=label, info=info or None)
+def _draw(name: str, told: Setting, value: Any) -> Component:
+    """The widget of a setting: the field's own term over it, plain words under that."""
+    words: dict[str, Any] = {"label": told.label, "info": told.info, "elem_id": f"train-{name.replace('_', '-')}"}
+    if name == "epochs":
+        return gr.Slider(0, MOST_EPOCHS, value, step=1, **words)
+    if name == "backbone":
+        return gr.Dropdown([*PRESETS, *offline_backbones()], value=value, allow_custom_value=True, **words)
+    if name == "weights":
+        return gr.Dropdown([PRETRAINED], value=value, allow_custom_value=True, **words)
+    if told.choices:
+        return gr.Dropdown([_choice(*choice) for choice in told.choices.items()], value=value, **words)
+    if isinstance(value, tuple):
+        return gr.Textbox(shown(value), placeholder="128, 192", **words)
+    if isinstance(value, str):
+        return gr.Textbox(value, max_length=LONGEST_NOTE, **words)
+    return gr.Number(value, precision=0 if isinstance(value, int) else None, **words)
 
 
-# One line a field of TrainConfig: how it is asked for, given its default.
-FIELDS: Mapping[str, Draw] = {
-    "epochs": lambda v: gr.Slider(0, 30, v, step=1, label="Epochs", info="passes over the pictures; 0: the head alone"),
-    "backbone": lambda v: gr.Dropdown(
-        [*PRESETS, *offline_backbones()],
-        value=v,
-        label="Backbone",
-        allow_custom_value=True,
-        info="or any name from Models",
-    ),
-    "note": lambda v: gr.Textbox(v, label="Note", placeholder="what you are trying", max_length=200),
-    "weights": lambda v: gr.Dropdown(
-        [PRETRAINED], value=v, label="Start from", allow_custom_value=True, info="other weights: those of a run"
-    ),
-    "drop_rate": _number("Dropout", "share of features left out before the head; 0: none"),
-    "drop_path_rate": _number("Drop path", "share of layers left out at random; 0: none"),
-    "head": _choice("A picture shows", HEADS),
-    "layers": _choice("Layers that learn", LAYERS),
-    "freeze_epochs": _whole("Head first", "views of each picture the head learns from, the rest frozen"),
-    "minutes": _number("Minutes at most", "for 'as many as help'"),
-    "patience": _whole("Patience", "epochs without progress after which it stops; 0: never"),
-    "balance": _choice("Classes", BALANCES),
-    "base_lr": _number("Learning rate", "the highest one, of the head"),
-    "layer_decay": _number("Layer decay", "how much slower lower layers learn"),
-    "optimizer": _choice("Optimizer", OPTIMIZERS),
-    "weight_decay": _number("Weight decay"),
-    "clip": _number("Longest gradient", "longer ones are cut; 0: never"),
-    "schedule": _choice("Rate over time", SCHEDULES),
-    "warmup": _number("Warm-up", "share of the steps, for cosine"),
-    "cycle_epochs": _whole("First cycle", "epochs, for 'again and again'"),
-    "cycle_factor": _number("Cycles grow by", "1: all of one length"),
-    "snapshots": _choice("Ends of the cycles", SNAPSHOTS, "for 'again and again'"),
-    "batch_size": _whole("Batch size", "pictures at a time"),
-    "label_smoothing": _number("Label smoothing", "doubt about every label, from 0 to 1"),
-    "ema": _number("Average of weights", "its decay, like 0.99; 0: off"),
-    "seed": _whole("Seed", "same seed, same result"),
-    "device": _choice("Device", DEVICES),
-    "image_size": _whole("Image size", "pixels high; 0: the backbone's own"),
-    "image_width": _whole("Image width", "pixels; 0: the same"),
-    "resize": _choice("Fit pictures by", RESIZES),
-    "padding": _choice("Borders", PADDINGS, "where there is no picture"),
-    "augmentation": _choice("Vary them like", AUGMENTATIONS, "so less is enough"),
-    "min_scale": _number("Smallest crop", "share of the picture; 0: by what they are like"),
-    "max_rotate": _number("Turn by up to", "degrees; -1: by what they are like"),
-    "max_lighting": _number("Change light by up to", "share; -1: by what they are like"),
-    "flip": _choice("Mirror them", FLIPS),
-    "mixup": _number("Mixup", "blends two pictures; 0: off, 0.2 is usual"),
-    "cutmix": _number("CutMix", "pastes one into another; 0: off, 1 is usual"),
-    "sizes": lambda v: gr.Textbox(
-        shown(v), label="Smaller first", placeholder="128, 192", info="sizes that the epochs go through"
-    ),
-    "presize": _whole("Cut views from", "pixels a side; 0: a little more than the image size"),
-}
-
-# Title of the accordion ("": always in sight under More options) and its fields.
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "": ("epochs", "backbone", "note"),
-    "The pictures": (
-        "image_size",
-        "image_width",
-        "resize",
-        "padding",
-        "augmentation",
-        "min_scale",
-        "max_rotate",
-        "max_lighting",
-        "flip",
-        "mixup",
-        "cutmix",
-        "sizes",
-        "presize",
-    ),
-    "What learns": ("head", "layers", "freeze_epochs", "minutes", "patience", "balance"),
-    "How it learns": (
-        "base_lr",
-        "layer_decay",
-        "schedule",
-        "warmup",
-        "cycle_epochs",
-        "cycle_factor",
-        "snapshots",
-        "batch_size",
-        "optimizer",
-        "weight_decay",
-        "clip",
-        "label_smoothing",
-        "ema",
-        "seed",
-        "device",
-    ),
-    "The network": ("weights", "drop_rate", "drop_path_rate"),
-}
+def _choice(value: str, words: str) -> tuple[str, str]:
+    """(what to show, value): the words, and the value as the command line has it, where they don't hold it."""
+    known = not words or value.casefold() in words.casefold()
+    return (words or value) if known else f"{words} ({value})", value
 
 
 def offline_backbones() -> list[str]:
@@ -172,42 +78,19 @@ def offline_backbones() -> list[str]:
     return [name for name in BUNDLED if bundled_weights(name)]
 
 
-def draw_fields() -> dict[str, Component]:
-    """All widgets, in their groups, by the name of the field."""
-    defaults = asdict(TrainConfig())
-    drawn: dict[str, Component] = {}
-    for title, names in GROUPS.items():
-        if not title:
-            drawn |= _draw_row(names, defaults)
-            continue
-        with gr.Accordion(title, open=False, elem_classes="w-group-of-fields"):
-            drawn |= _draw_row(names, defaults)
-    return drawn
-
-
-def _draw_row(names: Sequence[str], defaults: Mapping[str, Any]) -> dict[str, Component]:
-    with gr.Row(elem_classes="w-fields"):
-        return {name: _draw_field(name, defaults[name]) for name in names}
-
-
-def _draw_field(name: str, default: Any) -> Component:
-    component = FIELDS[name](default)
-    component.elem_id = f"train-{name.replace('_', '-')}"
-    return component
+def starting_points(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """(what to show, safetensors file; empty: the pretrained weights): what a training can start from."""
+    return [PRETRAINED, *((f"run {run.name}", str(run.folder / WEIGHTS)) for run in runs)]
 
 
 def title_of(name: str) -> str:
-    """A field's name in words: ``base lr``."""
-    return name.replace("_", " ")
+    """What a setting is called, as over its widget; one of another version by its name: ``cycle length``."""
+    return TOLD[name].label if name in TOLD else name.replace("_", " ")
 
 
-def shown(value: Any) -> str:
-    """A setting's value as text: ``128, 192`` for several numbers, ``yes`` or ``no``."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (tuple, list)):
-        return ", ".join(map(shown, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def widget_value(values: Mapping[str, Any], name: str) -> Any:
+    """What the widget of a field is to hold for a setting."""
+    return shown(values[name]) if name == "sizes" else values[name]
 
 
 # --- from the widgets ----------------------------------------------------------------------------------------------
@@ -235,7 +118,8 @@ def _sizes(text: Any) -> tuple[int, ...]:
         return tuple(text)
     words = [word for word in re.split(r"[\s,;]+", text) if word]
     if odd := [word for word in words if not re.fullmatch(r"[0-9]{1,5}", word)]:
-        raise UsageError(f"'Smaller first' is a list of pixels, like 128, 192; '{odd[0]}' is no such number.")
+        title = title_of("sizes")
+        raise UsageError(f"'{title}' is a list of pixels, like 128, 192; '{odd[0]}' is no such number.")
     return tuple(int(word) for word in words)
 
 
@@ -247,60 +131,49 @@ def command(workspace: Workspace, values: Mapping[str, Any]) -> str:
     words = ["python", "cli.py", "train", place]
     for name, value in given.items():
         if value != defaults[name]:
-            words += _option(f"--{name.replace('_', '-')}", value)
+            words += _argument(option(name), value)
     return shlex.join(words)
 
 
-def _option(option: str, value: Any) -> list[str]:
+def _argument(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
-        return [option if value else option.replace("--", "--no-", 1)]
+        return [name if value else name.replace("--", "--no-", 1)]
     if isinstance(value, tuple):
-        return [option, *map(shown, value)]
-    return [f"{option}={value}"] if str(value).startswith("-") else [option, shown(value)]
+        return [name, *map(shown, value)]
+    return [f"{name}={value}"] if str(value).startswith("-") else [name, shown(value)]
 
 
-# --- from a run ----------------------------------------------------------------------------------------------------
+# --- what is started with them -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Recalled:
-    """The settings of a run as this version has them, by field name; ``left_out``: those it does not know or take."""
+def train_job(workspace: Workspace, values: Mapping[str, Any], local: bool = True) -> Job:
+    """Start a training. Raises NotEnoughData and UsageError at once, where it could not succeed.
 
-    values: dict[str, Any]
-    left_out: tuple[str, ...]
-
-
-def recalled(run: Run) -> Recalled:
-    """The settings a run was trained with. What it does not say (it is older) is at today's default."""
-    values = asdict(TrainConfig())
-    waiting = {name: value for name, value in run.config.items() if name in values and _alike(value, values[name])}
-    for _ in range(2):  # one may be allowed only beside another that comes later
-        for name in list(waiting):
-            if _allowed({**values, name: waiting[name]}):
-                values[name] = waiting.pop(name)
-    left_out = [name for name, value in run.config.items() if name not in values or values[name] != value]
-    return Recalled(asdict(TrainConfig(**values)), tuple(left_out))
+    Where the app is open to others (not ``local``), weights may only be those of the workspace's runs.
+    """
+    config = config_from(values)
+    _check(workspace, config, local)
+    return jobs.start(workspace, train, config)
 
 
-def _alike(value: Any, default: Any) -> bool:
-    """Whether ``value`` is of the kind of a field's default."""
-    kinds: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (list, tuple)}
-    return type(value) in kinds.get(type(default), (type(default),))
+def find_job(workspace: Workspace, values: Mapping[str, Any], local: bool = True) -> Job:
+    """Start looking for a learning rate for a training with these settings; errors as of :func:`train_job`."""
+    config = LrFindConfig(**settings(values))
+    _check(workspace, config, local)
+    return jobs.start(workspace, find_lr, config)
 
 
-def _allowed(values: Mapping[str, Any]) -> bool:
-    try:
-        TrainConfig(**values)
-        return True
-    except (UsageError, TypeError, ValueError):
-        return False
-
-
-def widget_value(values: Mapping[str, Any], name: str) -> Any:
-    """What the widget of a field is to hold for a setting."""
-    return shown(values[name]) if name == "sizes" else values[name]
-
-
-def starting_points(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """(what to show, safetensors file; empty: the pretrained weights): what a training can start from."""
-    return [PRETRAINED, *((f"run {run.name}", str(run.folder / WEIGHTS)) for run in runs)]
+def _check(workspace: Workspace, config: TrainConfig, local: bool) -> None:
+    """Raises NotEnoughData and UsageError where training with ``config`` could not begin now."""
+    images = workspace.store.images()
+    if images.empty:
+        raise NotEnoughData("There are no pictures to learn from yet. Go to Collect and bring some in first.")
+    if not (images["status"] == "new").any():
+        usable_rows(workspace, config.head)
+    weights, known = config.weights, [file for _, file in starting_points(list_runs(workspace))]
+    if weights and weights not in known and not local:
+        raise UsageError("Here a training can start from the pretrained weights or from a run of this workspace only.")
+    if weights and not Path(weights).is_file():
+        raise UsageError(f"There is no file {weights} to start from. Choose the pretrained weights, or those of a run.")
+    if jobs.running(workspace, StageName.TRAIN, StageName.FIND_LR):
+        raise UsageError("A training is running already. Wait for it, or cancel it above.")

@@ -17,8 +17,7 @@ from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.job_view import RATES
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import ago
-from pipeline.tabs.train.fields import held
-from pipeline.tabs.train.start import find_job
+from pipeline.tabs.train.fields import find_job, held
 from pipeline.train.lr_finder import steepest, valley
 from pipeline.workspace.workspace import Workspace
 

@@ -104,12 +104,13 @@ def test_a_run_made_since_is_news_but_not_in_a_page_that_saw_nothing_yet_or_anot
 
 def test_training_again_says_which_settings_it_takes(made, tmp_path: Path):
     workspace, _, _, b = made
-    assert "settings of run b: epochs 0, all others at their defaults" in settings_html(workspace)
+    assert "settings of run b: Epochs 0, all others at their defaults" in settings_html(workspace)
     weights = str(workspace.runs / "a" / "model.safetensors")
     config = {**b.config, "epochs": 3, "image_size": 160, "note": "nothing", "weights": weights, "unheard_of": 1}
     (b.folder / MANIFEST).write_text(json.dumps({**b.record, "config": config}))
     html = settings_html(workspace)
-    assert "weights run a" in html and "image size 160" in html and "nothing" not in html and "/" not in html[20:-4]
+    assert "Initial weights run a" in html and "Image size 160" in html
+    assert "nothing" not in html and "/" not in html[20:-4]
     assert "does not know or take: unheard of" in html
     assert settings_html(Workspace.create(tmp_path / "empty")) == ""
 

@@ -8,18 +8,10 @@ import gradio as gr
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.tabs.train.fields import (
-    FIELDS,
-    GROUPS,
-    command,
-    config_from,
-    draw_fields,
-    recalled,
-    starting_points,
-    widget_value,
-)
+from pipeline.settings import settings_of
+from pipeline.tabs.train.fields import command, config_from, draw_fields, starting_points, widget_value
 from pipeline.terminal.arguments import parser
-from pipeline.train.config import TrainConfig
+from pipeline.train.config import GROUPS, TrainConfig, recalled
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.workspace.test_runs import made_up
@@ -33,10 +25,14 @@ def of(workspace: Workspace, **config: Any) -> Run:
 
 def test_every_setting_of_training_has_a_widget_that_starts_at_its_default() -> None:
     names = [field.name for field in fields(TrainConfig)]
-    assert set(FIELDS) == set(names)
-    assert sorted(name for group in GROUPS.values() for name in group) == sorted(names), "each in one group"
+    told = settings_of(TrainConfig)
+    assert list(told) == names and {setting.group for setting in told.values()} == set(GROUPS)
     with gr.Blocks(analytics_enabled=False):
         drawn = draw_fields()
+    assert sorted(drawn) == sorted(names), "each in one group"
+    for name, component in drawn.items():
+        assert component.elem_id == f"train-{name.replace('_', '-')}"
+        assert component.label == told[name].label and component.info == told[name].info
     assert config_from({name: component.value for name, component in drawn.items()}) == TrainConfig()
 
 
@@ -48,8 +44,18 @@ def test_what_is_in_a_widget_becomes_the_setting() -> None:
         config_from({**DEFAULTS, "sizes": "12x"})
 
 
+def test_the_experts_find_their_terms_and_the_words_of_the_command_line() -> None:
+    with gr.Blocks(analytics_enabled=False):
+        drawn: dict[str, Any] = draw_fields()
+    assert {"Progressive resizing", "Gradient clipping", "LR schedule", "Class balance", "MixUp", "Early stopping"} <= {
+        component.label for component in drawn.values()
+    }
+    assert ("up, then down (one-cycle)", "one-cycle") in drawn["schedule"].choices
+    assert ("photographs", "photo") in drawn["augmentation"].choices and ("cpu", "cpu") in drawn["device"].choices
+
+
 def test_an_empty_box_is_named() -> None:
-    with pytest.raises(UsageError, match="'batch size' is empty"):
+    with pytest.raises(UsageError, match="'Batch size' is empty"):
         config_from({**DEFAULTS, "batch_size": None})
 
 
@@ -111,13 +117,13 @@ def test_the_command_line_is_one_that_trains_the_same(workspace: Workspace) -> N
 
 def test_the_settings_of_a_run_come_back(workspace: Workspace) -> None:
     config = TrainConfig(epochs=0, schedule="restarts", snapshots="average", sizes=(64, 96), base_lr=0.01, seed=3)
-    here = recalled(of(workspace, **{**asdict(config), "sizes": [64, 96]}))
+    here = recalled({**asdict(config), "sizes": [64, 96]})
     assert TrainConfig(**here.values) == config and here.left_out == ()
 
 
 def test_of_a_run_of_another_version_what_is_known_comes_back_and_the_rest_is_named(workspace: Workspace) -> None:
     run = of(workspace, epochs=7, momentum=0.9, resize="melt", batch_size="many", seed=True, snapshots="average")
-    here = recalled(run)
+    here = recalled(run.config)
     assert here.values == {**DEFAULTS, "epochs": 7}
     assert set(here.left_out) == {"momentum", "resize", "batch_size", "seed", "snapshots"}
     assert command(workspace, here.values).endswith("--epochs 7")

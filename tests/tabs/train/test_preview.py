@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.tabs.train.preview import SIDE, views_html
+from pipeline.tabs.train.tab import SIDE, views_html
 from pipeline.train.config import TrainConfig
 from pipeline.train.preview import Preview, Viewed
 

@@ -11,8 +11,8 @@ from pipeline.errors import NotEnoughData, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.stages import name_of
 from pipeline.tabs.page.job_view import result_in_words
+from pipeline.tabs.train.fields import find_job
 from pipeline.tabs.train.rates import rates_view, rounded
-from pipeline.tabs.train.start import find_job
 from pipeline.train.config import TrainConfig
 from pipeline.train.lr_finder import find_lr, steepest, valley
 from pipeline.workspace.workspace import Workspace

@@ -11,7 +11,8 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.errors import NotEnoughData, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.stage import run
-from pipeline.tabs.train.start import material, train_job
+from pipeline.tabs.train.fields import train_job
+from pipeline.tabs.train.tab import material
 from pipeline.train.train import TrainConfig
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import list_runs
