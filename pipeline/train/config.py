@@ -55,8 +55,8 @@ FLIPS: Mapping[str, tuple[bool, bool, bool]] = {
 class TrainConfig:
     """What to train and how; saved with the run. Raises UsageError where a setting makes no sense.
 
-    :func:`pipeline.settings.settings_of` gives what each of them means. Their order, names and defaults are also how a
-    half-done training is found again.
+    :func:`pipeline.settings.settings_of` gives what each of them means. Their names and values are also how a half-done
+    training is found again; one at its default is left out of that, unless version 0.1 had it.
 
     >>> config = w.TrainConfig(backbone="balanced", layers="all", epochs=5, base_lr=1e-4)
     >>> config.schedule, config.batch_size
