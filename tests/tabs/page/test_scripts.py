@@ -69,6 +69,14 @@ def test_modules_keep_their_own_names_and_run_once_in_order(tmp_path: Path) -> N
     assert node([text], "run") == [[7, 20, 3]]
 
 
+@NODE
+def test_comments_on_lines_of_their_own_do_not_travel(tmp_path: Path) -> None:
+    before, between = "/**\n * @type {string}\n */\n", "  /** @type {string} */\n// alone\n"
+    main = written(tmp_path, main=f"{before}const a = 'x'; // said\n{between}return a + '/** y */';\n")
+    assert glued(main) == "const a = 'x'; // said\nreturn a + '/** y */';\n"
+    assert node([glued(main)], "run") == ["x/** y */"]
+
+
 @pytest.mark.parametrize(
     ("files", "why"),
     [
