@@ -179,7 +179,7 @@ def _export(args: argparse.Namespace) -> Any:
 def _test_space(args: argparse.Namespace) -> Any:
     from pipeline.deploy.trial import TrialConfig, try_space
 
-    return run_and_show(try_space(None, _config(TrialConfig, args, own_token=True)))
+    return run_and_show(try_space(**vars(_config(TrialConfig, args, own_token=True))))
 
 
 def _deploy(args: argparse.Namespace) -> Any:

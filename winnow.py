@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from pipeline.deploy.export import export as export
     from pipeline.deploy.hub import DeployConfig as DeployConfig
     from pipeline.deploy.hub import deploy as deploy
-    from pipeline.deploy.trial import TrialConfig as TrialConfig
     from pipeline.deploy.trial import try_space as try_space
     from pipeline.errors import BackboneError as BackboneError
     from pipeline.errors import DeployError as DeployError
@@ -143,7 +142,6 @@ _WHERE: Mapping[str, str] = {
     "predict_many": "pipeline.ask.many",
     "ExportConfig": "pipeline.deploy.export",
     "export": "pipeline.deploy.export",
-    "TrialConfig": "pipeline.deploy.trial",
     "try_space": "pipeline.deploy.trial",
     "DeployConfig": "pipeline.deploy.hub",
     "deploy": "pipeline.deploy.hub",

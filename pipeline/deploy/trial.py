@@ -74,11 +74,7 @@ RESULT = re.compile(r'<script type="application/json" id="result">(.*?)</script>
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """Which Space folder is tried, and where. Raises UsageError where none is named.
-
-    >>> w.TrialConfig("fruit-page", url="ann/fruit").url  # without a url: here, in a fresh environment
-    'ann/fruit'
-    """
+    """Which Space folder is tried, and where. Raises UsageError where none is named."""
 
     folder: str = field(metadata=about("what export --space wrote", flag="SPACE_DIR"))
     url: str = setting(
@@ -110,26 +106,32 @@ class Tried:
     memory_mib: float | None = None
 
 
-def try_space(_: Workspace | None, config: TrialConfig) -> Stage[Tried]:
-    """Prove a Space before it is published, or look whether it is still fine where it is.
+def try_space(folder: Path | str, url: str = "", python: str = "", own_token: bool = False) -> Stage[Tried]:
+    """Prove a Space before it is published, or look whether it is still fine where it is: in a fresh environment on
+    this machine, made with ``python`` ("": this one), or at its ``url``. ``own_token``: HF_TOKEN may be shown there.
 
     Raises DeployError where it cannot be installed or started, refuses a picture, or answers otherwise than the model
     in the folder does on this machine.
 
-    >>> tried = w.run(w.try_space(None, w.TrialConfig("fruit-page", url="http://127.0.0.1:8000")))
+    >>> tried = w.run(w.try_space("fruit-page", url="http://127.0.0.1:8000"))  # without a url: on this machine
     >>> tried.agreed["same_top"], tried.where
     (True, 'http://127.0.0.1:8000')
     """
-    space = read_space(config.folder)
+    space = read_space(folder)
     if space.sdk == "static":
-        return (yield from _try_page(space, config.url))
+        return (yield from _try_page(space, url))
     with tempfile.TemporaryDirectory(prefix="winnow-trial-") as made:
         scratch = Path(made)
         yield Progress(0, 4, "Asking the model in the folder about golden pictures")
         golden = golden_pictures(space.folder, scratch)
-        if config.url:
-            return (yield from _try_elsewhere(space, golden, config))
-        return (yield from _try_here(space, golden, scratch, config.python or sys.executable))
+        if url:
+            return (yield from _try_elsewhere(space, golden, url, own_token))
+        return (yield from _try_here(space, golden, scratch, python or sys.executable))
+
+
+def trial(_: Workspace, config: TrialConfig) -> Stage[Tried]:
+    """:func:`try_space` as a job of a workspace."""
+    return try_space(config.folder, config.url, config.python, config.own_token)
 
 
 def fingerprint(space: SpaceFolder) -> str:
@@ -458,8 +460,8 @@ def _same_files(space: SpaceFolder, url: str) -> Stage[Tried]:
     return Tried(asdict(agreed), address, fingerprint(space))
 
 
-def _try_elsewhere(space: SpaceFolder, golden: Sequence[Golden], config: TrialConfig) -> Stage[Tried]:
-    url, token = config.url, os.environ.get("HF_TOKEN") if config.own_token and "://" not in config.url else None
+def _try_elsewhere(space: SpaceFolder, golden: Sequence[Golden], url: str, own_token: bool) -> Stage[Tried]:
+    token = os.environ.get("HF_TOKEN") if own_token and "://" not in url else None
     yield Progress(3, 4, f"Asking {url} about golden pictures")
     answers, times = _ask(url, golden, token)
     agreed = asdict(agreement(golden, answers, TOLERANCE_ELSEWHERE))

@@ -54,7 +54,7 @@ STAGES: Mapping[str, StageEntry] = {
     StageName.TRAIN: StageEntry("pipeline.train.train:train", "Training"),
     StageName.PREDICT: StageEntry("pipeline.ask.many:predict_many", "Asking about pictures"),
     StageName.EXPORT: StageEntry("pipeline.deploy.export:export", "Making the model folder"),
-    StageName.TRY_SPACE: StageEntry("pipeline.deploy.trial:try_space", "Testing the Space"),
+    StageName.TRY_SPACE: StageEntry("pipeline.deploy.trial:trial", "Testing the Space"),
     StageName.DEPLOY: StageEntry("pipeline.deploy.hub:deploy", "Sending to Hugging Face"),
     StageName.DATASET: StageEntry("pipeline.dataset.export:export_dataset", "Writing the cleaned set"),
 }

@@ -58,7 +58,7 @@ def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 def tried(folder: Path) -> Tried:
-    return run(try_space(None, TrialConfig(str(folder))))
+    return run(try_space(folder))
 
 
 @pytest.mark.usefixtures("this_environment")
@@ -96,7 +96,7 @@ def test_a_page_that_is_no_gradio_app_is_no_space(space: Path) -> None:
 @pytest.mark.usefixtures("this_environment")
 def test_cancelled_it_stops_what_it_started(space: Path) -> None:
     (space / "app.py").write_text("import time\ntime.sleep(600)\n")
-    stage = try_space(None, TrialConfig(str(space)))
+    stage = try_space(space)
     for step in stage:
         if step.note.startswith("Starting its app ("):
             break
@@ -105,7 +105,7 @@ def test_cancelled_it_stops_what_it_started(space: Path) -> None:
 
 def test_a_space_that_is_not_there_is_told(space: Path) -> None:
     with closed_port() as url, pytest.raises(DeployError, match="does not answer"):
-        run(try_space(None, TrialConfig(str(space), url)))
+        run(try_space(space, url))
 
 
 def test_without_a_folder_it_is_wrong_usage_and_a_folder_without_a_space_is_refused(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_other_answers_are_a_failure_that_names_the_picture(exported: Path, monk
 
     monkeypatch.setattr(trial, "_ask", another)
     with pytest.raises(DeployError, match=r"answer as the model in its folder does: on .*\.(jpg|png)"):
-        run(try_space(None, TrialConfig(str(exported), "http://127.0.0.1:1")), said.append)
+        run(try_space(exported, "http://127.0.0.1:1"), said.append)
     assert "model here" not in said[-1].note
 
 

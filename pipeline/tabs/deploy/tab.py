@@ -14,7 +14,7 @@ from huggingface_hub import HfApi
 from pipeline.deploy.export import ExportConfig, export, last_parity
 from pipeline.deploy.hub import DeployConfig, deploy
 from pipeline.deploy.space import DEFAULT_KIND, SpaceFolder, read_space, space_folder
-from pipeline.deploy.trial import TrialConfig, last_trial, try_space
+from pipeline.deploy.trial import TrialConfig, last_trial, trial
 from pipeline.errors import DeployError, PipelineError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
@@ -152,7 +152,7 @@ def trial_job(workspace: Workspace, run_id: str | None, kind: str, url: str = ""
     folder = _made(workspace, load_run(workspace, run_id or None), kind)
     if jobs.running(workspace, StageName.TRY_SPACE):
         raise UsageError("A Space is being tested already; see above.")
-    return jobs.start(workspace, try_space, TrialConfig(str(folder), url.strip()))
+    return jobs.start(workspace, trial, TrialConfig(str(folder), url.strip()))
 
 
 def send(
