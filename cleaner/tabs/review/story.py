@@ -41,12 +41,13 @@ def large_view(workspace: Workspace, run: Run, split: str, image_id: str) -> Vie
     told = story(workspace, run, image_id)
     picture, trouble = large(workspace, image_id, told["file"])
     said = prediction_of(run, image_id)
+    answers = [(name, float(said[f"p:{name}"])) for name in run.classes] if said else []
     return {
         "id": image_id,
         "large": picture,
         "trouble": trouble,
         "title": _title(run, said, told["label"]),
-        "answers": [] if said is None else _answers(run, said),
+        "answers": sorted(answers, key=lambda answer: -answer[1])[:ANSWERS],
         "facts": [],
         "name": told["name"],
         "looks": said is not None and bool(picture),
@@ -72,8 +73,10 @@ def story_view(workspace: Workspace, told: View) -> View:
         {**_tile(workspace, other), "note": f"{show.percent(other['similarity'])} alike"}
         for other in told["neighbours"]
     ]
+    size = f"{told['width']} × {told['height']} pixels" if told["width"] else "not opened yet"
+    about = [size, f"{told['bytes'] / 1024:,.0f} KB", told["format"], told["split"] and f"{told['split']} split"]
     return {
-        "about": _about(told),
+        "about": ", ".join(str(part) for part in about if part),
         "sources": [_source(source) for source in told["sources"]],
         "labels": _labels(told),
         "runs": [_run_row(row) for row in told["predictions"]],
@@ -139,26 +142,12 @@ def _title(run: Run, said: dict[str, str] | None, label: str | None) -> str:
     return f"actual {actual}, predicted {in_words(said['predicted'])}{loss}"
 
 
-def _answers(run: Run, said: dict[str, str]) -> list[tuple[str, float]]:
-    every = ((name, float(said[f"p:{name}"])) for name in run.classes)
-    return sorted(every, key=lambda answer: -answer[1])[:ANSWERS]
-
-
 def _told(run: Run, about: About, said: dict[str, str] | None) -> str:
     words = about.in_words(run.classes)
     answer = {run.classes[number] for number in about.classes} if about.sure else {NONE}
     if said is not None and said["out_of_fold"] == "True" and named(said["predicted"]) != answer:
         words += " It has learnt from this picture since; the answer below is of a head that had not."
     return words
-
-
-# --- rows of the story -----------------------------------------------------------------------------------------------
-
-
-def _about(told: View) -> str:
-    size = f"{told['width']} × {told['height']} pixels" if told["width"] else "not opened yet"
-    parts = [size, f"{told['bytes'] / 1024:,.0f} KB", told["format"], told["split"] and f"{told['split']} split"]
-    return ", ".join(str(part) for part in parts if part)
 
 
 def _source(source: View) -> View:

@@ -89,11 +89,14 @@ def outcomes_view(found: Sequence[Outcome]) -> str:
 def _outcome(outcome: Outcome) -> str:
     again = f" <small>{outcome.again:,} tried again</small>" if outcome.again else ""
     kind = outcome.status if outcome.status in ("stored", "failed") else "other"
+    short = [(url if len(url) <= LONGEST_URL else f"{url[: LONGEST_URL - 1]}…", why) for url, why in outcome.examples]
+    rows = "".join(f"<li><code>{escape(url)}</code> {escape(why)}</li>" for url, why in short)
+    examples = f"<p><i>Examples</i></p><ul>{rows}</ul>"
     return (
         f'<details class="w-outcome w-{kind}" data-key="{escape(outcome.status)} {escape(outcome.code)}"><summary>'
         f"<b>{outcome.number:,}</b> <span>{escape(outcome.title)}{again}{_worst_site(outcome)}</span></summary>"
         f"<p>{escape(outcome.meaning)}</p>{_numbers('Sites', outcome.hosts, outcome.more_hosts)}"
-        f"{_numbers('Reasons', outcome.reasons) if outcome.status == 'failed' else ''}{_examples(outcome)}</details>"
+        f"{_numbers('Reasons', outcome.reasons) if outcome.status == 'failed' else ''}{examples}</details>"
     )
 
 
@@ -110,12 +113,6 @@ def _numbers(title: str, counted: Sequence[tuple[str, int]], more: int = 0) -> s
     named = [f"{escape(name.rstrip('.'))} ({number:,})" for name, number in counted if name]
     others = [f"and {count(more, 'other')}"] if more else []
     return f"<p><i>{title}</i> {' · '.join([*named, *others])}</p>" if named else ""
-
-
-def _examples(outcome: Outcome) -> str:
-    short = [(url if len(url) <= LONGEST_URL else f"{url[: LONGEST_URL - 1]}…", why) for url, why in outcome.examples]
-    rows = "".join(f"<li><code>{escape(url)}</code> {escape(why)}</li>" for url, why in short)
-    return f"<p><i>Examples</i></p><ul>{rows}</ul>"
 
 
 def papers(workspace: Workspace, cache: Path, anew: bool = True) -> Path | None:

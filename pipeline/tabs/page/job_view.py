@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -161,9 +161,6 @@ def _reason(reason: str, paths: Sequence[str]) -> str:
     )
 
 
-# --- curve and table -----------------------------------------------------------------------------------------------
-
-
 def curve(losses: Sequence[float], valid: Sequence[tuple[int, float]]) -> str:
     """An SVG of the training loss per step and the valid loss (step, loss) of each epoch; empty without points."""
     values = [value for value in (*losses, *(loss for _, loss in valid)) if value == value]
@@ -232,29 +229,47 @@ def epoch_table(epochs: Sequence[Mapping[str, Any]]) -> str:
     """The epochs as fast.ai prints them: epoch, train_loss, valid_loss, error_rate, time."""
     if not epochs:
         return ""
-    rows = [
-        (e.get("epoch", ""), *(_number(e.get(k)) for k in ("train_loss", "valid_loss", "error_rate")), _clock(e))
-        for e in epochs
-    ]
+    rows = []
+    for epoch in epochs:
+        values = [epoch.get(name) for name in ("train_loss", "valid_loss", "error_rate")]
+        numbers = [f"{value:.4f}" if isinstance(value, (int, float)) else "–" for value in values]
+        seconds = round(float(epoch.get("seconds") or 0))
+        rows.append((epoch.get("epoch", ""), *numbers, f"{seconds // 60:02d}:{seconds % 60:02d}"))
     return table(("epoch", "train_loss", "valid_loss", "error_rate", "time"), rows, numbers=range(5))
-
-
-def _number(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, (int, float)) else "–"
-
-
-def _clock(epoch: Mapping[str, Any]) -> str:
-    seconds = round(float(epoch.get("seconds") or 0))
-    return f"{seconds // 60:02d}:{seconds % 60:02d}"
-
-
-# --- What a job brought, in a sentence, for those stages that have words of their own --------------------------------
 
 
 def result_in_words(stage: str, result: Mapping[str, Any]) -> str:
     """What a job brought, in a sentence; empty for a stage without words of its own."""
-    words = _RESULTS.get(stage)
-    return words(result) if words else ""
+    match stage:
+        case StageName.IMPORT:
+            return _imported(result)
+        case StageName.SEARCH:
+            return _found(result)
+        case StageName.DOWNLOAD:
+            failed = f", {result['failed']:,} failed." if result.get("failed") else "."
+            return count(result.get("downloaded", 0), "picture") + " downloaded" + failed
+        case StageName.VERIFY:
+            return _verified(result)
+        case StageName.TRAIN:
+            return _trained(result)
+        case StageName.FIND_LR:
+            known = [(result.get(name), words) for name, words in RATES.items()]
+            rates = " or ".join(f"{rate:.1e} ({words})" for rate, words in known if isinstance(rate, float))
+            return f"It suggests {rates}. The curve is in Train, under More options." if rates else ""
+        case StageName.PREDICT:
+            failed = f", {result['failed']:,} could not be used" if result.get("failed") else ""
+            return f"{count(result.get('asked', 0), 'picture')}{failed}. The table is in Predict."
+        case StageName.EXPORT:
+            pictures = count((result.get("parity") or {}).get("images", 0), "picture")
+            return f"{count(len(result.get('files', ())), 'file')} written; checked on {pictures}."
+        case StageName.TRY_SPACE:
+            agreed = result.get("agreed") or {}
+            pictures = count(agreed.get("images", 0), "golden picture")
+            difference = f"largest difference {agreed.get('max_difference', 0):.1g}"
+            return f"It answers as the model here does, on {pictures} ({difference})."
+        case StageName.DEPLOY:
+            return f"It is at {result.get('url', '')}."
+    return ""
 
 
 def _imported(result: Mapping[str, Any]) -> str:
@@ -277,11 +292,6 @@ def _found(result: Mapping[str, Any]) -> str:
     return " ".join([found, *missing.values()])
 
 
-def _downloaded(result: Mapping[str, Any]) -> str:
-    failed = result.get("failed", 0)
-    return f"{count(result.get('downloaded', 0), 'picture')} downloaded" + (f", {failed:,} failed." if failed else ".")
-
-
 def _verified(result: Mapping[str, Any]) -> str:
     aside, groups = len(result.get("set_aside", ())), len(result.get("duplicate_groups", ()))
     return (
@@ -297,44 +307,3 @@ def _trained(result: Mapping[str, Any]) -> str:
     baseline = test.get("baseline_error_rate")
     beside = f" Always answering the largest class would be wrong {percent(baseline)} of the time." if baseline else ""
     return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}"
-
-
-def _rate_found(result: Mapping[str, Any]) -> str:
-    rates = [f"{result[name]:.1e} ({words})" for name, words in RATES.items() if isinstance(result.get(name), float)]
-    return f"It suggests {' or '.join(rates)}. The curve is in Train, under More options." if rates else ""
-
-
-def _answered(result: Mapping[str, Any]) -> str:
-    failed = f", {result['failed']:,} could not be used" if result.get("failed") else ""
-    return f"{count(result.get('asked', 0), 'picture')}{failed}. The table is in Predict."
-
-
-def _exported(result: Mapping[str, Any]) -> str:
-    pictures = (result.get("parity") or {}).get("images", 0)
-    return f"{count(len(result.get('files', ())), 'file')} written; checked on {count(pictures, 'picture')}."
-
-
-def _tried(result: Mapping[str, Any]) -> str:
-    agreed = result.get("agreed") or {}
-    pictures = count(agreed.get("images", 0), "golden picture")
-    return (
-        f"It answers as the model here does, on {pictures} (largest difference {agreed.get('max_difference', 0):.1g})."
-    )
-
-
-def _deployed(result: Mapping[str, Any]) -> str:
-    return f"It is at {result.get('url', '')}."
-
-
-_RESULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    StageName.IMPORT: _imported,
-    StageName.SEARCH: _found,
-    StageName.DOWNLOAD: _downloaded,
-    StageName.VERIFY: _verified,
-    StageName.TRAIN: _trained,
-    StageName.FIND_LR: _rate_found,
-    StageName.PREDICT: _answered,
-    StageName.EXPORT: _exported,
-    StageName.TRY_SPACE: _tried,
-    StageName.DEPLOY: _deployed,
-}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,17 +101,22 @@ class Picker:
 
     def wire(self, demo: gr.Blocks) -> None:
         """Connect the widgets of ``demo``."""
-        create = translate(self._create)
+
+        @translate
+        def create(name: str) -> tuple[gr.Dropdown, gr.Row, str]:
+            made = self.workspaces.create(name)
+            return gr.Dropdown(choices=self.workspaces.names(), value=made.name), gr.Row(visible=False), ""
+
+        @translate
+        def first_choice(request: gr.Request) -> gr.Dropdown:
+            return gr.Dropdown(choices=self.workspaces.names(), value=chosen(self.workspaces, request))
+
         outputs = [self.dropdown, self.form, self.name]
         self.new.click(lambda: gr.Row(visible=True), None, self.form, api_visibility="private")
         submitted = [self.make.click, self.name.submit]
         gr.on(submitted, create, self.name, outputs, api_visibility="private", show_progress="hidden")
         self.dropdown.change(None, self.dropdown, None, js=KEEP_IN_ADDRESS, api_visibility="private")
-        demo.load(_first_choice(self.workspaces), None, self.dropdown, api_visibility="private", show_progress="hidden")
-
-    def _create(self, name: str) -> tuple[gr.Dropdown, gr.Row, str]:
-        made = self.workspaces.create(name)
-        return gr.Dropdown(choices=self.workspaces.names(), value=made.name), gr.Row(visible=False), ""
+        demo.load(first_choice, None, self.dropdown, api_visibility="private", show_progress="hidden")
 
 
 def draw_picker(workspaces: Workspaces) -> Picker:
@@ -134,11 +138,3 @@ def draw_picker(workspaces: Workspaces) -> Picker:
         )
         make = gr.Button("Create", variant="primary", elem_id="workspace-create", scale=0, min_width=140)
     return Picker(workspaces, dropdown, new, form, name, make)
-
-
-def _first_choice(workspaces: Workspaces) -> Callable[[gr.Request], gr.Dropdown]:
-    @translate
-    def first_choice(request: gr.Request) -> gr.Dropdown:
-        return gr.Dropdown(choices=workspaces.names(), value=chosen(workspaces, request))
-
-    return first_choice

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -102,41 +101,30 @@ class Shared:
         for tab in dict.fromkeys(watch.tab for watch in self._watches):
             watches = [watch for watch in self._watches if watch.tab is tab]
             # On its own, as filling a tab takes its time: a tab opened meanwhile has to have the last word.
-            tab.select(partial(_name, tab), None, self.opened, **QUIET)
-            tab.select(self._fill(watches), self._inputs(watches), self._outputs(watches), **QUIET)
-        changes = [self.picker.change, self.job.ended.change]
-        gr.on(changes, self._refresh, self._inputs(self._watches), self._outputs(self._watches), **QUIET)
+            tab.select(lambda tab_id=tab.id: tab_id, None, self.opened, **QUIET)
+            self._fill_on([tab.select], watches, str(tab.id))
+        self._fill_on([self.picker.change, self.job.ended.change], self._watches)
 
-    def _inputs(self, watches: Sequence[_Watch]) -> set[Block]:
-        return {self.picker, self.opened, *(source for watch in watches for source in watch.inputs)}
+    def _fill_on(self, triggers: Sequence[Any], watches: Sequence[_Watch], tab_id: str = "") -> None:
+        """Fill the views of a tab (empty: the one that is open), which are ``watches``, on each of ``triggers``."""
 
-    def _outputs(self, watches: Sequence[_Watch]) -> list[Block]:
-        return list(dict.fromkeys([self.opened, *(target for watch in watches for target in watch.outputs)]))
-
-    def _fill(self, watches: Sequence[_Watch]) -> Callable[[Values], dict[Block, Any]]:
-        @translate
         def fill(values: Values) -> dict[Block, Any]:
-            return {self.opened: gr.skip(), **_filled(watches, values[self.picker], values)}
+            return self.filled(tab_id or values[self.opened], values)
 
-        return fill
+        inputs = {self.picker, self.opened, *(source for watch in watches for source in watch.inputs)}
+        outputs = dict.fromkeys([self.opened, *(target for watch in watches for target in watch.outputs)])
+        gr.on(triggers, fill, inputs, list(outputs), **QUIET)
 
     @translate
-    def _refresh(self, values: Values) -> dict[Block, Any]:
-        watches = [watch for watch in self._watches if watch.tab.id == values[self.opened]]
-        return {self.opened: gr.skip(), **_filled(watches, values[self.picker], values)}
-
-
-def _name(tab: gr.Tab) -> Any:
-    return tab.id
-
-
-def _filled(watches: Sequence[_Watch], name: str, values: Values) -> dict[Block, Any]:
-    filled: dict[Block, Any] = {}
-    for watch in watches:
-        answer = watch.fill(name, *(values[source] for source in watch.inputs))
-        answers = (answer,) if len(watch.outputs) == 1 else answer
-        filled |= zip(watch.outputs, answers, strict=True)
-    return filled
+    def filled(self, tab_id: str, values: Values) -> dict[Block, Any]:
+        """What every watched view of a tab shows now, by the ``values`` of the picker and of the views' inputs."""
+        filled: dict[Block, Any] = {self.opened: gr.skip()}
+        for watch in self._watches:
+            if watch.tab.id == tab_id:
+                answer = watch.fill(values[self.picker], *(values[source] for source in watch.inputs))
+                answers = (answer,) if len(watch.outputs) == 1 else answer
+                filled |= zip(watch.outputs, answers, strict=True)
+        return filled
 
 
 def draw_shared(root: Path | Whose, local: bool, draw_head: Callable[[Whose], Head | None] = lambda _: None) -> Shared:

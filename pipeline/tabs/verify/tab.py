@@ -114,7 +114,9 @@ def carry_out(workspace: Workspace, sent: View, before: Told | None) -> Told:
     ids = None if sent["all"] else [str(image) for image in sent["ids"][:IMAGE_IDS]]
     try:
         if action == "undo":
-            return _taken_back(workspace, (before and before.acted) or Acted())
+            undone = (before and before.acted) or Acted()
+            number = count(take_back(workspace, undone), "picture")
+            return Told(f"{number} set aside again." if undone.action == "restore" else f"{number} back in use.")
         if action == "notice":
             card = card_of(workspace, kind)
             workspace.store.notice(kind)
@@ -132,11 +134,6 @@ def carry_out(workspace: Workspace, sent: View, before: Told | None) -> Told:
         return Told(f"{count(done.number, 'picture')} taken back.{again}", done)
     what = count(len(done.groups), "group" if kind in GROUPS else "picture")
     return Told(f"No problem: {what} not shown here any more.")
-
-
-def _taken_back(workspace: Workspace, done: Acted) -> Told:
-    number = count(take_back(workspace, done), "picture")
-    return Told(f"{number} set aside again." if done.action == "restore" else f"{number} back in use.")
 
 
 def cards_view(

@@ -33,7 +33,7 @@ def test_only_the_views_of_the_open_tab_are_filled_again(workspace: Workspace) -
 
     shared, _ = drawn(workspace, build)
     values = {shared.picker: workspace.name, shared.opened: "two", boxes["size"]: 7}
-    filled = shared._refresh(values)
+    filled = shared.filled("two", values)
     assert filled == {shared.opened: gr.skip(), boxes["b"]: f"two of {workspace.name}", boxes["c"]: 7}
 
 
@@ -43,7 +43,7 @@ def test_a_view_that_fails_says_so(workspace: Workspace) -> None:
 
     shared, _ = drawn(workspace, lambda shared, one, two: shared.watch(one, fail, gr.HTML()))
     with pytest.raises(gr.Error, match="There are no pictures"):
-        shared._refresh({shared.picker: workspace.name, shared.opened: "one"})
+        shared.filled("one", {shared.picker: workspace.name, shared.opened: "one"})
 
 
 def test_the_default_workspace_can_be_opened_by_name_and_where_none_was_chosen_yet(workspace: Workspace) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-from pipeline.ask.one import Models, about_model, fetch_picture
-from pipeline.errors import NetworkError, RunError, UsageError
+from pipeline.ask.one import Models, about_model
+from pipeline.errors import RunError, UsageError
 from pipeline.predict import NONE, Prediction
 from pipeline.tabs.page.choose_run import LATEST, refreshed_run_list, run_choices, run_or_newest
 from pipeline.tabs.predict.tab import (
@@ -26,10 +24,8 @@ from pipeline.tabs.predict.tab import (
     remark,
     views_in_words,
 )
-from pipeline.web.fetch import Client
-from pipeline.workspace.runs import Run, load_run
+from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
-from tests.support.site import Site, reply
 
 APPLE = Prediction("apple", 0.9, {"apple": 0.9, "pear": 0.1}, False, 0.4)
 
@@ -37,13 +33,6 @@ APPLE = Prediction("apple", 0.9, {"apple": 0.9, "pear": 0.1}, False, 0.4)
 @pytest.fixture
 def apple(starter_folder: Path) -> str:
     return str(sorted((starter_folder / "apple").iterdir())[-1])
-
-
-def test_a_picture_gets_a_probability_for_every_class(trained: Workspace, apple: str) -> None:
-    found = Models().answer(load_run(trained), apple)
-    assert list(found.probabilities) == ["apple", "melon", "pear"]
-    assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    assert found.label == "apple" and json.loads(json.dumps(found.probabilities)) == found.probabilities
 
 
 def test_several_views_are_asked_on_request_and_named(trained: Workspace, apple: str) -> None:
@@ -85,22 +74,6 @@ def test_without_a_run_the_person_is_sent_to_train(workspace: Workspace, apple: 
 def test_a_run_of_another_name_is_not_opened(trained: Workspace, apple: str) -> None:
     with pytest.raises(RunError, match="no run"):
         closer_view(Models(), trained, "../../etc", apple)
-
-
-def test_a_changed_model_is_not_used(trained: Workspace, apple: str) -> None:
-    weights = load_run(trained).folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(RunError, match="was changed"):
-        Models().answer(load_run(trained), apple)
-
-
-def test_only_the_last_few_models_are_kept(tiny_run: Run) -> None:
-    models = Models(size=1)
-    first = models.get(tiny_run)
-    assert models.get(tiny_run) is first
-    other = Run(tiny_run.folder.parent / ".." / "runs" / tiny_run.id, tiny_run.record)
-    assert models.get(other) is not first
-    assert models.get(tiny_run) is not first
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -174,48 +147,6 @@ def test_copies_of_pictures_go_after_a_day(trained: Workspace, apple: str, start
     os.utime(first, (0, 0))
     second = closer_view(Models(), trained, None, str(next((starter_folder / "pear").iterdir())))["large"]
     assert not first.exists() and Path(second).exists()
-
-
-# --- by its address --------------------------------------------------------------------------------------------------
-
-
-def test_a_picture_is_fetched_byte_for_byte(site: Site, apple: str, tmp_path: Path) -> None:
-    site.pages["/a.php"] = reply(Path(apple).read_bytes(), "Content-Type: image/jpeg", "X-Robots-Tag: noai")
-    file = fetch_picture(
-        f" http://{site.host}/a.php ", tmp_path, partial(Client, allow_hosts=(site.host,), honour_noai=False)
-    )
-    assert file.read_bytes() == Path(apple).read_bytes() and file.suffix == ".jpg"
-    assert file.is_relative_to(tmp_path)
-
-
-def test_internal_hosts_are_never_asked(site: Site, tmp_path: Path) -> None:
-    for address in (
-        f"http://{site.host}/a.jpg",
-        "http://[::1]/",
-        "http://169.254.169.254/latest",
-        "http://2130706433/",
-    ):
-        with pytest.raises(NetworkError, match="cannot be fetched"):
-            fetch_picture(address, tmp_path, Client)
-    assert site.hits == {} and not any(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "address", ["", "file:///etc/passwd", "ftp://a/b.jpg", "javascript:1", "picture.jpg", "http://"]
-)
-def test_what_is_no_address_is_said_to_be_none(address: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no link"):
-        fetch_picture(address, tmp_path, Client)
-
-
-def test_a_page_is_no_picture_and_is_not_kept(site: Site, tmp_path: Path) -> None:
-    site.pages["/page"] = reply(b"<html><svg onload=alert(1)>")
-    client = partial(Client, allow_hosts=(site.host,))
-    with pytest.raises((UsageError, NetworkError), match=r"web page|not a picture"):
-        fetch_picture(f"http://{site.host}/page", tmp_path, client)
-    with pytest.raises(NetworkError, match="404"):
-        fetch_picture(f"http://{site.host}/missing", tmp_path, client)
-    assert not any(file.is_file() for file in tmp_path.rglob("*"))
 
 
 # --- the list of runs, uploads ---------------------------------------------------------------------------------------
