@@ -32,7 +32,7 @@ from pipeline.stage import run
 from pipeline.train.data import Dataset
 from pipeline.train.train import TrainConfig, prepare
 
-KINDS = ("uniform", "confusable")
+PLANTED = ("uniform", "confusable")
 CLEANLAB = """
 import numpy as np
 from cleanlab.rank import get_label_quality_scores
@@ -65,7 +65,7 @@ def main() -> None:
             every = np.arange(len(task.dataset.rows))
             features, _ = run(engine.answers(task.dataset, every, "Reading features", "features"))
             print(f"\n{name}: {len(every)} pictures, {len(task.dataset.classes)} classes", flush=True)
-            for kind in KINDS:
+            for kind in PLANTED:
                 for share in args.noise:
                     _table(args, task.dataset, features, task.targets, kind, share / 100)
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks._train_sets import prepared
-from benchmarks.suspects import KINDS, average_precision, planted, rankings
+from benchmarks.suspects import PLANTED, average_precision, planted, rankings
 from pipeline.stage import run
 from pipeline.train.checkpoints import Checkpoints
 from pipeline.train.data import Dataset
@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name, _, source in (text.partition("=") for text in args.data):
             workspace = prepared(Path(scratch) / name, source, args.pictures)
-            for kind in KINDS:
+            for kind in PLANTED:
                 found: dict[str, list[tuple[float, float]]] = defaultdict(list)
                 for seed in args.seeds:
                     for way, scores in measured(workspace, config, kind, args.noise / 100, seed).items():

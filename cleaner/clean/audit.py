@@ -36,7 +36,7 @@ def in_words(log: Sequence[Audit]) -> str:
     """What a reader of test errors has to know of these audits, in plain sentences; empty where there was none."""
     if not log:
         return ""
-    days = sorted({_day(audit.at) for audit in log})
+    days = sorted({datetime.fromisoformat(audit.at).date().isoformat() for audit in log})
     runs = list(dict.fromkeys(audit.run for audit in log))
     when = f"on {days[0]}" if len(days) == 1 else f"{len(log)} times from {days[0]} to {days[-1]}"
     whose = f"run {runs[0]}" if len(runs) == 1 else f"the runs {', '.join(runs[:-1])} and {runs[-1]}"
@@ -44,7 +44,3 @@ def in_words(log: Sequence[Audit]) -> str:
         f"The test split was audited {when}, with the answers of {whose} beside its labels: labels that were mended "
         f"then may lean towards {'that run' if len(runs) == 1 else 'those runs'}."
     )
-
-
-def _day(at: str) -> str:
-    return datetime.fromisoformat(at).date().isoformat()

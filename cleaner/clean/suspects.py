@@ -278,7 +278,10 @@ def _with_conflicts(
     part = rows[mine]
     fits = [label in likely[group] for group, label in zip(part["group"], part["label"], strict=True)]
     better = part["group"].map(first)
-    others = [_others(given[group], label) for group, label in zip(part["group"], part["label"], strict=True)]
+    others = [
+        " and ".join(in_words(name) for name in given[group] if name != label)
+        for group, label in zip(part["group"], part["label"], strict=True)
+    ]
     marked = part.assign(
         why=[f"The same picture is also called {other}. {why}" for other, why in zip(others, part["why"], strict=True)],
         score=np.where(fits, part["score"].clip(lower=DISPUTED), 1.0),
@@ -302,7 +305,3 @@ def _ranked(members: pd.DataFrame, disputed: pd.DataFrame, outputs: Outputs) -> 
     table = table.sort_values(["group", "decided", "mean"], ascending=[True, False, False], kind="stable")
     first = ~table.duplicated("group")
     return table.rename(columns={"candidate": "label"}).assign(likely=table["decided"] | first)
-
-
-def _others(given: Iterable[str], label: str) -> str:
-    return " and ".join(in_words(name) for name in given if name != label)

@@ -11,11 +11,12 @@ import pandas as pd
 
 from cleaner.clean.audit import Audit, audits, in_words
 from cleaner.compare.compare import comparison, paired
-from cleaner.review.review import error_rate
+from cleaner.review.review import share_wrong
 from cleaner.review.today import Today, today
 from pipeline.errors import NotEnoughData, RunError
 from pipeline.safe_text import write_cells
 from pipeline.workspace.runs import Run, list_runs
+from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
 
@@ -103,18 +104,13 @@ def _row(workspace: Workspace, run: Run, now: Today | None, before: Today | None
         created=run.created,
         data_version=run.record.get("data_version"),
         decisions=run.record.get("decisions"),
-        **_counts(run),
+        **{split: (run.record.get("counts") or {}).get(split) for split in SPLITS},
         **_then(run),
         **_judged(now),
         **_against(workspace, before, now),
         audited_before=any(audit.at <= run.created for audit in log),
         audited_since=any(audit.at > run.created for audit in log),
     )
-
-
-def _counts(run: Run) -> dict[str, Any]:
-    counts = run.record.get("counts") or {}
-    return {split: counts.get(split) for split in ("train", "valid", "test")}
 
 
 def _then(run: Run) -> dict[str, Any]:
@@ -128,7 +124,7 @@ def _judged(now: Today | None) -> dict[str, Any]:
     if now is None:
         return {}
     test = now.on("test")
-    rate, low, high = error_rate(test)
+    rate, low, high = share_wrong(test)
     changed = {"n_today": len(test), "labels_changed": int(test["changed"].sum())}
     return {"error_rate_today": rate, "low_today": low, "high_today": high, **changed}
 

@@ -70,7 +70,7 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
     everything = run.predictions()
     seen = judged(workspace, run, everything)
     part = seen[seen["split"] == split]
-    rate, low, high = error_rate(part)
+    rate, low, high = share_wrong(part)
     counts = confusion(part, run.answers)
     return Reviewed(
         run=run.id,
@@ -124,7 +124,7 @@ def probability_of(
     return likelihood(labels.astype(str), table, [name[2:] for name in columns], outputs)
 
 
-def error_rate(predictions: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
+def share_wrong(predictions: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
     """The share of wrong answers and its 95 % interval; three times None where there is no prediction."""
     if predictions.empty:
         return None, None, None

@@ -12,7 +12,7 @@ from pipeline.labels import Flags
 from pipeline.train.evaluate import error_rate_interval
 
 SIZE, SOURCE, QUERY = "size", "source", "query"
-KINDS = (SIZE, SOURCE, QUERY)
+SLICED_BY = (SIZE, SOURCE, QUERY)
 # By the shorter side. Most networks see 224 pixels; thumbnails have 150 or so, photographs 1,000 and more.
 EDGES = (128, 256, 512, 1024)
 SIZES = ("under 128 px", "128 to 255 px", "256 to 511 px", "512 to 1,023 px", "1,024 px and more")
@@ -20,8 +20,8 @@ SIZES = ("under 128 px", "128 to 255 px", "256 to 511 px", "512 to 1,023 px", "1
 
 @dataclass(frozen=True)
 class Slice:
-    """The ``n`` images of one ``kind`` (of KINDS) and ``name``, ``errors`` of them wrong: the ``error_rate`` with its
-    95 % interval (Wilson). ``worse``: its interval lies wholly above the one of all other images of the split, both
+    """The ``n`` images of one ``kind`` (of SLICED_BY) and ``name``, ``errors`` of them wrong: the ``error_rate`` with
+    its 95 % interval (Wilson). ``worse``: its interval lies wholly above the one of all other images of the split, both
     made wider by how many slices of the kind are looked at (Bonferroni), so that chance marks hardly any.
     """
 
@@ -49,8 +49,13 @@ def slices(predictions: pd.DataFrame, sources: pd.DataFrame) -> list[Slice]:
     rows = zip(table["kind"], table["name"], table["n"].tolist(), table["errors"].tolist(), strict=True)
     looked_at = table["kind"].value_counts()
     found = [_slice(str(kind), str(name), n, errors, wrong, looked_at[kind]) for kind, name, n, errors in rows]
-    whole = {kind for kind in KINDS if not any(one.kind == kind and one.n < len(wrong) for one in found)}
-    return sorted((one for one in found if one.kind not in whole), key=_order)
+    whole = {kind for kind in SLICED_BY if not any(one.kind == kind and one.n < len(wrong) for one in found)}
+
+    def order(one: Slice) -> tuple[object, ...]:
+        within = [SIZES.index(one.name)] if one.kind == SIZE else [-one.low, -one.error_rate, one.name]
+        return SLICED_BY.index(one.kind), *within
+
+    return sorted((one for one in found if one.kind not in whole), key=order)
 
 
 def in_slice(predictions: pd.DataFrame, sources: pd.DataFrame, kind: str, name: str) -> Flags:
@@ -79,9 +84,3 @@ def _members(predictions: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
         named = known[known[column].notna() & (known[column] != "")]
         parts.append(pd.DataFrame({"id": named["image_id"], "kind": kind, "name": named[column]}))
     return pd.concat(parts, ignore_index=True).drop_duplicates()
-
-
-def _order(one: Slice) -> tuple[object, ...]:
-    if one.kind == SIZE:
-        return KINDS.index(one.kind), SIZES.index(one.name)
-    return KINDS.index(one.kind), -one.low, -one.error_rate, one.name

@@ -40,6 +40,7 @@ def story(workspace: Workspace, run: Run | None, image_id: str) -> Row:
     images = workspace.store.images().set_index("id", drop=False)
     row = {str(key): _plain(value) for key, value in workspace.store.image(image_id).items()}
     neighbours, why = _neighbours(run, images, image_id)
+    same = images[(images["group"] == row["group"]) & (images["id"] != image_id)]  # nothing equals a group of None
     return {
         **{key: row[key] for key in ("id", "file", "label", "original_label", "split", "status", "reason", "group")},
         **{key: row[key] for key in ("width", "height", "format", "bytes", "added_at")},
@@ -47,7 +48,7 @@ def story(workspace: Workspace, run: Run | None, image_id: str) -> Row:
         "sources": _sources(workspace, image_id),
         "decisions": _decisions(workspace, image_id),
         "predictions": [*_predictions(workspace, run, image_id, row["label"])],
-        "duplicates": _duplicates(images, image_id),
+        "duplicates": [_other(one) for one in same.to_dict("records")],
         "neighbours": neighbours,
         "no_neighbours": why,
     }
@@ -134,12 +135,6 @@ def prediction_of(run: Run, image_id: str) -> dict[str, str] | None:
         return dict(zip(names, values, strict=True))
     except (OSError, ValueError) as error:
         raise RunError(f"The predictions of run {run.id} cannot be read ({error}). Train again.") from error
-
-
-def _duplicates(images: pd.DataFrame, image_id: str) -> list[Row]:
-    group = images.at[image_id, "group"]
-    others = images[(images["group"] == group) & (images["id"] != image_id)] if isinstance(group, str) else images[:0]
-    return [_other(row) for row in others.to_dict("records")]
 
 
 def _neighbours(run: Run | None, images: pd.DataFrame, image_id: str) -> tuple[list[Row], str]:

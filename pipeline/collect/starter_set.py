@@ -31,7 +31,7 @@ RESIZED_TO = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.25)
 WRONG_LABEL_SHARE = 0.08
 BROKEN = ("truncated", "empty", "web_page", "garbage_header", "text")
 DUPLICATES = ("same_bytes", "same_pixels", "near_duplicate", "label_conflict")
-KINDS = ("ok", "wrong_label", *BROKEN, *DUPLICATES)
+PLANTED = ("ok", "wrong_label", *BROKEN, *DUPLICATES)
 RESTORE = "Get a fresh copy of the program, or import a folder of your own pictures instead."
 
 Pictures: TypeAlias = dict[str, bytes]
@@ -50,7 +50,7 @@ def write_starter(folder: Path, archive: Path = ARCHIVE) -> Path:
 def write_messy(folder: Path, seed: int = 0, archive: Path = ARCHIVE) -> Path:
     """Write the starter set with trouble planted in it as class folders into ``folder``, and ``truth.csv`` beside them.
 
-    ``truth.csv`` has a row a file: file (relative path), kind (one of KINDS), true_label (empty where the file never
+    ``truth.csv`` has a row a file: file (relative path), kind (one of PLANTED), true_label (empty where the file never
     was a picture), given_label (its folder), of (the file it copies, for DUPLICATES). The same seed and Pillow give
     the same bytes. Raises SourceError like :func:`write_starter`.
     """
@@ -90,7 +90,11 @@ def _pictures(archive: Path) -> Pictures:
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
     try:
-        _refuse_other_files(folder, files)
+        for path in folder.rglob("*") if folder.exists() else ():
+            if path.is_file() and path.relative_to(folder).as_posix() not in files:
+                raise SourceError(
+                    f"{folder} already holds other files ({path.name} …). Choose a new or an empty folder."
+                )
         for label in sorted({Path(name).parent for name in files}):
             (folder / label).mkdir(parents=True, exist_ok=True)
         for name in sorted(files):
@@ -101,12 +105,6 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
             "Choose another folder or free some space."
         ) from error
     return folder
-
-
-def _refuse_other_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    for path in folder.rglob("*") if folder.exists() else ():
-        if path.is_file() and path.relative_to(folder).as_posix() not in files:
-            raise SourceError(f"{folder} already holds other files ({path.name} …). Choose a new or an empty folder.")
 
 
 def _truth(plants: list[Plant]) -> bytes:
@@ -162,11 +160,13 @@ def _copies(pictures: Pictures, order: list[str], draw: random.Random) -> list[P
         return Plant(kind, label, given, change(pictures[name]), of=name, suffix=suffix)
 
     def commented(data: bytes) -> bytes:
-        return _with_comment(data, f"No. {draw.randrange(10_000)}")
+        """The JPEG with a comment segment (marker FFFE, two bytes of length) right after its first marker."""
+        comment = f"No. {draw.randrange(10_000)}".encode()
+        return data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
 
     plants = [copy("same_bytes", bytes) for _ in range(10)]
     plants += [copy("same_pixels", commented) for _ in range(7)]
-    plants += [copy("same_pixels", _as_png, ".png") for _ in range(3)]
+    plants += [copy("same_pixels", lambda data: _saved(_opened(data), "PNG"), ".png") for _ in range(3)]
     plants += [copy("near_duplicate", _recompressed(quality)) for quality in RECOMPRESSED_AT]
     plants += [copy("near_duplicate", _resized(factor)) for factor in RESIZED_TO]
     plants += [copy("label_conflict", commented) for _ in range(3)]
@@ -201,16 +201,6 @@ def _named(plants: list[Plant], draw: random.Random) -> list[Plant]:
 
 
 # --- changing bytes -----------------------------------------------------------------------------------------------
-
-
-def _with_comment(data: bytes, text: str) -> bytes:
-    """The JPEG with a comment segment (marker FFFE, two bytes of length) right after its first marker."""
-    comment = text.encode()
-    return data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
-
-
-def _as_png(data: bytes) -> bytes:
-    return _saved(_opened(data), "PNG")
 
 
 def _recompressed(quality: int) -> Change:

@@ -7,13 +7,13 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.bounded import forget_old
-from pipeline.search.candidates import Candidate, Page, Query, candidate
+from pipeline.search.candidates import Page, Query, candidate
 from pipeline.workspace.workspace import writing
 
 HOURS = 24.0
+ASKED = ("label", "provider", "query")  # what the question says of each candidate
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class SearchCache:
         try:
             kept = json.loads(self._file(provider, query).read_bytes())
             hours = (time.time() - float(kept["at"])) / 3600
-            found = [_candidate(provider, query, row) for row in kept["candidates"]]
+            rows = [dict(row) for row in kept["candidates"]]
+            found = [candidate(provider, query, row.pop("url", None), **row) for row in rows]
             page = Page(tuple(one for one in found if one is not None), kept["more"] is True)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -46,7 +47,10 @@ class SearchCache:
             "provider": provider,
             "query": asdict(query),
             "more": page.more,
-            "candidates": [_row(one) for one in page.candidates],
+            "candidates": [
+                {key: value for key, value in asdict(one).items() if value and key not in ASKED}
+                for one in page.candidates
+            ],
         }
         try:
             with writing(self._file(provider, query), durable=False) as part:
@@ -62,11 +66,3 @@ class SearchCache:
     def _file(self, provider: str, query: Query) -> Path:
         question = json.dumps([provider, asdict(query)], sort_keys=True)
         return self.folder / f"{hashlib.sha256(question.encode()).hexdigest()}.json"
-
-
-def _row(one: Candidate) -> dict[str, Any]:
-    return {key: value for key, value in asdict(one).items() if value and key not in ("label", "provider", "query")}
-
-
-def _candidate(provider: str, query: Query, row: dict[str, Any]) -> Candidate | None:
-    return candidate(provider, query, row.get("url"), **{key: row[key] for key in row if key != "url"})

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.errors import BlockedAddress, NetworkError
 from pipeline.web.addresses import link, parse
 
-KINDS = ("no_network", "blocked", "rate_limited", "unreadable", "nothing_found")
+FAILURE_KINDS = ("no_network", "blocked", "rate_limited", "unreadable", "nothing_found")
 INSTEAD = "Import a folder of your own pictures, a CSV file of URLs, or the starter set instead."
 MAX_TEXT_CHARACTERS = 500
 # Control characters, and those that change the direction in which a line is read.
@@ -105,7 +105,7 @@ def whole(value: Any) -> int | None:
 
 
 class SearchFailed(NetworkError):
-    """A search brought nothing; ``kind`` is one of KINDS, and each has its own advice.
+    """A search brought nothing; ``kind`` is one of FAILURE_KINDS, and each has its own advice.
 
     The message is ``who`` ``said`` (what happened), ``advice`` (what to do next) and what can be done instead.
     ``phrases`` is what nothing was found for.
@@ -174,7 +174,7 @@ def nothing_found(who: str, *phrases: str) -> SearchFailed:
 
 def together(failures: Sequence[SearchFailed]) -> SearchFailed:
     """One failure for all of them: the gravest first, each cause and each advice once."""
-    ordered = sorted(failures, key=lambda failure: KINDS.index(failure.kind))
+    ordered = sorted(failures, key=lambda failure: FAILURE_KINDS.index(failure.kind))
     empty = [failure for failure in ordered if failure.kind == "nothing_found"]
     causes: dict[str, list[SearchFailed]] = {}
     for failure in ordered:

@@ -46,14 +46,11 @@ class Openverse:
         usable = [row for row in rows if isinstance(row, dict) and isinstance(row.get("url"), str)]
         if rows and not usable:
             raise unreadable(self.api.who)
-        found = [_candidate(row, query) for row in usable if not _unwanted(row, query)]
+        pictures = [row for row in usable if row.get("filetype") not in NOT_PICTURES]
+        found = [_candidate(row, query) for row in pictures if not (query.safesearch and row.get("mature"))]
         pages = answer.get("page_count")
         more = bool(rows) and query.page < (min(PAGES, pages) if isinstance(pages, int) else PAGES)
         return Page(tuple(one for one in found if one is not None), more)
-
-
-def _unwanted(row: Mapping[str, Any], query: Query) -> bool:
-    return row.get("filetype") in NOT_PICTURES or (query.safesearch and bool(row.get("mature")))
 
 
 def _candidate(row: Mapping[str, Any], query: Query) -> Candidate | None:

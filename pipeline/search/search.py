@@ -151,8 +151,8 @@ class SearchConfig:
 
 @dataclass(frozen=True)
 class Problem:
-    """A phrase of which a provider brought nothing, or not all. ``kind`` is one of candidates.KINDS; ``reason`` says
-    what to do next.
+    """A phrase of which a provider brought nothing, or not all. ``kind`` is one of candidates.FAILURE_KINDS;
+    ``reason`` says what to do next.
     """
 
     label: str
@@ -225,13 +225,10 @@ class _Pace:
 
     def before(self, provider: Provider) -> Iterator[None]:
         """Yields after every nap, until ``provider`` may be asked."""
-        while (left := self._due(provider) - self.clock()) > 0:
+        due = self.asked_at.get(provider.name, float("-inf")) + provider.seconds_between
+        while (left := due - self.clock()) > 0:
             self.sleep(min(left, LONGEST_SLEEP))
             yield
-
-    def _due(self, provider: Provider) -> float:
-        last = self.asked_at.get(provider.name)
-        return float("-inf") if last is None else last + provider.seconds_between
 
     def note(self, provider: Provider) -> None:
         """``provider`` was asked just now."""

@@ -63,7 +63,11 @@ def new_splits(images: pd.DataFrame, config: SplitConfig) -> dict[str, str]:
         chosen[str(row.id)] = groups.setdefault(str(row.group), str(row.given_split))
     counts = _counts(rows, chosen)
     labels = {str(row.group): str(row.label) for row in new[::-1].itertuples()}  # of the oldest image of each group
-    for group in sorted(labels.keys() - groups.keys(), key=lambda name: _draw(config.seed, name)):
+
+    def drawn(group: str) -> str:
+        return hashlib.sha256(f"{config.seed}:{group}".encode()).hexdigest()
+
+    for group in sorted(labels.keys() - groups.keys(), key=drawn):
         label = labels[group]
         groups[group] = _most_wanted(counts.setdefault(label, Counter()), config)
         counts[label][groups[group]] += 1
@@ -99,10 +103,6 @@ def _counts(rows: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, Counter[
     for label, name in zip(known["label"], known["split"], strict=True):
         counts.setdefault(str(label), Counter())[str(name)] += 1
     return counts
-
-
-def _draw(seed: int, group: str) -> str:
-    return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()
 
 
 def _most_wanted(counts: Counter[str], config: SplitConfig) -> str:

@@ -23,6 +23,7 @@ from pipeline.workspace.records import Verdict
 from pipeline.workspace.workspace import Workspace
 
 BATCH_SECONDS = 1.0
+STOPPED = "Decoding it was stopped"
 # Pictures that a worker process has before it.
 AHEAD = 8
 # Where more than this share cannot be used (and not just one or two), verify stops and asks.
@@ -69,14 +70,19 @@ def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[tuple[int, s
     """(how many were checked, what to think of those that cannot be used)."""
     waiting = workspace.store.unchecked()
     jobs = ((image, workspace.image_file(file), workspace.thumbnail(image)) for image, file in waiting)
-    work = partial(examine_file, cache=_cache(workspace, len(waiting)) if config.cache else None)
+    cache = PixelCache.in_use(workspace.cache)
+    work = partial(examine_file, cache=cache if config.cache and cache.fits(len(waiting)) else None)
     limits = WorkerLimits(config.seconds, config.memory_mb << 20)
+
+    def lost(job: tuple[str, Path, Path], why: str) -> Verdict:
+        return Verdict(job[0], "set_aside", "corrupt", f"{STOPPED}: {why}.")
+
     good: list[Verdict] = []
     broken: list[Verdict] = []
     written = time.monotonic()
     yield Progress(0, len(waiting), "Checking pictures")
     try:
-        answers = map_in_workers(work, jobs, _lost, config.workers, limits, AHEAD)
+        answers = map_in_workers(work, jobs, lost, config.workers, limits, AHEAD)
         for done, (_, verdict) in enumerate(answers, 1):
             (good if verdict.status == "ok" else broken).append(verdict)
             if time.monotonic() - written > BATCH_SECONDS:
@@ -106,16 +112,6 @@ def _doubt(broken: Sequence[Verdict], checked: int) -> str:
     )
 
 
-def _cache(workspace: Workspace, pictures: int) -> PixelCache | None:
-    """The training cache, where there is room for so many more pictures."""
-    cache = PixelCache.in_use(workspace.cache)
-    return cache if cache.fits(pictures) else None
-
-
-def _lost(job: tuple[str, Path, Path], why: str) -> Verdict:
-    return Verdict(job[0], "set_aside", "corrupt", f"Decoding it was stopped: {why}.")
-
-
 def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Stage[list[tuple[str, Checked]]]:
     """(path, verdict) of files, and of the files in folders, without a workspace; in the order of the names given.
 
@@ -126,7 +122,11 @@ def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Sta
     files = [str(file) for path in paths for file in _files(Path(path))]
     limits = WorkerLimits(config.seconds, config.memory_mb << 20)
     found: dict[str, Checked] = {}
-    for file, checked in map_in_workers(check_file, dict.fromkeys(files), _lost_file, config.workers, limits, AHEAD):
+
+    def lost(_file: str, why: str) -> Checked:
+        return Checked("corrupt", f"{STOPPED}: {why}.")
+
+    for file, checked in map_in_workers(check_file, dict.fromkeys(files), lost, config.workers, limits, AHEAD):
         found[file] = checked
         yield Progress(len(found), len(files), "Checking files")
     return [(file, found[file]) for file in files]
@@ -137,10 +137,6 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.rglob("*") if file.is_file())
     else:
         yield path
-
-
-def _lost_file(_path: str, why: str) -> Checked:
-    return Checked("corrupt", f"Decoding it was stopped: {why}.")
 
 
 def find_duplicates(workspace: Workspace) -> None:

@@ -17,7 +17,7 @@ from pipeline.collect.starter_set import (
     CLASSES,
     CONFUSED_WITH,
     DUPLICATES,
-    KINDS,
+    PLANTED,
     write_messy,
     write_starter,
 )
@@ -151,7 +151,7 @@ def test_a_place_that_cannot_be_a_folder_is_explained(tmp_path):
 
 def test_the_truth_has_a_row_for_every_file_and_no_other(messy, truth):
     assert [row["file"] for row in truth] == sorted(messy)
-    assert {row["kind"] for row in truth} == set(KINDS)
+    assert {row["kind"] for row in truth} == set(PLANTED)
     assert all(row["given_label"] == row["file"].partition("/")[0] for row in truth)
 
 

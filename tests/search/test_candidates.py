@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.search.candidates import (
-    KINDS,
+    FAILURE_KINDS,
     Candidate,
     Query,
     SearchFailed,
@@ -132,7 +132,7 @@ def test_every_failure_has_a_message_of_its_own_that_offers_another_way() -> Non
     assert len(messages) == len(FAILURES)
     assert all("starter set" in message and "folder" in message for message in messages)
     assert all(message.startswith("It ") and "\n" not in message for message in messages)
-    assert {failure.kind for failure in FAILURES.values()} == set(KINDS)
+    assert {failure.kind for failure in FAILURES.values()} == set(FAILURE_KINDS)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pandas as pd
 
 from cleaner.review.chosen import UNSURE, WORST, Chosen, images_of
 from cleaner.review.confusion import confusion, margins, pairs_in, seriated
-from cleaner.review.review import error_rate, judged
+from cleaner.review.review import judged, share_wrong
 from cleaner.review.scores import BINS, RATES, Calibration, calibration, per_class
-from cleaner.review.slices import KINDS, QUERY, SIZE, SOURCE, slices
+from cleaner.review.slices import QUERY, SIZE, SLICED_BY, SOURCE, slices
 from cleaner.tabs.review.story import wire_viewer
 from pipeline.errors import RunError
 from pipeline.labels import in_words, known
@@ -94,7 +94,7 @@ def everything(workspace: Workspace, run: Run, split: str) -> list[Any]:
 
 def summary(seen: pd.DataFrame, gone: int) -> str:
     """How many of a split's images are wrong, and what changed since the training, as HTML."""
-    rate, low, high = error_rate(seen)
+    rate, low, high = share_wrong(seen)
     if rate is None or low is None or high is None:
         return ""
     wrong = int((seen["label"] != seen["predicted"]).sum())
@@ -214,7 +214,7 @@ def slices_view(seen: pd.DataFrame, sources: pd.DataFrame) -> View:
     """What the tables of slices show: one for each way to divide the images, at most MOST_SLICES rows each."""
     found = slices(seen, sources)
     groups = []
-    for kind in KINDS:
+    for kind in SLICED_BY:
         rows = [one for one in found if one.kind == kind]
         left_out = len(rows) - MOST_SLICES
         more = f"and {left_out:,} more with a lower error" if left_out > 0 else ""
