@@ -93,6 +93,11 @@ class Setting:
         """The help with what some values stand for."""
         return self.help + _in_brackets(self.means)
 
+    @property
+    def named_choices(self) -> list[tuple[str, Any]]:
+        """(what to show, value) of its choices."""
+        return [(words or str(value), value) for value, words in (self.choices or {}).items()]
+
 
 def _in_brackets(means: Mapping[Any, str]) -> str:
     special = "; ".join(f"{shown(value)}: {words}" for value, words in means.items() if value not in NOTHING)

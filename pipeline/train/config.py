@@ -96,13 +96,13 @@ class TrainConfig:
     )
     head: str = setting(
         "auto",
-        "what a picture may show",
+        "how many classes a picture may show",
         label="Head",
         group=LEARNS,
         choices={
             "auto": "as the labels need",
             "softmax": "exactly one class",
-            "sigmoid": "each class by itself: several, or none of these",
+            "sigmoid": "several, or none",
         },
     )
     layers: str = setting(
@@ -111,9 +111,9 @@ class TrainConfig:
         label="Unfreezing",
         group=LEARNS,
         choices={
-            "auto": "all, where that may pay",
+            "auto": "as many as help",
             "head": "the head alone",
-            "gradual": "more each epoch, from the top",
+            "gradual": "more each epoch",
             "all": "all of them",
         },
     )
@@ -149,7 +149,7 @@ class TrainConfig:
         "how pictures get that shape",
         label="Resize method",
         group=PICTURES,
-        choices={"crop": "only the middle", "pad": "all of it, with borders", "squish": "squeezed to fit"},
+        choices={"crop": "only the middle", "pad": "all, with borders", "squish": "squeezed to fit"},
     )
     padding: str = setting(
         "zeros",
@@ -266,10 +266,10 @@ class TrainConfig:
     )
     schedule: str = setting(
         "one-cycle",
-        "how the learning rate goes",
+        "how the rate goes, up and down",
         label="LR schedule",
         group=HOW,
-        choices={"one-cycle": "up, then down", "cosine": "down, after a warm-up", "restarts": "down again and again"},
+        choices={"one-cycle": "up, then down", "cosine": "down", "restarts": "again and again"},
     )
     warmup: float = setting(
         0.1,
@@ -297,7 +297,7 @@ class TrainConfig:
         choices={
             "none": "only the best counts",
             "average": "their weights are averaged",
-            "ensemble": "all of them are asked",
+            "ensemble": "all are asked",
         },
     )
     label_smoothing: float = setting(
@@ -344,7 +344,7 @@ class TrainConfig:
         "what is done for classes of few pictures",
         label="Class balance",
         group=LEARNS,
-        choices={"none": "nothing", "weights": "they count more", "sampling": "they are shown more often"},
+        choices={"none": "nothing", "weights": "they count more", "sampling": "shown more often"},
     )
     seed: int = setting(0, "the same seed gives the same run", label="Seed", group=HOW)
     device: str = setting(

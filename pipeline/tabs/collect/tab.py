@@ -26,6 +26,7 @@ from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.labels import clean_label
 from pipeline.search.search import SearchConfig, providers, search
+from pipeline.settings import settings_of
 from pipeline.tabs.collect.collected import collecting, newest, one_at_a_time, overview, papers, sample
 from pipeline.tabs.collect.found import FoundPart, OpenClass, draw_found
 from pipeline.tabs.page.component import component
@@ -39,8 +40,6 @@ from pipeline.workspace.workspace import Workspace
 LIVE_SECONDS = 2.0
 FILE_TYPES = ["image", ".zip", ".tar", ".tgz", ".gz", ".csv", ".tsv", ".jsonl"]
 MOST_BYTES_FOR_VISITORS = 512 << 20
-PICTURE_SIZES = [("any size", ""), ("small", "small"), ("medium", "medium"), ("large", "large")]
-PICTURE_KINDS = [("anything", ""), ("photographs", "photo"), ("drawings", "drawing")]
 CLASSES_A_SEARCH, EXTRAS_A_SEARCH = 100, 20
 
 
@@ -361,8 +360,13 @@ def draw_search() -> SearchCard:
         open_licence = gr.Checkbox(False, label="Only openly licensed pictures", elem_id="collect-open-licence")
         with gr.Accordion("More options", open=False, elem_id="collect-search-options"):
             with gr.Row():
-                size = gr.Dropdown(PICTURE_SIZES, value="", label="Size", elem_id="collect-size", min_width=120)
-                kind = gr.Dropdown(PICTURE_KINDS, value="", label="Kind", elem_id="collect-kind", min_width=120)
+                told = settings_of(SearchConfig)
+                size = gr.Dropdown(
+                    told["size"].named_choices, value="", label="Size", elem_id="collect-size", min_width=120
+                )
+                kind = gr.Dropdown(
+                    told["kind"].named_choices, value="", label="Kind", elem_id="collect-kind", min_width=120
+                )
             safesearch = gr.Checkbox(
                 True,
                 label="Safe search",

@@ -59,7 +59,7 @@ def _draw(name: str, told: Setting, value: Any) -> Component:
     if name == "weights":
         return gr.Dropdown([PRETRAINED], value=value, allow_custom_value=True, **words)
     if told.choices:
-        return gr.Dropdown([_choice(*choice) for choice in told.choices.items()], value=value, **words)
+        return gr.Dropdown([_choice(*choice) for choice in told.named_choices], value=value, **words)
     if isinstance(value, tuple):
         return gr.Textbox(shown(value), placeholder="128, 192", **words)
     if isinstance(value, str):
@@ -67,10 +67,9 @@ def _draw(name: str, told: Setting, value: Any) -> Component:
     return gr.Number(value, precision=0 if isinstance(value, int) else None, **words)
 
 
-def _choice(value: str, words: str) -> tuple[str, str]:
-    """(what to show, value): the words, and the value as the command line has it, where they don't hold it."""
-    known = not words or value.casefold() in words.casefold()
-    return (words or value) if known else f"{words} ({value})", value
+def _choice(words: str, value: str) -> tuple[str, str]:
+    """(what to show, value): the words, and the value as the command line has it, where they do not hold it."""
+    return words if value.casefold() in words.casefold() else f"{words} ({value})", value
 
 
 def offline_backbones() -> list[str]:
