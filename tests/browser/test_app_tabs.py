@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect
@@ -16,11 +17,11 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.deploy.space import space_folder
 from pipeline.jobs import job as jobs
 from pipeline.stage import run
-from pipeline.tabs.door.serve import Door, launch_settings
+from pipeline.tabs.page.whose import Whose
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Apps
 from tests.support.stages import CountConfig, count
 from tests.support.trials import as_tested
 
@@ -34,21 +35,14 @@ SOON, LATER = 20_000, 120_000
 Serve = Callable[[Path], str]
 
 
+def whole(whose: Whose) -> gr.Blocks:
+    return app.create_app(whose, local=True)
+
+
 @pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start the app on a workspace; returns its address."""
-    running = []
-
-    def start(root: Path) -> str:
-        demo = app.create_app(root, local=True)
-        running.append(demo)
-        demo.queue(default_concurrency_limit=8, max_size=64)
-        settings = launch_settings(Door())
-        return str(demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, **settings)[1])
-
-    yield start
-    for demo in running:
-        demo.close(verbose=False)
+def serve(apps: Apps) -> Serve:
+    """The address of the app on a workspace."""
+    return lambda root: apps.on(root, whole)
 
 
 @pytest.fixture
@@ -223,15 +217,15 @@ def test_from_the_starter_set_to_checked_pictures_by_two_buttons(
 
 
 def test_a_job_is_there_after_a_reload_in_a_second_window_and_after_a_restart_of_the_app(
-    serve: Serve, page: Page, browser: Browser, workspace: Workspace, counting: jobs.Job, complaints: list[str]
+    apps: Apps, page: Page, browser: Browser, workspace: Workspace, counting: jobs.Job, complaints: list[str]
 ) -> None:
-    address = serve(workspace.root)
+    address = apps.another(app.create_app(workspace.root, local=True))
     opened(page, address)
     expect(page.locator("#job-view")).to_contain_text("Zähle", timeout=SOON)
     reload(page, complaints)
     expect(page.locator("#job-view")).to_contain_text("Zähle", timeout=SOON)
     second = browser.new_page()
-    for other in (address, serve(workspace.root)):
+    for other in (address, apps.another(app.create_app(workspace.root, local=True))):
         second.goto(other)
         expect(second.locator("#job-view")).to_contain_text("Zähle", timeout=SOON)
         expect(second.locator("#job-view [role=progressbar]")).to_be_visible()

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
-import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cleaner.clean.decisions import decisions, keep, relabel
 from cleaner.tabs.clean import tab as clean
-from pipeline.tabs.door.serve import Door, launch_settings
-from pipeline.tabs.page.shared import draw_shared
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Apps, tabs
 from tests.browser.test_cleaner_tabs import (
     CLASSES,
     HOSTILE,
@@ -33,6 +29,7 @@ from tests.cleaner.fabricate import Shot, run_with, workspace_with
 __all__ = ["made"]  # the fixture
 pytestmark = pytest.mark.browser
 QUEUE = "#clean-queue .queue"
+TAB = tabs(("Clean", clean.build))
 
 
 def many(page: Page, made: Made) -> None:
@@ -240,7 +237,7 @@ def test_after_twenty_decisions_it_says_how_many_wrong_labels_are_left(page: Pag
 
 
 @pytest.fixture
-def two_hundred(tmp_path: Path) -> Iterator[Made]:
+def two_hundred(tmp_path: Path, apps: Apps) -> Made:
     """Two hundred classes; the run takes class 007 for class 123, and holds class 055 for the second likeliest."""
     classes = [f"class {number:03}" for number in range(200)]
     answer = [0.001] * 200
@@ -248,15 +245,7 @@ def two_hundred(tmp_path: Path) -> Iterator[Made]:
     shots = [Shot(f"photo {number:02}", "class 007", "train", tuple(answer)) for number in range(6)]
     workspace, ids = workspace_with(tmp_path / "here" / "demo", shots)
     run_with(workspace, ids, shots, classes)
-    with gr.Blocks(analytics_enabled=False) as demo:
-        shared = draw_shared(workspace.root, True)
-        with shared.tabs, gr.Tab("Clean", id="clean") as tab:
-            clean.build(tab, shared)
-        shared.wire(demo)
-    demo.queue(default_concurrency_limit=8)
-    _, address, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_settings(Door("127.0.0.1")))
-    yield Made(address, workspace, ids)
-    demo.close(verbose=False)
+    return Made(apps.on(workspace.root, TAB), workspace, ids)
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True)

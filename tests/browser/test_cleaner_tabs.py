@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
 from cleaner.clean.decisions import decisions, relabel, remove
 from cleaner.tabs.clean import tab as clean
 from cleaner.tabs.review import tab as review
-from pipeline.tabs.door.serve import Door, launch_settings
-from pipeline.tabs.page.shared import draw_shared
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Apps, tabs
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 
 pytestmark = pytest.mark.browser
@@ -41,6 +38,9 @@ SHOTS = [
 ]
 
 
+TABS = tabs(("Start", None), ("Review", review.build), ("Clean", clean.build))
+
+
 @dataclass(frozen=True)
 class Made:
     address: str
@@ -54,21 +54,10 @@ class Made:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
+def made(tmp_path: Path, apps: Apps) -> Made:
     workspace, ids = workspace_with(tmp_path / "here" / "demo", SHOTS)
     run_with(workspace, ids, SHOTS, CLASSES)
-    with gr.Blocks(analytics_enabled=False) as demo:
-        shared = draw_shared(workspace.root, True)
-        with shared.tabs:
-            for name, build in (("Start", None), ("Review", review.build), ("Clean", clean.build)):
-                with gr.Tab(name, id=name.lower()) as tab:
-                    if build is not None:
-                        build(tab, shared)
-        shared.wire(demo)
-    demo.queue(default_concurrency_limit=8)
-    _, address, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_settings(Door("127.0.0.1")))
-    yield Made(address, workspace, ids)
-    demo.close(verbose=False)
+    return Made(apps.on(workspace.root, TABS), workspace, ids)
 
 
 def opened(page: Page, made: Made, tab: str, dark: bool = False) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
 from cleaner.clean.audit import log_audit
 from cleaner.clean.decisions import relabel
 from cleaner.tabs.clean import tab as clean
-from pipeline.tabs.door.serve import Door, launch_settings
-from pipeline.tabs.page.shared import draw_shared
 from pipeline.workspace.runs import describe
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Apps, tabs
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 
 pytestmark = pytest.mark.browser
@@ -30,6 +26,9 @@ AFTER = [Shot(f"photo {n:02}", "ant", "test", ANT if n < 28 else HARM) for n in 
 REST = [Shot("train", "ant", "train", BEE), Shot("valid", "bee", "valid", BEE), Shot("odd", HOSTILE, "train", HARM)]
 
 
+TABS = tabs(("Start", None), ("Clean", clean.build))
+
+
 @dataclass(frozen=True)
 class Made:
     address: str
@@ -38,22 +37,11 @@ class Made:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
+def made(tmp_path: Path, apps: Apps) -> Made:
     workspace, ids = workspace_with(tmp_path / "here" / "demo", BEFORE + REST)
     run_with(workspace, ids, BEFORE + REST, CLASSES, "run-a")
     run_with(workspace, ids, AFTER + REST, CLASSES, "run-b")
-    with gr.Blocks(analytics_enabled=False) as demo:
-        shared = draw_shared(workspace.root, True)
-        with shared.tabs:
-            for name, build in (("Start", None), ("Clean", clean.build)):
-                with gr.Tab(name, id=name.lower()) as tab:
-                    if build is not None:
-                        build(tab, shared)
-        shared.wire(demo)
-    demo.queue(default_concurrency_limit=8)
-    _, address, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_settings(Door("127.0.0.1")))
-    yield Made(address, workspace, ids)
-    demo.close(verbose=False)
+    return Made(apps.on(workspace.root, TABS), workspace, ids)
 
 
 def opened(page: Page, made: Made, dark: bool = False) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import gradio as gr
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,18 +11,19 @@ from playwright.sync_api import Page, expect
 
 from cleaner.clean.decisions import relabel, undo
 from cleaner.tabs.review import tab as review
-from pipeline.tabs.door.serve import Door, launch_settings
-from pipeline.tabs.page.shared import draw_shared
 from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, load_run
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Apps, tabs
 from tests.support.shelf import CLASSES
 
 pytestmark = pytest.mark.browser
 
 BOTH = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True)
 HOSTILE = "<img src=x onerror=window.harmed=1>${window.harmed=2}"
+
+
+TAB = tabs(("Review", review.build))
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def invented(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture
-def made(trained: Workspace) -> Iterator[Made]:
+def made(trained: Workspace, apps: Apps) -> Made:
     run = load_run(trained)
     table = invented(run.predictions())
     table.to_csv(run.folder / PREDICTIONS, index=False)
@@ -68,15 +67,7 @@ def made(trained: Workspace) -> Iterator[Made]:
         for image in valid.index[:4]
     ]
     trained.store.add_images(web)
-    with gr.Blocks(analytics_enabled=False) as demo:
-        shared = draw_shared(trained.root, True)
-        with shared.tabs, gr.Tab("Review", id="review") as tab:
-            review.build(tab, shared)
-        shared.wire(demo)
-    demo.queue(default_concurrency_limit=8)
-    _, address, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_settings(Door("127.0.0.1")))
-    yield Made(address, trained, valid)
-    demo.close(verbose=False)
+    return Made(apps.on(trained.root, TAB), trained, valid)
 
 
 def opened(page: Page, made: Made, dark: bool = False) -> None:
