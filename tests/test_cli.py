@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -44,6 +43,7 @@ def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
 
 
+@pytest.mark.slow
 def test_the_whole_tour_runs_and_every_document_has_the_promised_keys(
     terminal: Terminal, photographs: Path, tmp_path: Path
 ) -> None:
@@ -165,6 +165,7 @@ def test_backbones_lists_the_offline_one_first(terminal: Terminal) -> None:
     assert not any(row["offline"] for row in terminal("backbones", "resnet50")["backbones"])
 
 
+@pytest.mark.slow
 def test_lr_find_suggests_a_rate_on_its_curve(terminal: Terminal, photographs: Path, tmp_path: Path) -> None:
     terminal("import", tmp_path / "ws", photographs)
     found = terminal("lr-find", tmp_path / "ws", "--image-size", 64, "--batch-size", 8)
@@ -242,9 +243,12 @@ def test_an_empty_folder_and_an_empty_workspace_say_what_to_do(terminal: Termina
     assert "Train a model first" in terminal.err
 
 
-def test_a_stopped_command_exits_130_and_the_workspace_opens(photographs: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_stopped_command_exits_130_and_the_workspace_opens(
+    terminal: Terminal, photographs: Path, tmp_path: Path
+) -> None:
     ws = tmp_path / "ws"
-    assert subprocess.run([sys.executable, "cli.py", "import", ws, photographs], cwd=ROOT, check=False).returncode == 0
+    terminal("import", ws, photographs)
     process = subprocess.Popen(
         [sys.executable, "cli.py", "train", str(ws), "--image-size", "64", "--epochs", "500", "--batch-size", "8"],
         cwd=ROOT,
@@ -263,14 +267,7 @@ def test_a_stopped_command_exits_130_and_the_workspace_opens(photographs: Path, 
     (kept,) = (ws / "runs").iterdir()  # the best model so far, whole
     assert json.loads((kept / "run.json").read_text(encoding="utf-8"))["complete"] is False
     assert cli.main(["predict", str(kept), str(next(photographs.rglob("*.jpg")))]) == 0
-    listed = subprocess.run(
-        [sys.executable, "cli.py", "images", str(ws), "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
-    assert len(json.loads(listed.stdout)["images"]) == 40
+    assert len(terminal("images", ws)["images"]) == 40
 
 
 def _table(folder: Path, rows: list[tuple[str, str]]) -> Path:

@@ -6,14 +6,13 @@ import csv
 import json
 import os
 import string
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import cli
 from pipeline.ask.many import (
     AT_ONCE,
     LISTS_KEPT,
@@ -32,7 +31,6 @@ from pipeline.safe_text import NUMBER, SIGNS, restored
 from pipeline.stage import run
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
-from tests.support.paths import ROOT
 
 
 def test_rows_are_in_order_and_as_the_model_answers_one_by_one(
@@ -127,19 +125,22 @@ def test_pages_are_pieces_of_the_table(tmp_path: Path) -> None:
 # --- the terminal ----------------------------------------------------------------------------------------------------
 
 
-def test_the_terminal_takes_folders_and_writes_a_table(tiny_run: Run, starter_folder: Path, tmp_path: Path) -> None:
+def test_the_terminal_takes_folders_and_writes_a_table(
+    tiny_run: Run, starter_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "asked"
     folder.mkdir()
     for file in sorted((starter_folder / "melon").iterdir())[:3]:
         os.link(file, folder / file.name)
     (folder / "zero.jpg").touch()
     out = tmp_path / "out.csv"
-    command = [sys.executable, "cli.py", "predict", str(tiny_run.folder), str(folder), "--json"]
-    said = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)["predictions"]
+    command = ["predict", str(tiny_run.folder), str(folder), "--json"]
+    assert cli.main(command) == 0
+    said = json.loads(capsys.readouterr().out)["predictions"]
     assert [row["path"] for row in said] == [str(file) for file in sorted(folder.iterdir())]
     assert said[-1]["label"] is None and said[-1]["reason"] == "The file is empty."
-    done = subprocess.run([*command, "--out", str(out)], cwd=ROOT, capture_output=True, check=True)
-    summary = json.loads(done.stdout)
+    assert cli.main([*command, "--out", str(out)]) == 0
+    summary = json.loads(capsys.readouterr().out)
     assert summary["asked"] == 4 and summary["failed"] == 1 and summary["file"] == str(out)
     with out.open(encoding="utf-8-sig", newline="") as file_:
         table = list(csv.DictReader(file_))

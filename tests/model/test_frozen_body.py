@@ -93,6 +93,7 @@ def test_the_weights_of_the_body_are_others_after_a_step_and_the_same_after_a_ne
     assert weights_of_body(other) == weights_of_body(model)
 
 
+@pytest.mark.slow
 def test_nobody_is_told_that_it_was_used() -> None:
     """The package would report each import and conversion through openvino_telemetry, where that can be imported."""
     script = """

@@ -59,6 +59,7 @@ def stop_at(epoch: int, batch: int) -> Any:
     return show
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epoch", "batch"), [(1, 1), (2, 2)])
 def test_a_training_that_was_stopped_ends_as_an_unbroken_one(
     fruit: Workspace, unbroken: Run, epoch: int, batch: int

@@ -83,6 +83,7 @@ def test_thresholds_come_from_the_valid_split_with_their_curves(trained: Run) ->
         assert len(one["curve"]) == 19
 
 
+@pytest.mark.slow
 def test_the_folder_and_an_export_give_the_same_answers(collages: Workspace, trained: Run, tmp_path: Path) -> None:
     rows = trained.predictions()
     rows = rows[~rows["out_of_fold"]]
@@ -168,6 +169,7 @@ def test_one_label_each_or_none_of_these(collages: Workspace, photographs: Path,
     assert ordinary.classes == ("apple", NONE, "pear") and ordinary.outputs.kind == "softmax"
 
 
+@pytest.mark.slow
 def test_mixing_weighing_and_drawing_take_several_labels(collages: Workspace) -> None:
     for settings in ({"mixup": 0.2, "balance": "weights"}, {"cutmix": 1.0, "balance": "sampling"}):
         done = run(train(collages, TrainConfig(layers="all", epochs=1, label_smoothing=0.1, **settings, **SMALL)))

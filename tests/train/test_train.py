@@ -38,6 +38,7 @@ def test_it_learns_more_than_the_most_frequent_class(trained: Run) -> None:
     assert [epoch["epoch"] for epoch in trained.epochs] == [0, 1]
 
 
+@pytest.mark.slow
 def test_each_epoch_is_validated_with_its_own_weights(fruit: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the body is compiled, which is done for many pictures only."""
     said = []
