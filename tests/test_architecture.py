@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -454,6 +456,7 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
+@pytest.mark.slow
 def test_importing_a_module_touches_nothing() -> None:
     """No file, no connection, no process, no thread and no component comes of an import of ours."""
     names = [module.name for module in PRODUCT]
