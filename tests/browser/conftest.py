@@ -212,7 +212,8 @@ def tabs(*builds: tuple[str, Callable[[gr.Tab, Shared], None] | None]) -> Callab
     """What draws an app of these tabs alone; where nothing builds one, it is empty."""
 
     def draw(whose: Whose) -> gr.Blocks:
-        with gr.Blocks(analytics_enabled=False) as demo:
+        demo: gr.Blocks = gr.Blocks(analytics_enabled=False)
+        with demo:
             shared = draw_shared(whose, True)
             with shared.tabs:
                 for name, build in builds:

@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from pipeline.deploy.hub import DeployConfig
-from pipeline.deploy.space import KINDS, read_space, space_folder
+from pipeline.deploy.space import COPIED, read_space, space_folder
 from pipeline.deploy.trial import last_trial
 from pipeline.errors import DeployError, RunError, UsageError
 from pipeline.jobs import job as jobs
@@ -119,7 +119,7 @@ def test_how_a_test_ended_is_said_in_words(space: Path, workspace: Workspace) ->
 
 def test_each_kind_says_what_it_costs_and_how_it_goes_online_by_hand(space: Path) -> None:
     assert "402" in about("gradio") and "never leaves" in about("static") and "two" in about("zerogpu")
-    assert {name for _, name, _ in KINDS_OF_SPACE} == set(KINDS) == {"gradio", "static", "zerogpu"}
+    assert {name for _, name, _ in KINDS_OF_SPACE} == set(COPIED) == {"gradio", "static", "zerogpu"}
     assert about("?") == "<p></p>"
     html = by_hand(space, "gradio", "ann/<b>")
     assert "spaces/ann/&lt;b&gt;" in html and "docker build" in html and "<b>" not in html
