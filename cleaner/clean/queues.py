@@ -105,6 +105,17 @@ class Queue:
     def _counts(self, decision: Decision) -> bool:
         return decision.action in SINGLE and datetime.fromisoformat(decision.at) >= self._began
 
+    def only(self, label: str = "", split: str = "", kind: str = "") -> pd.DataFrame:
+        """The rows of the images with that label, of that split and that kind of suspect (each empty: any), in the same
+        order.
+        """
+        rows = self.rows
+        if label:
+            rows = rows[rows["label"].map(lambda names: label in named(str(names))).astype(bool)]
+        if split:
+            rows = rows[rows["split"] == split]
+        return rows[rows["kind"] == kind] if kind else rows
+
     @property
     def moments(self) -> list[datetime]:
         """When each decision was made that stands and was made since the run, oldest first."""

@@ -23,6 +23,8 @@ from pipeline.collect.starter_set import ARCHIVE, STARTERS
 from pipeline.dataset.without_metadata import Published, Wanted, lost, publish
 from pipeline.errors import ExportError, NotEnoughData, UsageError
 from pipeline.images.sandbox import map_in_workers
+from pipeline.jobs.job import finished
+from pipeline.jobs.stages import StageName
 from pipeline.safe_text import write_cells
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
@@ -156,6 +158,12 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
         failed=tuple(NotExported(p.name, published[p.id].reason) for p in pictures if not published[p.id].name),
         classes=dict(sorted(Counter(label for picture in done.values() for label in picture.labels).items())),
     )
+
+
+def last_dataset(workspace: Workspace) -> Path | None:
+    """The folder of the newest set that a job wrote into the workspace's exports and that is still there."""
+    folders = (Path(job.config["out"]) for job in finished(workspace, StageName.DATASET))
+    return next((folder for folder in folders if folder.parent == workspace.exports and folder.is_dir()), None)
 
 
 def _new_folder(workspace: Workspace, out: str) -> Path:

@@ -97,11 +97,14 @@ def is_audited(workspace: Workspace, run: Run) -> bool:
 def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Sequence[str | None], after: int) -> View:
     """The part of the queue around the first of the ``wanted`` images that is in it, else around its head."""
     run, rows = queue.run, queue.rows
-    shown = filtered(rows, filters)
+    shown = queue.only(filters.label, filters.split, filters.kind)
     ids = shown["id"].tolist()
     position = next((ids.index(image) for image in wanted if image in ids), 0)
     start = max(0, position - BEFORE)
     names = _with_new(run, queue.names)
+    fate = None  # what was decided about the image that the page shows, where it is no longer in the queue
+    if (gone := wanted[-1]) and gone not in ids and (decision := workspace.store.journal.decided_on([gone]).get(gone)):
+        fate = {"id": gone, "words": in_past(decision), "number": decision.id}
     return {
         "run": run.id,
         "classes": names,
@@ -115,7 +118,7 @@ def _stretch(workspace: Workspace, queue: Queue, filters: Filters, wanted: Seque
         "done": len(queue.done),
         "filter": "" if len(shown) == len(rows) else f"{len(shown)} of them shown",
         "empty": _why_empty(rows, shown),
-        "fate": _fate(workspace, wanted[-1]) if wanted[-1] and wanted[-1] not in ids else None,
+        "fate": fate,
     }
 
 
@@ -127,12 +130,6 @@ def _progress(queue: Queue) -> View:
     return {**words, "pace": pace(queue.moments)}
 
 
-def _fate(workspace: Workspace, image_id: str) -> View | None:
-    """What was decided about an image that is no longer in the queue."""
-    decision = workspace.store.journal.decided_on([image_id]).get(image_id)
-    return {"id": image_id, "words": in_past(decision), "number": decision.id} if decision else None
-
-
 def in_past(decision: Decision) -> str:
     """``relabelled from ant to bee``, ``kept as ant``, ``removed``."""
     before, after = (", ".join(state.labels) or "nothing" for state in (decision.before, decision.after))
@@ -141,18 +138,6 @@ def in_past(decision: Decision) -> str:
     if before != after:
         return f"{'renamed' if decision.action == 'rename' else 'relabelled'} from {before} to {after}"
     return {"set_aside": "set aside", "restore": "restored"}.get(decision.action, "removed")
-
-
-def filtered(queue: pd.DataFrame, filters: Filters) -> pd.DataFrame:
-    """The part of the queue that the filters let through, in the same order."""
-    wanted = pd.Series(True, index=queue.index)
-    if filters.label != ALL:
-        wanted &= queue["label"].map(lambda label: filters.label in named(str(label))).astype(bool)
-    if filters.split != ALL:
-        wanted &= queue["split"] == filters.split
-    if filters.kind != ALL:
-        wanted &= queue["kind"] == filters.kind
-    return queue[wanted]
 
 
 def classes(workspace: Workspace, run: Run) -> list[str]:

@@ -29,7 +29,7 @@ from cleaner.tabs.clean.queue import (
 )
 from cleaner.tabs.compare import tab as compared
 from cleaner.tabs.review.story import wire_viewer
-from pipeline.dataset.export import DatasetConfig, export_dataset
+from pipeline.dataset.export import DatasetConfig, export_dataset, last_dataset
 from pipeline.errors import PipelineError, RunError, UsageError, WorkspaceError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
@@ -333,13 +333,6 @@ def dataset_job(workspace: Workspace, layout: str) -> Job:
         raise UsageError("The set is being written already; see above.")
     out = workspace.exports / f"dataset-{layout}-{time.strftime('%Y%m%d-%H%M%S')}"
     return jobs.start(workspace, export_dataset, DatasetConfig(str(out), layout))
-
-
-def last_dataset(workspace: Workspace) -> Path | None:
-    """The folder of the newest set that was written here and is still there."""
-    done = (job for job in jobs.list_jobs(workspace) if job.stage == "export_dataset" and job.status == "done")
-    folders = (Path(job.config["out"]) for job in done)
-    return next((folder for folder in folders if folder.parent == workspace.exports and folder.is_dir()), None)
 
 
 def dataset_view(folder: Path | None, local: bool) -> str:
