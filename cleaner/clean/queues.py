@@ -128,11 +128,11 @@ class Queue:
         done = self.done
         trained = self._cleaned.loc[list(done), "label"]
         pairs = zip(done.values(), trained, strict=True)
-        wrong = [d.after.status == "removed" or self._of_today(d.after.labels) != named(label) for d, label in pairs]
+        wrong = [
+            d.after.status == "removed" or {self._renamed.get(name, name) for name in d.after.labels} != named(label)
+            for d, label in pairs
+        ]
         return self.scores(done), np.array(wrong, dtype=bool)
-
-    def _of_today(self, names: Iterable[str]) -> frozenset[str]:
-        return frozenset(self._renamed.get(name, name) for name in names)
 
     def scores(self, image_ids: Iterable[str]) -> pd.Series:
         """How much the run's answers speak against the label that each image was trained with, 0 to 1."""

@@ -255,7 +255,7 @@ class Checker:
     def __init__(self, workspace: Workspace, max_side: int = 0) -> None:
         self._batch: tuple[bytes, ...] = ()
         work = partial(judge, workspace=Workspace(workspace.root), max_side=max_side)
-        answers = map_in_workers(work, self._feed(), _lost, workers=1, limits=CHECK_LIMITS)
+        answers = map_in_workers(work, self._feed(), lambda _, why: why, workers=1, limits=CHECK_LIMITS)
         self._answers = cast("Generator[tuple[tuple[bytes, ...], list[Judged] | str], None, None]", answers)
 
     def _feed(self) -> Iterator[tuple[bytes, ...]]:
@@ -278,7 +278,3 @@ class Checker:
     def close(self) -> None:
         """End the process."""
         self._answers.close()
-
-
-def _lost(batch: tuple[bytes, ...], why: str) -> str:
-    return why

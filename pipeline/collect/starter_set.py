@@ -187,7 +187,9 @@ def _broken(pictures: Pictures, order: list[str], draw: random.Random) -> list[P
     plants.append(Plant("empty", "", draw.choice(CLASSES), b""))
     numbers = draw.sample(range(10_000), 6)
     plants += [Plant("web_page", "", draw.choice(CLASSES), _web_page(number)) for number in numbers[:4]]
-    plants += [Plant("text", "", draw.choice(CLASSES), _text(number), suffix=".png") for number in numbers[4:]]
+    for number in numbers[4:]:
+        notes = f"Notes on picture {number}: see the other folder.\n".encode()
+        plants.append(Plant("text", "", draw.choice(CLASSES), notes, suffix=".png"))
     return plants
 
 
@@ -231,7 +233,3 @@ def _web_page(number: int) -> bytes:
         "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head>\n"
         f"<body><h1>Not Found</h1><p>Picture {number} has moved.</p></body></html>\n"
     ).encode()
-
-
-def _text(number: int) -> bytes:
-    return f"Notes on picture {number}: see the other folder.\n".encode()

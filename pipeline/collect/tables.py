@@ -86,7 +86,10 @@ class Table:
         several = Several(how.separator) if how.separator else Several.of(list(cells_of))
         for line, cells in records:
             try:
-                yield _row(line, cells, how, several)
+                if isinstance(cells, str):
+                    raise SourceError(cells)
+                label, split = _label(cells, how, several), _split(cells)
+                yield Row(line, cells.get("path", ""), cells.get("url", ""), label, split)
             except SourceError as error:
                 yield Refused(f"line {line}", str(error))
 
@@ -287,12 +290,6 @@ def _check_columns(table: Table, how: Labelling, need: Sequence[str]) -> None:
         )
     if how.split_from == "column" and not table.roles & {"split", "is_valid"}:
         raise SourceError(f"{table.name} has no column 'split' to take the split from.")
-
-
-def _row(line: int, cells: Cells | str, how: Labelling, several: Several) -> Row:
-    if isinstance(cells, str):
-        raise SourceError(cells)
-    return Row(line, cells.get("path", ""), cells.get("url", ""), _label(cells, how, several), _split(cells))
 
 
 def _label(cells: Cells, how: Labelling, several: Several) -> str | None:

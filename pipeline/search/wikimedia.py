@@ -105,7 +105,7 @@ def _candidate(page: Mapping[str, Any], query: Query) -> Candidate | None:
         title=_title(page.get("title")),
         thumbnail=info.get("thumburl"),
         licence=plain(_said(said, "LicenseShortName")),
-        licence_url=_with_scheme(_said(said, "LicenseUrl")),
+        licence_url=re.sub("^//", "https://", _said(said, "LicenseUrl")),
         creator=plain(_said(said, "Artist")),
         width=None if rendition else info.get("width"),
         height=None if rendition else info.get("height"),
@@ -127,10 +127,6 @@ def _said(metadata: Any, key: str) -> str:
     entry = metadata.get(key) if isinstance(metadata, dict) else None
     value = entry.get("value") if isinstance(entry, dict) else None
     return value if isinstance(value, str) else ""
-
-
-def _with_scheme(url: str) -> str:
-    return f"https:{url}" if url.startswith("//") else url
 
 
 def _title(name: Any) -> str:

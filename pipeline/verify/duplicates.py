@@ -72,7 +72,9 @@ def group_duplicates(fingerprints: pd.DataFrame, miniatures: Miniatures, known: 
     ids = [str(image) for image in rows["id"]]
     places = {image: place for place, image in enumerate([*ids, *(set(known.values()) - set(ids))])}
     groups = _Groups(len(places))
-    _join_equal(groups, rows["pixels"])
+    content, _ = pd.factorize(rows["pixels"])
+    _, first = np.unique(content, return_index=True)
+    groups.join(np.arange(len(content)), first[content])  # the same pixels
     named = [(place, places[known[image]]) for image, place in places.items() if image in known]
     groups.join(*np.array(named, dtype=np.int64).reshape(-1, 2).T)
     if len(ids) > 1:
@@ -116,12 +118,6 @@ class _Groups:
         """Which pairs (broadcast against each other) lie in two groups."""
         apart: Mask = self.root[i] != self.root[j]
         return apart
-
-
-def _join_equal(groups: _Groups, pixels: pd.Series[str]) -> None:
-    content, _ = pd.factorize(pixels)
-    _, first = np.unique(content, return_index=True)
-    groups.join(np.arange(len(content)), first[content])
 
 
 def _join_near(groups: _Groups, rows: pd.DataFrame, look: _SecondLook) -> None:
