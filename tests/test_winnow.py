@@ -51,9 +51,7 @@ def test_a_checker_is_told_the_same_as_the_loader() -> None:
     assert told == dict(winnow._WHERE)
 
 
-def test_every_name_comes_from_the_module_that_defines_it() -> None:
-    values = {name: getattr(winnow, name) for name in winnow.__all__ if name != "Stage"}
-    assert [name for name, value in values.items() if value.__module__ != winnow._WHERE[name]] == []
+def test_a_name_that_is_not_there_is_told() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nosuch'"):
         winnow.nosuch  # type: ignore[attr-defined]  # noqa: B018
 
@@ -148,6 +146,7 @@ def test_the_example_runs(name: str, servers: dict[str, str]) -> None:
     names = {"w": winnow, "ws": Workspace.open("fruit"), name: getattr(winnow, name)}
     example = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     assert example.examples, f"{name} has no example"
+    assert name == "Stage" or getattr(winnow, name).__module__ == winnow._WHERE[name]
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.REPORT_NDIFF)
     told: list[str] = []
     assert runner.run(example, out=told.append).failed == 0, "".join(told)
