@@ -51,6 +51,7 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HOME=str(PRIVATE / "huggingface"),
     GRADIO_ANALYTICS_ENABLED="False",
+    GRADIO_ANALYTICS_CACHE_FREQUENCY="1000000",  # its statistics of events: anew with each, in a way that pandas leaves
     WINNOW_STAGES="tests.support.stages",
     GRADIO_TEMP_DIR=str(PRIVATE / "gradio"),
     XDG_STATE_HOME=str(PRIVATE / "state"),

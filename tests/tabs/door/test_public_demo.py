@@ -21,7 +21,6 @@ from tests.support.demo import Visitor, served
 
 SECRET, LABEL, NOTE = "secret-bears", "zz-secret-label", "zz-secret-note"
 PATIENCE = 60.0
-pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'")  # Gradio's own, of its statistics
 SMALL = Limits(images=80, workspaces=3, upload_megabytes=1, jobs=2, epochs=2, pixels=96, visitors=6)
 
 
