@@ -13,6 +13,7 @@ from pipeline.errors import TrainingError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
+from pipeline.tabs.page.component import View
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.job_view import RATES
 from pipeline.tabs.page.shared import Shared, Values, translate
@@ -23,7 +24,6 @@ from pipeline.workspace.workspace import Workspace
 
 FEWEST = 2
 DIGITS = 2
-View: TypeAlias = dict[str, Any]
 Curve: TypeAlias = list[tuple[float, float]]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from pipeline.errors import RunError
 from pipeline.settings import shown
-from pipeline.tabs.page.component import NO_ANSWER, answer_to, component
+from pipeline.tabs.page.component import NO_ANSWER, View, answer_to, component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.job_view import epoch_table
 from pipeline.tabs.page.plot import Frame
@@ -27,7 +27,6 @@ MOST = 2
 UNSAID = "–"
 FRAME = Frame(460, 210, left=46, right=12, top=12, bottom=26)
 COLOURS = ("var(--color-accent)", "#d97706")
-View: TypeAlias = dict[str, Any]
 
 CLASS_FRAME = Frame(240, 130, left=30, right=6, top=8, bottom=18)
 DRAWN = 12
