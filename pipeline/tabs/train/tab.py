@@ -27,6 +27,9 @@ from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
 
 SIDE = 224
+# Where many fields change at once, each asks for itself, and the answer that comes last need not be the one that was
+# asked for last: so all of them ask when the last field has its value.
+SETTLED = "() => new Promise((settled) => setTimeout(settled, 200))"
 INTO_VIEW = """() => setTimeout(
     () => document.querySelector('#train-views')?.scrollIntoView({block: 'nearest', behavior: 'smooth'}), 100)"""
 
@@ -70,15 +73,8 @@ def _wire_settings(
         start.click, lambda v: train_job(shared.open(v[shared.picker]), held(v, fields), shared.local), inputs
     )
     changes = [field.change for field in fields.values()]  # type: ignore[attr-defined]
-    gr.on(
-        [tab.select, shared.picker.change, *changes],
-        spelled_out,
-        inputs,
-        line,
-        api_visibility="private",
-        show_progress="hidden",
-        trigger_mode="always_last",
-    )
+    settled = gr.on([tab.select, shared.picker.change, *changes], None, None, None, js=SETTLED, show_progress="hidden")
+    settled.then(spelled_out, inputs, line, trigger_mode="always_last", **QUIET)
 
 
 def _wire_material(tab: gr.Tab, shared: Shared, counts: gr.HTML, fields: Mapping[str, Component]) -> None:
