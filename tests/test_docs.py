@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import importlib
 import io
 import pkgutil
@@ -132,7 +133,12 @@ def _words(file: Path) -> str:
         source = opened.read()
     comments = [one.string for one in tokenize.generate_tokens(io.StringIO(source).readline) if one.type == COMMENT]
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, documented))
+    gc.disable()  # CPython 3.11 loses count of a tree's depth where a collection in the midst of it runs a finaliser
+    try:
+        tree = ast.parse(source)
+    finally:
+        gc.enable()
+    nodes = (node for node in ast.walk(tree) if isinstance(node, documented))
     return "\n".join([*comments, *(ast.get_docstring(node) or "" for node in nodes)])
 
 

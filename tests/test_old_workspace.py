@@ -193,6 +193,7 @@ def test_every_other_stage_is_found_again_by_what_the_job_says(own: Workspace) -
 @pytest.mark.skipif(
     torch.__version__.split("+")[0] != TOLD["made_with"]["torch"].split("+")[0], reason="another torch starts anew"
 )
+@pytest.mark.slow
 @pytest.mark.usefixtures("offline_hub")
 def test_a_half_done_training_goes_on_where_it_was(own: Workspace) -> None:
     half_done = TOLD["half_done"]
@@ -297,6 +298,7 @@ def test_a_space_folder_made_then_is_still_one(old: Workspace) -> None:
         assert answer.probabilities == pytest.approx(known, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_of_then_becomes_a_whole_space_folder(old: Workspace, tmp_path: Path) -> None:
     run_id = get_job(old, the_job("export", "done")).config["run"]
     exported = run(export(old, ExportConfig(run_id, str(tmp_path / "space"), space=True)))

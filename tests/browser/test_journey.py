@@ -95,7 +95,7 @@ def _train_and_lose_sight_of_it(app: Server, page: Page, complaints: list[str], 
     page.locator("#train-options").get_by_text("More options").click()
     page.locator("#train-epochs input[type=number]").fill("1")
     page.locator("#train-options .w-group-of-fields .label-wrap").first.click()
-    page.locator("#train-image-size input").fill("160")
+    page.locator("#train-image-size input").fill("128")
     page.keyboard.press("Tab")
     page.locator("#train-run").click()
     until(lambda: list_jobs(workspace)[0].stage == "train" and list_jobs(workspace)[0].done > 0, 8 * MINUTES)
@@ -112,7 +112,7 @@ def _train_and_lose_sight_of_it(app: Server, page: Page, complaints: list[str], 
     job = ended(workspace, 2)
     tab(page, "Train")
     expect(page.locator("#job-view")).to_contain_text("valid", timeout=PATIENCE)
-    assert (job.config["epochs"], job.config["image_size"]) == (1, 160)
+    assert (job.config["epochs"], job.config["image_size"]) == (1, 128)
     assert [epoch["epoch"] for epoch in list_runs(workspace)[0].epochs] == [0, 1]
 
 

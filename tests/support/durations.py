@@ -30,6 +30,7 @@ KEPT = ROOT / "tests" / "durations.json"
 CACHE = "winnow/durations"
 GROWTH = 1.10
 LONGEST = 5.0  # CPU seconds of a test without one of these marks
+LEEWAY = 2.0  # of one test, as the first that imports a library pays for it
 LONG = ("slow", "browser", "exhaustive", "network", "gpu")
 SHOWN = 10
 
@@ -128,7 +129,7 @@ class Durations:
     def _complaints(self) -> Iterator[str]:
         measure, before = self._measure(), kept()
         for test, parts in sorted(self.tests.items()):
-            if test not in self.marked and parts["call"] * measure > LONGEST:
+            if test not in self.marked and parts["call"] * measure > LEEWAY * LONGEST:
                 yield f"{test} takes {parts['call'] * measure:.1f} CPU seconds: mark it, or make it cheaper"
         if not before["notes"]:
             return

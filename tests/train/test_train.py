@@ -319,7 +319,7 @@ def test_own_weights_are_started_from_and_unfitting_ones_are_explained(
         ({"freeze_epochs": 0, "epochs": 0}, "Nothing would learn"),
         ({"snapshots": "average"}, "--snapshots needs --schedule restarts"),
         ({"sizes": (16,)}, "--sizes are from 32"),
-        ({"ema": 1.0}, "--ema is from 0 to 1"),
+        ({"ema": 1.0}, "--ema is from 0 to below 1"),
         ({"image_width": 9}, "--image-width is from 32"),
         ({"minutes": 0}, "--minutes is above 0"),
     ],

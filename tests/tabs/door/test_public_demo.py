@@ -159,6 +159,7 @@ def test_without_a_cookie_one_is_told_so_and_has_nothing(demo: tuple[Visitors, V
 # --- other visitors' things -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_function_of_the_app_does_anything_with_anothers_workspace(
     demo: tuple[Visitors, Visitor], victim: Visitor, stranger: Visitor
 ) -> None:

@@ -51,6 +51,7 @@ def test_no_picture_no_answer(trained: Workspace) -> None:
     assert look_view(Models(), trained, None, None, "")["id"] == ""
 
 
+@pytest.mark.slow  # each is opened in a process of its own
 @pytest.mark.parametrize("data", [b"<!doctype html><html>", b"", b"\xff\xd8\xffno picture", b"GIF89a\xff\xff\xff\xff"])
 def test_what_is_no_picture_is_refused_in_words(trained: Workspace, tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "page.jpg"
