@@ -251,7 +251,8 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
         return (None, "", {"id": ""}) if image is None else (gr.skip(), gr.skip(), gr.skip())
 
     asked = [image, run, shared.picker, tta]
-    show: dict[str, Any] = {"show_progress_on": answer}
+    # The last picture is the one that counts: where one is pasted, the page first says that there is none.
+    show: dict[str, Any] = {"show_progress_on": answer, "trigger_mode": "always_last"}
     said = gr.on([image.input, run.input, tta.input], predict, asked, [answer, words], api_name="predict", **show)
     answers = [said, said.success(look_closer, asked[:3], below, **QUIET)]
     run.input(views, [run, shared.picker], tta, **QUIET)
