@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -267,7 +268,14 @@ def test_a_stopped_command_exits_130_and_the_workspace_opens(
     (kept,) = (ws / "runs").iterdir()  # the best model so far, whole
     assert json.loads((kept / "run.json").read_text(encoding="utf-8"))["complete"] is False
     assert cli.main(["predict", str(kept), str(next(photographs.rglob("*.jpg")))]) == 0
-    assert len(terminal("images", ws)["images"]) == 40
+    listed = subprocess.run(
+        [sys.executable, "cli.py", "images", str(ws), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert len(json.loads(listed.stdout)["images"]) == 40
 
 
 def _table(folder: Path, rows: list[tuple[str, str]]) -> Path:

@@ -309,8 +309,18 @@ def test_an_earlier_export_is_replaced_and_a_model_folder_holds_no_app(
 
 
 def test_a_cancelled_export_leaves_the_earlier_one_as_it_was(trained: Workspace, earlier: Path) -> None:
+    _cancelled_leave(trained, earlier, ("gradio", 1), ("gradio", 2), ("zerogpu", 2), ("zerogpu", 3))
+
+
+@pytest.mark.slow
+def test_so_does_one_that_is_cancelled_when_its_onnx_is_written(trained: Workspace, earlier: Path) -> None:
+    _cancelled_leave(trained, earlier, ("gradio", 3))
+
+
+def _cancelled_leave(trained: Workspace, earlier: Path, *cancelled: tuple[str, int]) -> None:
+    """The ``earlier`` export is as it was after others, of a kind of Space, were cancelled at a step."""
     before = contents(earlier)
-    for kind, steps in (("gradio", 1), ("gradio", 2), ("zerogpu", 2), ("zerogpu", 3)):  # gradio's third: with ONNX
+    for kind, steps in cancelled:
         stage = export(trained, ExportConfig("", str(earlier), space=True, kind=kind, examples=0))
         for _ in range(steps):
             next(stage)
