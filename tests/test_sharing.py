@@ -69,5 +69,4 @@ def test_growth_without_a_note_and_long_tests_without_a_mark_are_complained_of()
     grown = timed({"a.py::one": 4.0, "b.py::two": 107.0}, {"b.py::two"}, task=0.02)
     assert "takes 111 CPU seconds" in grown[0] and "says 100" in grown[0] and "+107.0  b.py" in grown[1]
     assert timed({"a.py::one": 4.0, "b.py::two": 207.0}, {"b.py::two"}, task=0.04) == [], "the machine was busy"
-    assert timed({"a.py::one": 9.0}, set(), task=0.02) == [], "the first that imports a library pays for it"
-    assert "a.py::one takes 11.0 CPU seconds" in timed({"a.py::one": 11.0}, set(), task=0.02)[0]
+    assert timed({"a.py::one": 11.0}, set(), task=0.02) == [], "it is told, and fails nothing"

@@ -50,6 +50,7 @@ INSTALL_SECONDS, START_SECONDS, ANSWER_SECONDS, PAGE_SECONDS = 1800, 300, 120, 3
 OFFERED = "/predict"
 LOG_LINES = 15
 POLL_SECONDS = 1.0
+PAGE_TRIES = 3
 QUARTER_TURN = 6
 SEED = 2026
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -402,15 +403,19 @@ def ask_page(folder: Path, browser: Path | None = None) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="winnow-browser-") as profile, served(folder) as url:
         as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         command = [str(browser), *BROWSER_SWITCHES, *as_root, f"--user-data-dir={profile}", f"{url}/{PAGE}?test"]
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=PAGE_SECONDS, check=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise DeployError(f"The browser {browser} could not show the page ({type(error).__name__}).") from error
-    found = RESULT.search(done.stdout.decode(errors="replace"))
-    try:
-        result = json.loads(found[1]) if found else {}
-    except ValueError:
-        result = {}
+        result: dict[str, Any] = {}
+        for _ in range(PAGE_TRIES):  # on a busy machine the browser may write the page down before it has answered
+            try:
+                done = subprocess.run(command, capture_output=True, timeout=PAGE_SECONDS, check=True)
+            except (OSError, subprocess.SubprocessError) as error:
+                raise DeployError(f"The browser {browser} could not show the page ({type(error).__name__}).") from error
+            found = RESULT.search(done.stdout.decode(errors="replace"))
+            try:
+                result = json.loads(found[1]) if found else {}
+            except ValueError:
+                result = {}
+            if result:
+                break
     if "trouble" in result:
         raise DeployError(f"The page does not answer: {result['trouble']}")
     if "answers" not in result:
