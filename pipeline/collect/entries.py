@@ -40,7 +40,8 @@ class File:
 class Entry:
     """One file that may be a picture: its name within the source, its label and split, and how to open it.
 
-    Several labels are joined by ``|``.
+    Several labels are joined by ``|``. ``scene``: what it was taken together with (a patient, a camera, a video), where
+    the source says so.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Entry:
     split: str | None
     size: int
     open: Callable[[], IO[bytes]] = field(repr=False)
+    scene: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Link:
     url: str
     label: str
     split: str | None
+    scene: str | None = None
 
 
 @dataclass(frozen=True)

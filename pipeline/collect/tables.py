@@ -58,13 +58,16 @@ Cells: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Row:
-    """What a row says: the file's path or URL (empty where it has none), its label (or None) and split (or None)."""
+    """What a row says: the file's path or URL (empty where it has none), its label (or None), its split (or None) and
+    what it was taken together with (or None).
+    """
 
     line: int
     path: str
     url: str
     label: str | None
     split: str | None
+    scene: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ USABLE = ("ok", "suspect")
 class NewImage:
     """An image file that lies in the workspace already, to be put on record with where it came from.
 
-    ``label``: several labels are joined by ``|``. ``original_sha256`` and ``original_bytes`` are of the file as it was
-    fetched, where a reduced copy of it was kept.
+    ``label``: several labels are joined by ``|``. ``scene``: what it was taken together with. ``original_sha256`` and
+    ``original_bytes`` are of the file as it was fetched, where a reduced copy of it was kept.
     """
 
     id: str
@@ -33,6 +33,7 @@ class NewImage:
     licence_url: str | None = None
     original_sha256: str | None = None
     original_bytes: int | None = None
+    scene: str | None = None
 
 
 @dataclass(frozen=True)
