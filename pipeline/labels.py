@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from pipeline.class_names import without_invisible
 from pipeline.errors import SourceError
 from pipeline.predict import NONE, SEVERAL, Outputs
 
@@ -93,11 +94,12 @@ def answered(probabilities: Floats, classes: Sequence[str], outputs: Outputs) ->
 
 
 def clean_label(text: str) -> str:
-    """A class name fit to keep: NFC, trimmed, one line. Raises SourceError where nothing usable is left.
+    """A class name fit to keep: NFC, trimmed, one line, without what shows nothing (see ``class_names``). Raises
+    SourceError where nothing usable is left.
 
     Control characters become visible signs of themselves, and ``|``, which joins labels in the store, its wide form.
     """
-    label = " ".join(unicodedata.normalize("NFC", text).split()).translate(VISIBLE)
+    label = without_invisible(text).translate(VISIBLE)
     if not label:
         raise SourceError("A class needs a name.")
     if len(label) > MAX_LABEL_CHARACTERS:
