@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,16 +17,22 @@ from pipeline.errors import UsageError
 MAX_IMAGE_BYTES = 64 << 20
 MAX_ENTRIES = 200_000
 MAX_MATCHING_SECONDS = 10.0
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
+# Words for a split, by themselves; in the name of a folder they may stand beside FILLERS, a number, or both.
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trainset", "trainval", "trn", "tr"), "train"),
+    **dict.fromkeys(("valid", "val", "validation", "validate", "validating", "dev", "devel", "development"), "valid"),
+    **dict.fromkeys(("eval", "evaluation", "valset", "validset", "publictest"), "valid"),
+    **dict.fromkeys(("test", "testing", "tst", "testset", "holdout", "heldout", "privatetest"), "test"),
 }
+FILLERS = frozenset(
+    (
+        *("set", "sets", "split", "splits", "data", "dataset", "datasets", "image", "images", "img", "imgs", "picture"),
+        *("pictures", "pics", "photo", "photos", "folder", "final", "the", "of", "for"),
+    )
+)
+SPLIT_NAMES = {word: split for word, split in SPLIT_WORDS.items() if word not in ("tr", "trn", "tst")}
+LABELS_FROM = ("table", "folders", "none")
+READ_AS = ("class", "unlabelled", "train", "valid", "test", "ignore")
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,20 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that nobody means to import (what a system leaves behind, a cache); ``kind`` says in words what it is."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Empty:
+    """A folder without any file in it or below it."""
+
+    path: str
+
+
 Found: TypeAlias = Entry | Link | Refused | Note
 
 
@@ -89,6 +111,11 @@ class Labelling:
     Then the tables among the files, and the class folders (see ``sources``). ``separator`` splits a cell with several
     labels. ``split_from`` is ``folders``, ``column``, or None to take splits where they are plain to see.
 
+    The columns of a table are found by their names and what is in them, or named: ``file_column``, ``label_column``,
+    ``split_column`` and ``group_column`` (what was taken together). ``labels_from`` is ``table``, ``folders`` or
+    ``none``, or None for what fits best. ``read_as``: what folders stand for, by name or path, each one of READ_AS.
+    ``follow_links``: also those that lead out of the folder.
+
     For sets whose layout is known: ``below`` are the only folders that are looked into, ``lists`` are tables without a
     header (path, label) for the split they are named for, ``tables`` have one. ``names`` say what class a folder stands
     for.
@@ -98,6 +125,13 @@ class Labelling:
     split_from: str | None = None
     pattern: str | None = None
     separator: str | None = None
+    file_column: str | None = None
+    label_column: str | None = None
+    split_column: str | None = None
+    group_column: str | None = None
+    follow_links: bool = False
+    labels_from: str | None = None
+    read_as: Mapping[str, str] = field(default_factory=dict)
     below: tuple[str, ...] = ()
     tables: tuple[str, ...] = ("labels.csv",)
     lists: tuple[str, ...] = ()
@@ -106,10 +140,32 @@ class Labelling:
     def __post_init__(self) -> None:
         if self.split_from not in (None, "folders", "column"):
             raise UsageError("--split-from is 'folders' or 'column'.")
+        if self.labels_from not in (None, *LABELS_FROM):
+            raise UsageError(f"--labels-from is {', '.join(LABELS_FROM[:-1])} or {LABELS_FROM[-1]}.")
+        for name, meaning in self.read_as.items():
+            if not name or meaning not in READ_AS:
+                raise UsageError(f"--read-as is a folder and what it stands for, NAME={'|'.join(READ_AS)}.")
         if self.separator == "":
             raise UsageError("--label-separator needs a character, like ';' or ' '.")
         if self.pattern is not None:
             compiled(self.pattern)
+
+
+def split_of(word: str) -> str | None:
+    """The split that a folder's name or a table's word stands for: train, valid, test, or None where it is none.
+
+    ``Train``, ``training_set``, ``val2``, ``01_train``, ``images_test``, ``data-test``, ``TrainingSet`` and
+    ``hold-out`` are some; ``test tube`` and ``train station`` are none.
+    """
+    text = unicodedata.normalize("NFKC", word).strip()
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    for words in (apart, text):
+        parts = [part for part in re.split(r"[\W_]+|(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])", words.lower()) if part]
+        words_alone = [part for part in parts if not part.isdigit()]
+        for said in (words_alone, [part for part in words_alone if part not in FILLERS]):
+            if (split := SPLIT_WORDS.get("".join(said))) is not None:
+                return split
+    return None
 
 
 def compiled(pattern: str) -> regex.Pattern[str]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.download import OWN_SERVER, DownloadConfig, download
-from pipeline.collect.entries import MAX_IMAGE_BYTES, Entry, Labelling, Link, Note, Refused
+from pipeline.collect.entries import LABELS_FROM, MAX_IMAGE_BYTES, Entry, Labelling, Link, Refused
+from pipeline.collect.reading import Choice, Columns, Question, Reading
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
-from pipeline.collect.sources import TABLE_SUFFIXES, entries
+from pipeline.collect.sources import TABLE_SUFFIXES, read
 from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.images.formats import PICTURE_SUFFIXES, extension_by_bytes
-from pipeline.labels import clean_label
+from pipeline.labels import clean_label, named
 from pipeline.settings import about, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.limits import check_images
@@ -30,6 +33,9 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PACKED = "It is an archive. Archives in archives or folders are left packed: import it by itself."
 TABLE = "It is a table. Import it by itself, or call it labels.csv and leave it beside the pictures."
 NO_PICTURE = "It is not a picture, by its name and by its content."
+
+
+FOUND = {None: "found by its name"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,28 @@ class ImportConfig:
     allow_hosts: tuple[str, ...] = setting((), OWN_SERVER, flag="--allow-host", metavar="HOST:PORT")
     label_regex: str | None = setting(None, "finds the class in file names, like (.+)_[0-9]+[.]jpg$", metavar="R")
     label_separator: str | None = setting(None, "between several labels in one cell of a table, like ';'", metavar="S")
+    labels_from: str | None = setting(
+        None,
+        "where labels come from",
+        choices={None: "", **dict.fromkeys(LABELS_FROM, "")},
+        means={None: "what fits best"},
+    )
+    file_column: str | None = setting(None, "the column of a table that names the file", metavar="C", means=FOUND)
+    label_column: str | None = setting(None, "the column that has the label", metavar="C", means=FOUND)
+    split_column: str | None = setting(None, "the column that has the split", metavar="C", means=FOUND)
+    group_column: str | None = setting(
+        None,
+        "the column of what was taken together: patient, video, place",
+        metavar="C",
+        means=FOUND,
+    )
+    read_as: tuple[str, ...] = setting(
+        (),
+        "what a folder stands for: class, unlabelled, train, valid, test or ignore (repeatable)",
+        metavar="FOLDER=WHAT",
+    )
+    follow_links: bool = setting(False, "follow links that lead out of the folder, too")
+    dry_run: bool = setting(False, "say how the source is read, and store nothing")
     local: bool = setting(True, "whether a table may name files of this machine, and not only URLs", flag=None)
 
     def __post_init__(self) -> None:
@@ -71,15 +99,23 @@ class ImportConfig:
             split_from=self.split_from,
             pattern=self.label_regex or known.pattern,
             separator=self.label_separator,
+            file_column=self.file_column,
+            label_column=self.label_column,
+            split_column=self.split_column,
+            group_column=self.group_column,
+            follow_links=self.follow_links,
+            labels_from=self.labels_from,
+            read_as={name: meaning for name, _, meaning in (told.rpartition("=") for told in self.read_as)},
         )
 
 
 @dataclass(frozen=True)
 class Imported:
-    """How many files were new, how many known already, which failed and why, and how many usable pictures
-    each class of the workspace has now.
+    """How many files were new, how many known already, which failed and why, and how many usable pictures each class
+    of the workspace has now; in a dry run, nothing is new, and the classes are those of the source.
 
-    ``notes`` are what the person should know about the source, of which nothing is lost.
+    The rest is how the source was read, see :class:`Reading`: in words (``layout``), what one should know about it
+    (``notes``), and ``read``, the number of pictures by label ("" for none) and split ("").
     """
 
     added: int
@@ -87,6 +123,30 @@ class Imported:
     failed: tuple[Refused, ...] = ()
     classes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    layout: str = ""
+    unlabelled: int = 0
+    read: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    questions: tuple[Question, ...] = ()
+    others: tuple[Choice, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
+    columns: tuple[Columns, ...] = ()
+
+    @classmethod
+    def of(cls, reading: Reading, **figures: Any) -> Imported:
+        """The figures, with how the source was read."""
+        return cls(
+            **figures,
+            notes=reading.notes,
+            layout=reading.layout,
+            unlabelled=reading.unlabelled,
+            read=reading.counts(),
+            questions=reading.questions,
+            others=reading.others,
+            left_out=dict(reading.left_out),
+            empty=reading.empty,
+            columns=reading.columns,
+        )
 
 
 @dataclass(frozen=True)
@@ -124,21 +184,31 @@ def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyM
 
 
 def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stage[Imported]:
-    found = list(entries(source.path, source.how, config.local))
-    files = [entry for entry in found if isinstance(entry, Entry)]
-    links = [link for link in found if isinstance(link, Link)]
-    failed = [refused for refused in found if isinstance(refused, Refused)]
-    notes = tuple(note.text for note in found if isinstance(note, Note))
-    if not files and not links and not failed:
-        raise SourceError(" ".join((f"There are no pictures in {config.source}.", *notes)))
-    check_images(workspace, len(files) + len(links))
-    _check_room(workspace, files, source)
+    reading = read(source.path, source.how, config.local)
+    if not reading.entries and not reading.links and not reading.refused:
+        raise SourceError(" ".join((f"There are no pictures in {config.source}.", *reading.notes)))
+    if config.dry_run:
+        return (yield from _dry(reading))
+    check_images(workspace, len(reading.entries) + len(reading.links))
+    _check_room(workspace, reading.entries, source)
+    failed = list(reading.refused)
     with card_afterwards(workspace):
-        added, duplicates = yield from _copy_all(workspace, files, source, failed)
-        if links:
-            fetched, known = yield from _download(workspace, links, config.allow_hosts, failed)
+        added, duplicates = yield from _copy_all(workspace, reading.entries, source, failed)
+        if reading.links:
+            fetched, known = yield from _download(workspace, reading.links, config.allow_hosts, failed)
             added, duplicates = added + fetched, duplicates + known
-    return Imported(added, duplicates, tuple(failed), workspace.store.class_counts(), notes)
+    classes = workspace.store.class_counts()
+    return Imported.of(reading, added=added, duplicates=duplicates, failed=tuple(failed), classes=classes)
+
+
+def _dry(reading: Reading) -> Stage[Imported]:
+    """What would be imported; nothing is stored."""
+    files = len(reading.entries) + len(reading.links)
+    yield Progress(files, files, "Nothing is stored: this is how it is read")
+    classes: Counter[str] = Counter()
+    for label, splits in reading.counts().items():
+        classes.update(dict.fromkeys(named(label) if label else (), sum(splits.values())))
+    return Imported.of(reading, added=0, duplicates=0, failed=reading.refused, classes=dict(sorted(classes.items())))
 
 
 @contextmanager
@@ -182,7 +252,7 @@ def _refuse_own_folder(workspace: Workspace, path: Path) -> None:
         )
 
 
-def _check_room(workspace: Workspace, files: list[Entry], source: _Source) -> None:
+def _check_room(workspace: Workspace, files: Sequence[Entry], source: _Source) -> None:
     """Raises SourceError where the disk has no room for the pictures; an archive may take half of what is free."""
     needed = sum(entry.size for entry in files if entry.size <= MAX_IMAGE_BYTES)
     free = shutil.disk_usage(workspace.root).free
@@ -194,7 +264,7 @@ def _check_room(workspace: Workspace, files: list[Entry], source: _Source) -> No
 
 
 def _copy_all(
-    workspace: Workspace, files: list[Entry], source: _Source, failed: list[Refused]
+    workspace: Workspace, files: Sequence[Entry], source: _Source, failed: list[Refused]
 ) -> Stage[tuple[int, int]]:
     added = taken = 0
     batch: list[NewImage] = []
@@ -243,11 +313,12 @@ def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Ref
         source.page_url,
         source.licence,
         split=entry.split,
+        scene=entry.scene,
     )
 
 
 def _download(
-    workspace: Workspace, links: list[Link], allow_hosts: tuple[str, ...], failed: list[Refused]
+    workspace: Workspace, links: Sequence[Link], allow_hosts: tuple[str, ...], failed: list[Refused]
 ) -> Stage[tuple[int, int]]:
     workspace.store.add_candidates({"url": link.url, "label": link.label, "provider": "urls"} for link in links)
     pairs = tuple((link.url, link.label) for link in links)

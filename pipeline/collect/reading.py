@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.collect.entries import Entry, Link, Refused
+from pipeline.predict import SEVERAL
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,25 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """The columns of a table that was read, with its first ``rows`` (cells cut short), and which column each of its
+    ``roles`` is (file, label, labels, split, scene, url): what one needs to see to name other ones.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Reading:
     """How a folder, an archive or a table is read. Every file of it is accounted for: it is the file of one of
     ``entries``, one of ``tables`` that were read, ``refused`` with a reason, or counted in ``left_out``.
 
     ``layout`` says it in words; ``others`` is what else it could be; ``notes`` are what a person should know, of which
-    nothing is lost. ``left_out``: kind of file (in words) -> how many. ``empty``: class folders without a picture.
+    nothing is lost; ``columns`` those of the tables that were read. ``left_out``: kind of file (in words) -> how many.
+    ``empty``: class folders without a picture.
     """
 
     layout: str
@@ -43,8 +58,42 @@ class Reading:
     notes: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
     others: tuple[Choice, ...] = ()
+    columns: tuple[Columns, ...] = ()
 
     @property
     def unlabelled(self) -> int:
         """How many pictures have no label."""
         return sum(entry.label is None for entry in self.entries)
+
+    def all(self) -> Iterator[Entry | Link]:
+        """The entries, then the links."""
+        yield from self.entries
+        yield from self.links
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """label (several joined by ``|``, "" for none) -> split ("" for none) -> how many entries and links."""
+        found: dict[str, dict[str, int]] = {}
+        for one in self.all():
+            splits = found.setdefault(one.label or "", {})
+            splits[one.split or ""] = splits.get(one.split or "", 0) + 1
+        return dict(sorted(found.items()))
+
+
+def in_words(reading: Reading) -> str:
+    """How many pictures have labels and splits, in a sentence."""
+    counts = reading.counts()
+    unlabelled = sum(counts.pop("", {}).values())
+    labelled = sum(sum(splits.values()) for splits in counts.values())
+    classes = {name for label in counts for name in label.split(SEVERAL)}
+    parts = [f"{_number(labelled, 'picture')} of {_number(len(classes), 'class', 'classes')}"] if labelled else []
+    if unlabelled:
+        parts.append(
+            f"{unlabelled:,} without labels" if labelled else f"{_number(unlabelled, 'picture')} without labels"
+        )
+    splits = Counter(one.split for one in reading.all() if one.split)
+    named = ", ".join(f"{splits[split]:,} {split}" for split in ("train", "valid", "test") if splits[split])
+    return f"{', '.join(parts) or 'no pictures'}; {named or 'nothing is split yet'}"
+
+
+def _number(count: int, word: str, words: str = "") -> str:
+    return f"{count:,} {word if count == 1 else words or word + 's'}"

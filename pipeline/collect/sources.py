@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -10,18 +11,22 @@ from pathlib import Path, PurePosixPath
 from pipeline.collect.archives import archived, is_noise
 from pipeline.collect.entries import (
     MAX_ENTRIES,
-    SPLIT_NAMES,
+    Empty,
     Entry,
     File,
     Found,
     Labelling,
+    LeftOut,
+    Link,
     NameMatcher,
     Note,
     Refused,
     opener,
     shown,
+    split_of,
 )
 from pipeline.collect.listings import CLASSES, is_listing, read_class_names, read_listings
+from pipeline.collect.reading import Reading, in_words
 from pipeline.collect.tables import Row, read_table
 from pipeline.errors import SourceError, UsageError
 from pipeline.images.formats import PICTURE_SUFFIXES
@@ -31,16 +36,29 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
-def entries(source: Path, how: Labelling | None = None, local: bool = True) -> Iterator[Found]:
-    """Everything in ``source``: a folder, a .zip, .tar, .tar.gz or .tgz archive, or a .csv file.
+def read(source: Path, how: Labelling | None = None, local: bool = True) -> Reading:
+    """What ``source`` means: a folder, a .zip, .tar, .tar.gz or .tgz archive, or a .csv file. Nothing is stored.
 
     In a folder or an archive, a picture's label is, in this order: what ``how`` says; what metadata.csv (or .jsonl) in
     its folder or above says of it; its class folder, where there are two at least (classes.csv tells what class a
     folder stands for); what labels.csv says of it; its only class folder. Train, valid and test folders above give the
     split, or a table's column. ``local`` is False for what a visitor sent: then a table may name URLs, but no files of
-    this machine. Raises SourceError.
+    this machine. Raises SourceError, UsageError.
     """
-    how = how or Labelling()
+    found = list(_found(source, how or Labelling(), local))
+    reading = Reading(
+        "",
+        entries=tuple(one for one in found if isinstance(one, Entry)),
+        links=tuple(one for one in found if isinstance(one, Link)),
+        refused=tuple(one for one in found if isinstance(one, Refused)),
+        left_out=Counter(one.kind for one in found if isinstance(one, LeftOut)),
+        empty=tuple(one.path for one in found if isinstance(one, Empty)),
+        notes=tuple(one.text for one in found if isinstance(one, Note)),
+    )
+    return replace(reading, layout=in_words(reading))
+
+
+def _found(source: Path, how: Labelling, local: bool) -> Iterator[Found]:
     if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises for a name that is too long
         raise SourceError(
             f"There is nothing at {source}. Give a folder, a .zip or .tar archive, a .csv file or 'starter'."
@@ -71,7 +89,7 @@ class _Layout:
     def place(self, path: PurePosixPath) -> tuple[str | None, str | None]:
         """(split, class folder) of a file, where its folders name them."""
         folders = path.parts[self.outer : -1]
-        split = SPLIT_NAMES.get(folders[0].lower()) if self.in_splits and folders else None
+        split = split_of(folders[0]) if self.in_splits and folders else None
         folders = folders[1:] if split else folders
         return split, folders[0] if folders else None
 
@@ -84,11 +102,11 @@ def _layout(paths: Sequence[PurePosixPath], split_from: str | None) -> _Layout:
     outer = 0
     folders = {path.parts[0] for path in paths if len(path.parts) > 1}
     while len(folders) == 1 and all(len(path.parts) > outer + 2 for path in paths):
-        if split_from == "folders" and next(iter(folders)).lower() in SPLIT_NAMES:
+        if split_from == "folders" and split_of(next(iter(folders))):
             break
         outer += 1
         folders = {path.parts[outer] for path in paths}
-    in_splits = bool(folders) and all(name.lower() in SPLIT_NAMES for name in folders)
+    in_splits = bool(folders) and all(map(split_of, folders))
     if split_from == "folders" and not in_splits:
         raise SourceError("There are no train, valid or test folders to take the split from.")
     return _Layout(outer, in_splits)

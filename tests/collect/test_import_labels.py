@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collect.importing import ImportConfig, Imported
+from pipeline.collect.importing import ImportConfig
 from pipeline.errors import SourceError, UsageError
 from pipeline.train.data import usable_rows
 from pipeline.workspace.records import State, Verdict, Wish
 from pipeline.workspace.workspace import Workspace
-from tests.support.importing import bring_in, lay
+from tests.support.importing import bring_in, figures, lay
 
 
 def test_one_label_for_all(workspace: Workspace, tmp_path: Path) -> None:
@@ -43,9 +43,12 @@ def test_class_names_in_any_script_and_unicode_form_are_the_same_class(workspace
         ({"split_from": "random"}, "'folders' or 'column'"),
         ({"label_regex": "("}, "regular expression"),
         ({"label_separator": ""}, "--label-separator"),
+        ({"labels_from": "stars"}, "--labels-from is table, folders or none"),
+        ({"read_as": ("train=nothing",)}, "--read-as is a folder"),
+        ({"read_as": ("train",)}, "--read-as is a folder"),
     ],
 )
-def test_a_bad_option_is_wrong_usage(option: dict[str, str], words: str) -> None:
+def test_a_bad_option_is_wrong_usage(option: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         ImportConfig("x", **option)  # type: ignore[arg-type]
 
@@ -81,7 +84,7 @@ def test_pictures_without_a_label_get_it_when_they_are_imported_again(workspace:
     bring_in(workspace, source)
     decided = workspace.store.images()["id"][1]
     workspace.store.journal.decide([Wish(decided, "unlabel", lambda state: State((), state.status))])
-    assert bring_in(workspace, source, label="cat") == Imported(0, 2, (), {"cat": 1})
+    assert figures(bring_in(workspace, source, label="cat")) == (0, 2, (), {"cat": 1})
     assert bring_in(workspace, source, label="dog").classes == {"cat": 1}
     rows = workspace.store.images()
     assert list(rows["label"]) == list(rows["original_label"]) == ["cat", None]
@@ -104,3 +107,13 @@ def test_what_should_be_known_about_a_source_is_noted(workspace: Workspace, tmp_
     result = bring_in(workspace, tmp_path / "t.csv")
     assert (result.classes, result.failed) == ({"Bär": 1}, ())
     assert ["Windows text" in note for note in result.notes] == [True]
+
+
+def test_a_dry_run_says_how_a_source_is_read_and_stores_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    source = lay(tmp_path / "s", "train/cat/1.png", "test/dog/2.png", "test/cat/3.png")
+    seen = bring_in(workspace, source, dry_run=True)
+    assert workspace.store.images().empty and not any(workspace.images.rglob("*.png"))
+    assert figures(seen) == (0, 0, (), {"cat": 2, "dog": 1})
+    assert (seen.layout, seen.unlabelled) == ("3 pictures of 2 classes; 1 train, 2 test", 0)
+    assert seen.read == {"cat": {"test": 1, "train": 1}, "dog": {"test": 1}}
+    assert bring_in(workspace, source).layout == seen.layout and len(workspace.store.images()) == 3

@@ -25,7 +25,7 @@ from pipeline.collect.importing import ImportConfig, Imported, import_images
 from pipeline.errors import PipelineError, SourceError, WorkspaceError
 from pipeline.stage import Progress, run
 from pipeline.workspace.workspace import Workspace
-from tests.support.importing import bring_in, lay, picture, snapshot, whole
+from tests.support.importing import bring_in, figures, lay, picture, snapshot, whole
 from tests.support.paths import ROOT, SHARED
 from tests.support.sharing import Sample
 
@@ -38,7 +38,7 @@ CORPUS = SHARED / "corpus"
 def test_class_folders_are_copied_and_the_source_is_left_alone(workspace: Workspace, tmp_path: Path) -> None:
     source = lay(tmp_path / "pets", "cat/1.png", "cat/2.png", "dog/3.png")
     before = snapshot(source, workspace.root)
-    assert bring_in(workspace, source) == Imported(3, 0, (), {"cat": 2, "dog": 1})
+    assert figures(bring_in(workspace, source)) == (3, 0, (), {"cat": 2, "dog": 1})
     assert snapshot(source, workspace.root) == before
     whole(workspace)
     rows = workspace.store.images()
@@ -52,7 +52,7 @@ def test_archives_are_read_without_being_unpacked_on_disk(workspace: Workspace, 
     source = lay(tmp_path / "pets", "train/cat/1.png", "valid/cat/2.png", "test/dog/3.png")
     archive = shutil.make_archive(str(tmp_path / "archive"), kind, source)
     before = snapshot(tmp_path, workspace.root)
-    assert bring_in(workspace, archive) == Imported(3, 0, (), {"cat": 2, "dog": 1})
+    assert figures(bring_in(workspace, archive)) == (3, 0, (), {"cat": 2, "dog": 1})
     assert snapshot(tmp_path, workspace.root) == before
     assert sorted(workspace.store.images()["given_split"]) == ["test", "train", "valid"]
     whole(workspace)
@@ -149,7 +149,7 @@ def test_importing_twice_adds_nothing(workspace: Workspace, tmp_path: Path) -> N
     source = lay(tmp_path / "s", "cat/1.png", "dog/2.png")
     bring_in(workspace, source)
     before = workspace.store.images()
-    assert bring_in(workspace, source) == Imported(0, 2, (), {"cat": 1, "dog": 1})
+    assert figures(bring_in(workspace, source)) == (0, 2, (), {"cat": 1, "dog": 1})
     assert before.equals(workspace.store.images())
     assert len(workspace.store.sources()) == 2
 
@@ -158,7 +158,7 @@ def test_the_same_bytes_under_two_names_are_one_image_with_two_sources(workspace
     source = lay(tmp_path / "s", "cat/1.png")
     (source / "dog").mkdir()
     (source / "dog" / "copy.png").write_bytes(picture(0))
-    assert bring_in(workspace, source) == Imported(1, 1, (), {"cat": 1})
+    assert figures(bring_in(workspace, source)) == (1, 1, (), {"cat": 1})
     assert list(workspace.store.sources()["claimed_label"]) == ["cat", "dog"]
 
 
@@ -296,7 +296,7 @@ def test_a_disk_that_cannot_be_written_stops_it_in_words_and_keeps_what_came_bef
         bring_in(workspace, source)
     assert list(workspace.store.images()["source_name"]) == ["cat/1.png"]
     (workspace.images / second[:2]).unlink()
-    assert bring_in(workspace, source) == Imported(2, 1, (), {"cat": 3})
+    assert figures(bring_in(workspace, source)) == (2, 1, (), {"cat": 3})
 
 
 @pytest.mark.parametrize(("packed", "free"), [(True, 150_000), (False, 90_000)], ids=["archive", "folder"])
@@ -332,7 +332,7 @@ def test_what_was_copied_before_a_cancel_stays(workspace: Workspace, tmp_path: P
     assert len(workspace.store.images()) == 100
     assert "100 pictures of 1 class" in (workspace.root / CARD).read_text(encoding="utf-8")
     whole(workspace)
-    assert bring_in(workspace, source) == Imported(100, 100, (), {"cat": 200})
+    assert figures(bring_in(workspace, source)) == (100, 100, (), {"cat": 200})
     whole(workspace)
 
 
@@ -353,7 +353,7 @@ def test_an_import_that_is_killed_can_be_done_again(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = len(workspace.store.images())
     assert 128 <= left <= 170
-    assert bring_in(workspace, source) == Imported(300 - left, left, (), {"cat": 300})
+    assert figures(bring_in(workspace, source)) == (300 - left, left, (), {"cat": 300})
     whole(workspace)
 
 

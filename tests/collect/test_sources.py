@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipeline.collect.entries import Entry, Labelling, NameMatcher, Note, shown
+from pipeline.collect.entries import Entry, Labelling, NameMatcher, shown, split_of
+from pipeline.collect.sources import read
 from pipeline.errors import SourceError, UsageError
 from tests.support.sources import found, lay, notes, placed, refused, table, tarred, zipped
 
@@ -82,7 +83,7 @@ def test_labels_and_splits_come_from_the_folders(tmp_path: Path, layout: str, ki
             with entry.open() as file:
                 assert file.read() == f"content of {entry.name}".encode()
         else:
-            assert isinstance(entry, Note) and "labels.csv was not used" in entry.text
+            assert isinstance(entry, str) and "labels.csv was not used" in entry
 
 
 def test_a_label_for_all_goes_before_the_folders(tmp_path: Path) -> None:
@@ -117,27 +118,6 @@ def test_names_in_two_unicode_forms_are_one_class(tmp_path: Path) -> None:
 
 
 # --- folders
-
-
-def test_hidden_files_and_what_systems_leave_behind_are_passed_over(tmp_path: Path) -> None:
-    noise = (".hidden.jpg", "cat/.DS_Store", ".git/1.jpg", "__MACOSX/cat/._1.jpg", "cat/Thumbs.db", "desktop.ini")
-    source = lay(tmp_path / "folder", "cat/1.jpg", "dog/2.jpg", *noise)
-    assert set(placed(source)) == {"cat/1.jpg", "dog/2.jpg"} and refused(source) == {}
-    archive = zipped(tmp_path / "a.zip", "cat/1.jpg", "dog/2.jpg", *noise)
-    assert set(placed(archive)) == {"cat/1.jpg", "dog/2.jpg"} and refused(archive) == {}
-
-
-@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
-def test_links_are_listed_and_never_followed(tmp_path: Path) -> None:
-    outside = lay(tmp_path / "outside", "secret/1.jpg")
-    source = lay(tmp_path / "source", "cat/1.jpg")
-    (source / "cat" / "file.jpg").symlink_to(outside / "secret" / "1.jpg")
-    (source / "dog").symlink_to(outside / "secret")
-    (source / "cat" / "loop").symlink_to(source)
-    (source / "cat" / "broken.jpg").symlink_to("nowhere")
-    assert set(placed(source)) == {"cat/1.jpg"}
-    assert set(refused(source)) == {"cat/file.jpg", "dog", "cat/loop", "cat/broken.jpg"}
-    assert all("link" in reason for reason in refused(source).values())
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
@@ -264,3 +244,27 @@ def test_half_a_gigabyte_of_junk_is_refused_at_once_and_not_read_into_memory(tmp
 
 def test_names_that_are_no_utf8_can_be_shown() -> None:
     assert shown("caf\udce9.jpg") == "caf?.jpg"
+
+
+SPLITS = {
+    "train": "train Train TRAIN training_set TrainingSet trainset 01_train train_images data-train train2017 trainval",
+    "valid": "valid val Val val2 validation validate eval dev devel images_val PublicTest val_256",
+    "test": "test Test test_set data_test images-test test2015 holdout hold-out PrivateTest Testing",
+}
+NO_SPLITS = "train_station test_tube value developer testament none images 1 0 unlabeled 测试 _ -"
+
+
+def test_the_usual_names_of_splits_are_understood_and_no_others() -> None:
+    assert {word: split_of(word) for split in SPLITS.values() for word in split.split()} == {
+        word: split for split, words in SPLITS.items() for word in words.split()
+    }
+    assert [word for word in (*NO_SPLITS.split(), "", " ") if split_of(word) is not None] == []
+
+
+def test_a_reading_says_in_words_and_figures_what_it_found(tmp_path: Path) -> None:
+    source = lay(tmp_path, "train/cat/1.jpg", "train/dog/2.jpg", "test/cat/3.jpg")
+    reading = read(source)
+    assert reading.layout == "3 pictures of 2 classes; 2 train, 1 test"
+    assert reading.counts() == {"cat": {"test": 1, "train": 1}, "dog": {"train": 1}}
+    loose = read(lay(tmp_path / "loose", "1.jpg"))
+    assert (loose.layout, loose.unlabelled) == ("1 picture without labels; nothing is split yet", 1)

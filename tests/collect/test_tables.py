@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collect.entries import Entry, Labelling, Link, Note, Refused
-from pipeline.collect.sources import entries
+from pipeline.collect.sources import read
 from pipeline.collect.tables import names_files, open_table, read_table
 from pipeline.errors import SourceError, UsageError
 from tests.support.paths import SHARED
@@ -151,7 +151,7 @@ def test_a_quotation_mark_too_many_costs_its_rows_and_not_the_table(tmp_path: Pa
 
 def test_a_row_with_a_cell_too_many_is_listed(tmp_path: Path) -> None:
     source = table(tmp_path / "t.csv", ["url", "label"], [URL, "cat", "x"], [URL, "cat", ""], ["", "", ""], [])
-    assert [type(one) for one in found(source)] == [Refused, Link]
+    assert [type(one) for one in found(source)] == [Link, Refused]
     assert "3 cells, the first line 2" in refused(source)["line 2"]
 
 
@@ -271,11 +271,12 @@ def test_a_table_that_a_visitor_sent_names_no_file_of_this_machine(tmp_path: Pat
     lay(tmp_path, "secret.jpg")
     paths = table(tmp_path / "paths.csv", ["path", "label"], [str(tmp_path / "secret.jpg"), "cat"])
     with pytest.raises(SourceError, match="no column 'url'"):
-        list(entries(paths, local=False))
+        read(paths, local=False)
     both = table(tmp_path / "both.csv", ["path", "url", "label"], ["secret.jpg", "", "cat"], ["", URL, "cat"])
-    assert list(entries(both, local=False)) == [Refused("line 2", "It has no URL."), Link(URL, "cat", None)]
+    sent = read(both, local=False)
+    assert (sent.refused, sent.links) == ((Refused("line 2", "It has no URL."),), (Link(URL, "cat", None),))
     assert names_files(both) and names_files(paths)
-    assert any(isinstance(one, Entry) for one in entries(both))
+    assert read(both).entries
 
 
 def test_a_list_of_urls_is_read_with_what_is_wrong_in_it(tmp_path: Path) -> None:

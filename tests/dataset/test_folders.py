@@ -62,6 +62,8 @@ def test_a_fit_name_is_the_folders_name(label: str) -> None:
         ("a\u202eb", "ab-"),
         ("Bär", "Bär-"),
         ("train", "train-"),
+        ("lost+found", "_lost+found-"),
+        ("@eaDir", "_@eaDir-"),
         ("x" * 256, "x" * 246 + "-"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from pipeline.collect.entries import Refused
 from pipeline.collect.importing import ImportConfig, Imported, import_images
 from pipeline.stage import run
 from pipeline.workspace.workspace import Workspace
@@ -29,6 +30,11 @@ def lay(root: Path, *names: str) -> Path:
 
 def bring_in(workspace: Workspace, source: object, **config: Any) -> Imported:
     return run(import_images(workspace, ImportConfig(str(source), **config)))
+
+
+def figures(imported: Imported) -> tuple[int, int, tuple[Refused, ...], dict[str, int]]:
+    """added, duplicates, failed and classes: what became of the pictures."""
+    return imported.added, imported.duplicates, imported.failed, imported.classes
 
 
 def whole(workspace: Workspace) -> None:

@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.collect.entries import Entry, Found, Labelling, Note, Refused
-from pipeline.collect.sources import entries
+from pipeline.collect.entries import Entry, Labelling, Link, Refused
+from pipeline.collect.sources import read
 
 
 def lay(root: Path, *names: str) -> Path:
@@ -43,18 +43,20 @@ def table(target: Path, *rows: list[str], encoding: str = "utf-8", delimiter: st
     return target
 
 
-def found(source: Path, **how: Any) -> list[Found]:
-    return list(entries(source, Labelling(**how)))
+def found(source: Path, **how: Any) -> list[Entry | Link | Refused | str]:
+    """Everything that was found: entries, links, what is refused, notes."""
+    reading = read(source, Labelling(**how))
+    return [*reading.entries, *reading.links, *reading.refused, *reading.notes]
 
 
 def placed(source: Path, **how: Any) -> dict[str, tuple[str | None, str | None]]:
     """name -> (label, split) of the files that are taken."""
-    return {e.name: (e.label, e.split) for e in found(source, **how) if isinstance(e, Entry)}
+    return {entry.name: (entry.label, entry.split) for entry in read(source, Labelling(**how)).entries}
 
 
 def refused(source: Path, **how: Any) -> dict[str, str]:
-    return {e.path: e.reason for e in found(source, **how) if isinstance(e, Refused)}
+    return {one.path: one.reason for one in read(source, Labelling(**how)).refused}
 
 
 def notes(source: Path, **how: Any) -> list[str]:
-    return [e.text for e in found(source, **how) if isinstance(e, Note)]
+    return list(read(source, Labelling(**how)).notes)
