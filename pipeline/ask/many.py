@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pipeline.bounded import forget_all_but
+from pipeline.collect.noise import noise_of
 from pipeline.errors import RunError, SourceError
 from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.images.in_workers import Batch, Wanted, seen
@@ -120,7 +121,7 @@ def loaded(folder: Path) -> Classifier:
 def found(sources: Iterable[str]) -> list[tuple[str, Path]]:
     """(name, file) of files as they are, and of the pictures in folders, named by their path below it, in order.
 
-    Hidden files and links are left out. Raises SourceError for a folder without pictures.
+    Links, hidden files and what systems leave behind are left out. Raises SourceError for a folder without pictures.
     """
     every: list[tuple[str, Path]] = []
     for text in sources:
@@ -144,10 +145,10 @@ def _is_folder(path: str) -> bool:
 
 def _inside(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not noise_of(name)]
         for name in names:
             file = Path(place, name)
-            if file.suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".") and not file.is_symlink():
+            if file.suffix.lower() in PICTURE_SUFFIXES and not noise_of(name) and not file.is_symlink():
                 yield file
 
 

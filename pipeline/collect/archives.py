@@ -7,11 +7,12 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, TypeAlias
 
-from pipeline.collect.entries import MAX_ENTRIES, File, Refused, shown
+from pipeline.collect.entries import MAX_ENTRIES, Empty, File, LeftOut, Refused, Walked, shown
+from pipeline.collect.noise import empty_folders, noise
 from pipeline.errors import SourceError
 
 MAX_ARCHIVE_BYTES = 10 << 30
@@ -19,11 +20,10 @@ MAX_RATIO = 200
 RATIO_FROM_BYTES = 10 << 20
 MAX_NAME_BYTES = 1 << 20
 NAMES_OF_TAR = (b"L", b"K", b"x", b"g", b"X")  # long names and links of GNU, headers of pax
-NOISE = ("__macosx", "thumbs.db", "desktop.ini")
 TarMode: TypeAlias = Literal["r:", "r:gz", "r:bz2", "r:xz"]
 
 
-def archived(source: Path) -> Iterator[File | Refused] | None:
+def archived(source: Path) -> Iterator[Walked] | None:
     """The files in a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz archive, or None where ``source`` is none of them.
 
     Archives within it stay files. Raises SourceError where it is damaged, or holds too much.
@@ -35,12 +35,7 @@ def archived(source: Path) -> Iterator[File | Refused] | None:
     return None
 
 
-def is_noise(path: PurePosixPath) -> bool:
-    """Whether the file is hidden, or one that an operating system leaves behind."""
-    return any(part.startswith(".") or part.lower() in NOISE for part in path.parts)
-
-
-def _readable(source: Path, files: Iterator[File | Refused]) -> Iterator[File | Refused]:
+def _readable(source: Path, files: Iterator[Walked]) -> Iterator[Walked]:
     try:
         yield from files
     except SourceError:
@@ -69,13 +64,15 @@ def _tar_mode(source: Path) -> TarMode | None:
     return "r:"
 
 
-def _zip(source: Path) -> Iterator[File | Refused]:
+def _zip(source: Path) -> Iterator[Walked]:
     archive = zipfile.ZipFile(source)
-    infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
-    _check_totals(source, len(infos), sum(info.file_size for info in infos))
+    paths = {info: _path(info.filename) for info in archive.infolist()}
+    infos = [info for info, path in paths.items() if not _is_folder(info)]
+    _check_totals(source, len(paths), sum(info.file_size for info in infos))
     for info in infos:
-        path = PurePosixPath(info.filename.replace("\\", "/"))
-        if is_noise(path) and not _climbs(path):
+        path = paths.pop(info)
+        if (kind := noise(path)) and not _climbs(path):
+            yield LeftOut(kind)
             continue
         is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
         reason = _refusal(path, is_link)
@@ -87,6 +84,21 @@ def _zip(source: Path) -> Iterator[File | Refused]:
             yield Refused(shown(info.filename), reason)
         else:
             yield File(path, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+    yield from _empty(paths.values(), map(_path, (info.filename for info in infos)))
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    """Some programs of Windows end a folder's name with a backslash."""
+    return info.filename.endswith("/") or (info.filename.endswith("\\") and not info.file_size)
+
+
+def _empty(folders: Iterable[PurePosixPath], files: Iterable[PurePosixPath]) -> Iterator[Empty]:
+    files = [path for path in files if not noise(path)]
+    yield from (Empty(shown(path)) for path in empty_folders(folders, files) if not _climbs(path))
 
 
 class _Member(tarfile.TarInfo):
@@ -98,7 +110,7 @@ class _Member(tarfile.TarInfo):
         return super()._proc_member(archive)  # type: ignore[misc]
 
 
-def _tar(source: Path, mode: TarMode) -> Iterator[File | Refused]:
+def _tar(source: Path, mode: TarMode) -> Iterator[Walked]:
     archive = tarfile.open(source, mode, tarinfo=_Member)  # noqa: SIM115 - entries are opened later, one by one
     members, size = [], 0
     try:
@@ -112,12 +124,16 @@ def _tar(source: Path, mode: TarMode) -> Iterator[File | Refused]:
         yield Refused(source.name, f"It is damaged from here on: {error}. Get it anew for the rest.")
     for member in members:
         path = PurePosixPath(member.name)
-        if member.isdir() or (is_noise(path) and not _climbs(path)):
+        if member.isdir():
             continue
-        if reason := _refusal(path, not member.isreg()):
+        if (kind := noise(path)) and not _climbs(path):
+            yield LeftOut(kind)
+        elif reason := _refusal(path, not member.isreg()):
             yield Refused(shown(member.name), reason)
         else:
             yield File(path, member.size, lambda member=member: _extracted(archive, member))  # type: ignore[misc]
+    folders = [PurePosixPath(member.name) for member in members if member.isdir()]
+    yield from _empty(folders, (PurePosixPath(member.name) for member in members if not member.isdir()))
 
 
 def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

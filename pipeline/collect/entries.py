@@ -99,7 +99,8 @@ class Empty:
     path: str
 
 
-Found: TypeAlias = Entry | Link | Refused | Note
+Walked: TypeAlias = File | Refused | LeftOut | Empty | Note
+Found: TypeAlias = Entry | Link | Refused | Note | LeftOut | Empty
 
 
 @dataclass(frozen=True)

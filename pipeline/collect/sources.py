@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from pipeline.collect.archives import archived, is_noise
+from pipeline.collect.archives import archived
 from pipeline.collect.entries import (
-    MAX_ENTRIES,
     Empty,
     Entry,
     File,
@@ -21,10 +20,11 @@ from pipeline.collect.entries import (
     NameMatcher,
     Note,
     Refused,
-    opener,
+    Walked,
     shown,
     split_of,
 )
+from pipeline.collect.folders import walked
 from pipeline.collect.listings import CLASSES, is_listing, read_class_names, read_listings
 from pipeline.collect.reading import Reading, in_words
 from pipeline.collect.tables import Row, read_table
@@ -64,7 +64,7 @@ def _found(source: Path, how: Labelling, local: bool) -> Iterator[Found]:
             f"There is nothing at {source}. Give a folder, a .zip or .tar archive, a .csv file or 'starter'."
         )
     if source.is_dir():
-        return _placed(_folder(source), how)
+        return _placed(walked(source, local, how.follow_links), how)
     if source.suffix.lower() in TABLE_SUFFIXES:
         if how.pattern is not None:
             raise UsageError("A regular expression finds labels in file names; a table has a column for them.")
@@ -118,12 +118,12 @@ def _pictures(paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
     return [path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES] or paths
 
 
-def _placed(files: Iterator[File | Refused], how: Labelling) -> Iterator[Found]:
+def _placed(files: Iterator[Walked], how: Labelling) -> Iterator[Found]:
     """Entries from the places of files, and from the tables that lie among them."""
     kept: list[File] = []
     tables: list[File] = []
     for file in files:
-        if isinstance(file, Refused):
+        if not isinstance(file, File):
             yield file
         elif is_listing(file.path, how):
             tables.append(file)
@@ -171,37 +171,3 @@ def _label(
         return None
     name = clean_label(folder)
     return how.names.get(name, name)
-
-
-# --- folders ------------------------------------------------------------------------------------------------------
-
-
-def _folder(root: Path) -> Iterator[File | Refused]:
-    count = 0
-    for folder, folders, names in _walk(root):
-        folders.sort()
-        linked = [name for name in folders if (folder / name).is_symlink()]
-        for name in sorted(names + linked):
-            path = folder / name
-            place = PurePosixPath(path.relative_to(root).as_posix())
-            if is_noise(place):
-                continue
-            count += 1
-            if count > MAX_ENTRIES:
-                raise SourceError(f"{root} holds more than {MAX_ENTRIES:,} files. Import its parts one by one.")
-            if path.is_symlink():
-                yield Refused(shown(place), "It is a link; only real files are imported.")
-            elif not path.is_file():
-                yield Refused(shown(place), "It is not an ordinary file.")
-            else:
-                yield File(place, path.stat().st_size, opener(path))
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """``Path.walk`` (Python 3.12) without following links; a folder that cannot be read raises SourceError."""
-
-    def complain(error: OSError) -> None:
-        raise SourceError(f"The folder {shown(str(error.filename))} cannot be read: {error.strerror}.")
-
-    for folder, folders, names in os.walk(root, onerror=complain):
-        yield Path(folder), folders, names

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from pipeline.collect.archives import NOISE
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD, attributions, data_card, write_attributions
 from pipeline.collect.entries import SPLIT_NAMES
+from pipeline.collect.noise import noise_of
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
 from pipeline.dataset.without_metadata import Published, Wanted, lost, publish
 from pipeline.errors import ExportError, NotEnoughData, UsageError
@@ -251,10 +251,11 @@ def folder_names(classes: Iterable[str], taken: Iterable[str] = ()) -> Mapping[s
     """The folder of each class: its name where that is fit, else a likeness of it with a part of the name's SHA-256.
 
     No two are equal on a file system that ignores case, or the ways to write one character; none is ``taken``, none
-    would be read as a split, and none is longer than 255 bytes. The same classes give the same names.
+    would be read as a split or left out by an import, and none is longer than 255 bytes. The same classes give the same
+    names.
     """
     labels = sorted(set(classes))
-    not_free = {_key(name) for name in (*taken, *SPLIT_NAMES, *NOISE)}
+    not_free = {_key(name) for name in (*taken, *SPLIT_NAMES)}
     keys = Counter(_key(_fit(label)) for label in labels)
     names = {label: label for label in labels if label and _fit(label) == label and keys[_key(label)] == 1}
     names = {label: name for label, name in names.items() if _key(name) not in not_free}
@@ -271,7 +272,7 @@ def _fit(label: str) -> str:
     text = unicodedata.normalize("NFC", BIDI.sub("", FORBIDDEN.sub("_", label)))
     text = "".join("_" if unicodedata.category(c) in FORBIDDEN_KINDS else c for c in text)
     text = _cut(text.strip().lstrip(".").strip(), MAX_NAME_BYTES).rstrip(". ")
-    return f"_{text}" if RESERVED.fullmatch(text) else text
+    return f"_{text}" if RESERVED.fullmatch(text) or noise_of(text) else text
 
 
 def _marked(label: str, not_free: set[str]) -> str:

@@ -158,12 +158,6 @@ def test_a_workbook_is_not_taken_for_an_archive(tmp_path: Path) -> None:
         found(tmp_path / "list.xlsx")
 
 
-def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.collect.sources.MAX_ENTRIES", 10)
-    with pytest.raises(SourceError, match=r"more than 10 files"):
-        found(lay(tmp_path, *(f"cat/{number}.jpg" for number in range(11))))
-
-
 # --- labels from file names
 
 PETS = ("images/great_pyrenees_173.jpg", "images/Abyssinian_1.jpg", "images/pug_2.JPG", "annotations/list.txt")
