@@ -44,6 +44,11 @@ def in_words(label: str) -> str:
     return label.replace(SEVERAL, ", ")
 
 
+def of_today(label: str, renamed: Mapping[str, str]) -> str:
+    """The label (several joined by ``|``) in the names of today; ``renamed``: old name -> new one."""
+    return SEVERAL.join(sorted({renamed.get(name, name) for name in named(label)})) if renamed else label
+
+
 def classes_of(labels: Iterable[str], outputs: Outputs) -> tuple[str, ...]:
     """All classes that ``labels`` name, sorted. With sigmoid outputs NONE is none of them."""
     every = {name for label in set(labels) for name in named(label)}

@@ -14,6 +14,7 @@ from cleaner.review.review import judged, probability_of
 from cleaner.review.today import read
 from pipeline.labels import Floats, in_words
 from pipeline.predict import Outputs
+from pipeline.workspace.journal import renamings
 from pipeline.workspace.records import Decision
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
@@ -81,7 +82,7 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
     rows = _scored(judged_now, run.outputs, usual_of(answers))
     rows = _with_strange_ones(rows, run)
     rows = _with_suspect_files(rows, workspace)
-    rows = _with_conflicts(rows, _claims(workspace, rows, decided, _renamings(everything)), decided, run.outputs)
+    rows = _with_conflicts(rows, _claims(workspace, rows, decided, renamings(everything)), decided, run.outputs)
     since = decided_since(run, journal)
     rows = rows[~rows["id"].isin(since) & (rows["label"] == rows["trained_label"])]
     before = rows["id"].isin(decided)
@@ -119,21 +120,8 @@ def _scored(seen: pd.DataFrame, outputs: Outputs, usual: Floats) -> pd.DataFrame
 def renamed_since(run: Run, journal: Iterable[Decision]) -> dict[str, str]:
     """Class of the run -> its name of today, for the classes that were renamed or merged since it began to train."""
     began = begin_of(run)
-    names = _renamings(decision for decision in journal if datetime.fromisoformat(decision.at) >= began)
+    names = renamings(decision for decision in journal if datetime.fromisoformat(decision.at) >= began)
     return {old: name for old, name in names.items() if old in run.classes}
-
-
-def _renamings(journal: Iterable[Decision]) -> dict[str, str]:
-    """Old name -> name of today, of every class that the decisions of the journal renamed or merged."""
-    names: dict[str, str] = {}
-    for decision in journal:
-        if decision.action != "rename" or decision.undone:
-            continue
-        before, after = set(decision.before.labels), set(decision.after.labels)
-        if len(gone := before - after) == 1 and len(new := after - before) == 1:
-            old, name = gone.pop(), new.pop()
-            names = {first: name if now == old else now for first, now in names.items()} | {old: name}
-    return {old: name for old, name in names.items() if old != name}
 
 
 def unseen(run: Run, splits: Sequence[str] = CLEANED, renamed: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from pipeline.errors import StaleDecision
-from pipeline.verify.findings import PROBLEMS, SetAside, Verified, verified
+from pipeline.labels import named
+from pipeline.predict import NONE, SEVERAL
+from pipeline.verify.findings import PROBLEMS, SetAside, Verified, labels_given, verified
 from pipeline.workspace.records import IN_USE, USABLE, State, Wish
 from pipeline.workspace.workspace import Workspace
 
@@ -18,7 +20,7 @@ Group: TypeAlias = tuple[str, ...]
 """The ids of one picture, or of all copies of one, the best first."""
 GROUPS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "label_conflict": ("Under two classes", "the same picture with different labels; Clean asks about these first"),
+        "label_conflict": ("Under two classes", "the same picture with different labels; say which is right"),
         "leak": ("In two splits", "copies to learn from and to test with make results look too good"),
         "given_leak": (
             "In two folders of their source",
@@ -39,6 +41,7 @@ BROKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 LOOK, SAME, ASIDE = ("set_aside", "ignore"), ("keep_best", "set_aside", "ignore"), ("restore",)
+CALLED = ("label", *LOOK)
 CHANGED = "This card has changed meanwhile, so nothing was done. Look again, then decide anew."
 
 
@@ -46,7 +49,7 @@ CHANGED = "This card has changed meanwhile, so nothing was done. Look again, the
 class Card:
     """One kind of problem. ``groups``: the pictures, one each or all copies of one (the best first); ``reasons``: what
     is known about some of them, by id; ``ignored``: groups of this kind that a person found to be no problem.
-    ``actions``, of set_aside, keep_best, restore and ignore, are what can be done.
+    ``actions``, of set_aside, keep_best, restore, ignore and label (of one group at a time), are what can be done.
     """
 
     kind: str
@@ -84,7 +87,7 @@ def _every(found: Verified) -> Iterator[Card]:
     best_first = {image: group for group in found.duplicate_groups for image in group}
     for kind, (title, meaning) in GROUPS.items():
         groups = tuple(best_first.get(group[0], group) for group in of_kind[kind])
-        yield Card(kind, title, meaning, groups, LOOK if kind == "label_conflict" else SAME)
+        yield Card(kind, title, meaning, groups, CALLED if kind == "label_conflict" else SAME)
     for kind, (title, meaning) in PROBLEMS.items():
         yield Card(kind, title, meaning, tuple((image,) for image in found.problems.get(kind, ())), LOOK)
     yield _single(
@@ -109,14 +112,16 @@ def _without(card: Card, ignored: set[str]) -> Card:
 
 @dataclass(frozen=True)
 class Acted:
-    """What an action did to a card's ``groups``: ``images`` were set aside or restored (``action``), which can be taken
-    back, ``number`` of them otherwise than before; of ``ignore`` there is nothing to take back.
+    """What an action did to a card's ``groups``: ``images`` were set aside, restored or given a label (``action``),
+    which can be taken back, ``number`` of them otherwise than before; of ``ignore`` there is nothing to take back.
+    ``decisions``: the first and last number in the journal, of labels.
     """
 
     action: str = ""
     groups: tuple[Group, ...] = ()
     images: Group = ()
     number: int = 0
+    decisions: tuple[int, int] | None = None
 
 
 def card_of(workspace: Workspace, kind: str) -> Card | None:
@@ -124,9 +129,10 @@ def card_of(workspace: Workspace, kind: str) -> Card | None:
     return next((card for card in cards(workspace) if card.kind == kind), None)
 
 
-def act(workspace: Workspace, kind: str, action: str, ids: Sequence[str] | None, seen: str) -> Acted:
+def act(workspace: Workspace, kind: str, action: str, ids: Sequence[str] | None, seen: str, label: str = "") -> Acted:
     """Do one of the card's actions to the pictures with these ids (None: all of the card, of which the person saw
-    ``seen``, its seal). Where the card is no longer as it was seen, nothing is done: StaleDecision.
+    ``seen``, its seal). ``label``: what the pictures show, one of :func:`choices`. Where the card is no longer as it
+    was seen, nothing is done: StaleDecision.
     """
     card = card_of(workspace, kind)
     if card is None or action not in card.actions:
@@ -141,6 +147,10 @@ def act(workspace: Workspace, kind: str, action: str, ids: Sequence[str] | None,
         return Acted(action, groups, copies, keep_best(workspace, groups))
     if action == "restore":
         return Acted(action, groups, images, restore(workspace, images))
+    if action == "label":
+        if len(groups) != 1 or label not in choices(workspace, groups)[groups[0][0]]:
+            raise StaleDecision(CHANGED)
+        return _labelled(workspace, groups, label)
     workspace.store.ignore(kind, images)
     return Acted(action, groups)
 
@@ -161,8 +171,42 @@ def _chosen(card: Card, ids: Sequence[str] | None, whole: bool, strict: bool) ->
     return groups
 
 
+def choices(workspace: Workspace, groups: Sequence[Group]) -> dict[str, tuple[str, ...]]:
+    """The first id of each group -> the labels it may have: each that it was given, and all of them together where
+    images of this workspace have several labels.
+    """
+    given = labels_given(workspace, workspace.store.images_of(image for group in groups for image in group))
+    several = any(SEVERAL in label for label in workspace.store.labels().values())
+    found: dict[str, tuple[str, ...]] = {}
+    for group in groups:
+        each = sorted({label for image in group for label in given.get(image, ())})
+        every = SEVERAL.join(sorted({name for label in each for name in named(label)} - {NONE}))
+        found[group[0]] = tuple(dict.fromkeys([*each, every] if several and every else each))
+    return found
+
+
+def _labelled(workspace: Workspace, groups: tuple[Group, ...], label: str) -> Acted:
+    """All pictures of the groups under ``label``; of those that had it already, that a person found it right."""
+    images = tuple(image for group in groups for image in group)
+    labels = tuple(sorted(named(label)))
+    right = workspace.store.labels()
+
+    def relabelled(state: State) -> State:
+        return replace(state, labels=labels)
+
+    done = workspace.store.journal.decide(
+        Wish(image, "keep" if named(right.get(image, "")) == named(label) else "relabel", relabelled)
+        for image in images
+    )
+    return Acted("label", groups, images, len(images), (done[0].id, done[-1].id))
+
+
 def take_back(workspace: Workspace, done: Acted) -> int:
-    """Take back what an action did; returns how many pictures that changed."""
+    """Take back what an action did; returns how many pictures that changed. Raises StoreError where labels that it gave
+    were decided on since.
+    """
+    if done.decisions is not None:
+        return len(workspace.store.journal.undo_these(*done.decisions))
     return (set_aside if done.action == "restore" else restore)(workspace, done.images)
 
 

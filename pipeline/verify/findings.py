@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -10,8 +11,10 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from pipeline.labels import of_today
 from pipeline.verify.duplicates import best_copy
 from pipeline.verify.split import given_leaks, leaks
+from pipeline.workspace.journal import renamings
 from pipeline.workspace.records import USABLE
 from pipeline.workspace.workspace import Workspace
 
@@ -133,18 +136,36 @@ def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[st
 
     What the sources called an image counts too (the same file in two class folders), until a person decided about it.
     """
-    decided = {decision.image for decision in workspace.store.journal.decisions() if decision.about_label}
-    labels = zip(ok["id"], ok["label"], strict=True)
-    claims: dict[str, set[str]] = {str(image): {str(label)} if label else set() for image, label in labels}
-    for image, label in workspace.store.sources()[["image_id", "claimed_label"]].itertuples(index=False):
-        if image in claims and image not in decided and label is not None:
-            claims[str(image)].add(str(label))
+    claims = labels_given(workspace, ok)
     groups: dict[str, list[str]] = {}
     for image, group in zip(ok["id"], ok["group"], strict=True):
         groups.setdefault(str(group or image), []).append(str(image))
     for members in groups.values():
         if len(set().union(*(claims[image] for image in members))) > 1:
             yield tuple(members)
+
+
+def labels_given(workspace: Workspace, images: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """id -> every label that each of ``images`` was given: the one it has, then what its sources called it (in the
+    names that these classes have today), unless a person decided about it. Several labels are one, joined by ``|``.
+    """
+    journal = workspace.store.journal.decisions()
+    decided = {decision.image for decision in journal if decision.about_label}
+    renames = [decision for decision in journal if decision.action == "rename" and not decision.undone]
+    ends = sorted({decision.batch or decision.id: decision.at for decision in renames}.values())
+    today: dict[int, dict[str, str]] = {}
+    given: dict[str, dict[str, None]] = {
+        str(image): {str(label): None} if label else {}
+        for image, label in zip(images["id"], images["label"], strict=True)
+    }
+    sources = workspace.store.sources()[["image_id", "claimed_label", "at"]].dropna()
+    for image, label, at in sources.itertuples(index=False):
+        if image in given and image not in decided:
+            later = bisect_right(ends, at)
+            if later not in today:
+                today[later] = renamings(renames, at) if later < len(ends) else {}
+            given[str(image)][of_today(str(label), today[later])] = None
+    return {image: tuple(labels) for image, labels in given.items()}
 
 
 def _class_problems(classes: dict[str, int]) -> Iterator[ClassProblem]:

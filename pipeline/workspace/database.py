@@ -75,6 +75,20 @@ MIGRATIONS: Mapping[str, str] = {
         CREATE INDEX decisions_undone ON decisions (undone) WHERE undone = 1;
         CREATE INDEX labels_label ON labels (label)
     """,
+    "0006_several_claims_of_one_place": """
+        CREATE TABLE sources_with_claims (
+            image_id TEXT NOT NULL REFERENCES images (id), provider TEXT NOT NULL, name TEXT NOT NULL,
+            page_url TEXT, licence TEXT, claimed_label TEXT, at TEXT NOT NULL, query TEXT, title TEXT, creator TEXT,
+            licence_url TEXT, original_sha256 TEXT, original_bytes INTEGER, given_split TEXT);
+        INSERT INTO sources_with_claims
+            (rowid, image_id, provider, name, page_url, licence, claimed_label, at, query, title, creator, licence_url,
+             original_sha256, original_bytes, given_split)
+            SELECT rowid, image_id, provider, name, page_url, licence, claimed_label, at, query, title, creator,
+                   licence_url, original_sha256, original_bytes, given_split FROM sources ORDER BY rowid;
+        DROP TABLE sources;
+        ALTER TABLE sources_with_claims RENAME TO sources;
+        CREATE UNIQUE INDEX sources_place ON sources (image_id, provider, name, coalesce(claimed_label, ''))
+    """,
 }
 
 

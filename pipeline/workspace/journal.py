@@ -181,6 +181,19 @@ def _mark(db: sqlite3.Connection) -> str:
     return f"{last or 0}-{undone}"
 
 
+def renamings(journal: Iterable[Decision], since: str = "") -> dict[str, str]:
+    """Old name -> name of today, of every class that the decisions of the journal renamed or merged after ``since``."""
+    names: dict[str, str] = {}
+    for decision in journal:
+        if decision.action != "rename" or decision.undone or decision.at <= since:
+            continue
+        before, after = set(decision.before.labels), set(decision.after.labels)
+        if len(gone := before - after) == 1 and len(new := after - before) == 1:
+            old, name = gone.pop(), new.pop()
+            names = {first: name if now == old else now for first, now in names.items()} | {old: name}
+    return {old: name for old, name in names.items() if old != name}
+
+
 def last_of(mark: str) -> int:
     """The number of the journal's last decision at a ``mark``."""
     return int(mark.split("-")[0])

@@ -41,8 +41,10 @@ WITHOUT_LABEL = """
 ADD_SOURCE = """
     INSERT OR IGNORE INTO sources (image_id, provider, name, page_url, licence, claimed_label, at, query, title,
                                    creator, licence_url, original_sha256, original_bytes, given_split)
-    VALUES (:id, :provider, :name, :page_url, :licence, :label, :at, :query, :title,
-            :creator, :licence_url, :original_sha256, :original_bytes, :split)
+    SELECT :id, :provider, :name, :page_url, :licence, :label, :at, :query, :title,
+           :creator, :licence_url, :original_sha256, :original_bytes, :split
+    WHERE NOT EXISTS (SELECT 1 FROM sources WHERE image_id = :id AND provider = :provider AND name = :name
+                      AND (:label IS NULL OR claimed_label IS NOT NULL) AND at < :since)
 """
 CANDIDATE_COLUMNS = (
     "url",
@@ -133,13 +135,22 @@ class Store:
                 found.setdefault(row["label"], {})[row["split"]] = row["n"]
         return found
 
-    def add_images(self, images: Iterable[NewImage]) -> int:
+    def labels(self) -> dict[str, str]:
+        """id -> label (several joined by ``|``) of every image that has one."""
+        query = "SELECT image_id, group_concat(label, '|') AS label FROM labels GROUP BY image_id"
+        with self.database.transaction(write=False) as db:
+            return {row["image_id"]: row["label"] for row in db.execute(query)}
+
+    def add_images(self, images: Iterable[NewImage], since: str | None = None) -> int:
         """Put images on record with their label and source; returns how many were not known before.
 
         A known image gets only the new source (which keeps what the other place called it), and its label where the
-        image has none and nothing was decided about it.
+        image has none and nothing was decided about it. A place that calls an image by several labels is kept with each
+        of them, if they all come after ``since`` (a time as of :func:`now`; None: in this call); what it called the
+        image before stays as it is.
         """
-        rows = [{**asdict(image), "at": now()} for image in images]
+        since = since or now()
+        rows = [{**asdict(image), "at": now(), "since": since} for image in images]
         with self.database.transaction() as db:
             added = db.executemany(ADD_IMAGE, rows).rowcount
             _label_where_none(db, {row["id"]: row["label"] for row in reversed(rows) if row["label"]})

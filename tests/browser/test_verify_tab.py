@@ -21,11 +21,12 @@ pytestmark = pytest.mark.browser
 
 
 def filled(workspace: Workspace, photographs: Path, folder: Path, broken: int) -> None:
-    """40 photographs, two of them there twice, one in the dark, and broken files."""
+    """40 photographs, two of them there twice, one in two class folders, one in the dark, and broken files."""
     shutil.copytree(photographs, folder)
     some = sorted((folder / "apple").glob("*.jpg"))
     for number, file in enumerate(some[:2]):
         Image.open(file).save(folder / "apple" / f"copy {number}.png")
+    shutil.copyfile(some[2], folder / "pear" / "the same.jpg")
     Image.open(some[3]).point(lambda value: value // 12).save(folder / "apple" / "dark.png")
     for number in range(broken):
         (folder / "apple" / f"broken {number}.jpg").write_bytes(b"\xff\xd8\xffbroken %d" % number)
@@ -86,6 +87,12 @@ def test_the_best_of_each_group_is_kept_and_what_is_no_problem_goes_until_it_is_
         "2 copies set aside; the best of each is kept.", timeout=SOON
     )
     assert statuses(workspace) == {"ok": 41, "set_aside": 2}
+    card(page, "label_conflict")
+    pears = workspace.store.class_counts()["pear"]
+    page.locator(".called button", has_text="pear").click()
+    expect(page.locator("#verify-cards div.told")).to_contain_text("1 picture now pear.", timeout=SOON)
+    expect(page.locator("button.summary[data-kind=label_conflict]")).to_have_count(0)
+    assert workspace.store.class_counts()["pear"] == pears + 1
 
 
 def test_where_many_are_broken_it_asks_and_goes_on_when_told_to(

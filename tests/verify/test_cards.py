@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cleaner.clean.decisions import rename
+from pipeline.errors import StaleDecision
 from pipeline.stage import run
-from pipeline.verify.cards import Card, cards, set_aside
+from pipeline.verify.cards import Card, act, cards, choices, set_aside, take_back
 from pipeline.verify.findings import verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
@@ -114,3 +116,46 @@ def test_a_picture_in_two_given_splits_is_reported_and_is_in_one(workspace: Work
     assert [len(group) for group in found.given_leaks] == [2] and found.leaks == ()
     assert set(workspace.store.images()["split"]) == {"train"}
     assert by_kind(workspace)["given_leak"].groups[0] == found.duplicate_groups[0]
+
+
+@pytest.mark.parametrize("label", ["cat", "dog"])
+def test_one_picture_with_two_labels_is_decided_on_its_card(workspace: Workspace, label: str) -> None:
+    image = put(workspace, "cat/1.png", picture(), "cat")
+    put(workspace, "dog/1.png", picture(), "dog")
+    other = put(workspace, "cat/2.png", picture("#204060"), "cat")
+    run(verify(workspace, VerifyConfig(workers=1)))
+    ((group,), actions) = by_kind(workspace)["label_conflict"].groups, by_kind(workspace)["label_conflict"].actions
+    assert group == (image,) and "label" in actions
+    assert choices(workspace, [group]) == {image: ("cat", "dog")}
+    for wrong in ("lion", "cat|dog", ""):
+        with pytest.raises(StaleDecision):
+            act(workspace, "label_conflict", "label", [image], "", wrong)
+    with pytest.raises(StaleDecision):
+        act(workspace, "label_conflict", "label", [other], "", "cat")
+    done = act(workspace, "label_conflict", "label", [image], "", label)
+    assert workspace.store.labels()[image] == label and "label_conflict" not in by_kind(workspace)
+    [decision] = workspace.store.journal.decisions()
+    assert decision.action == ("keep" if label == "cat" else "relabel") and decision.about_label
+    assert take_back(workspace, done) == 1
+    assert workspace.store.labels()[image] == "cat" and by_kind(workspace)["label_conflict"].groups == (group,)
+
+
+def test_where_pictures_have_several_labels_both_may_be_right(workspace: Workspace) -> None:
+    image = put(workspace, "cat/1.png", picture(), "cat")
+    put(workspace, "dog/1.png", picture(), "dog")
+    put(workspace, "2.png", picture("#204060"), "cat|owl")
+    run(verify(workspace, VerifyConfig(workers=1)))
+    assert choices(workspace, [(image,)])[image] == ("cat", "dog", "cat|dog")
+    act(workspace, "label_conflict", "label", [image], "", "cat|dog")
+    assert workspace.store.labels()[image] == "cat|dog" and "label_conflict" not in by_kind(workspace)
+
+
+def test_a_class_with_another_name_is_no_conflict_with_what_its_sources_call_it(workspace: Workspace) -> None:
+    image = put(workspace, "cat/1.png", picture(), "cat")
+    put(workspace, "dog/1.png", picture(), "dog")
+    alone = put(workspace, "cat/2.png", picture("#204060"), "cat")
+    rename(workspace, "cat", "kitten")
+    put(workspace, "cat/3.png", picture("#602020"), "cat")  # a class of that name again
+    found = run(verify(workspace, VerifyConfig(workers=1)))
+    assert found.label_conflicts == ((image,),) and alone != image
+    assert choices(workspace, [(image,)])[image] == ("dog", "kitten")

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StaleDecision, StoreError
-from pipeline.workspace.database import MIGRATIONS, Database
+from pipeline.workspace.database import MIGRATIONS, Database, now
 from pipeline.workspace.records import Decision, State, Wish
 from pipeline.workspace.store import NewImage, Store, Verdict
 from pipeline.workspace.workspace import Workspace
@@ -493,3 +493,48 @@ def test_miniatures_come_in_the_order_asked_for_and_groups_of_those_that_have_on
     assert store.miniatures([]).shape[0] == 0
     store.set_groups({"aa": "bb", "bb": "bb"})
     assert store.groups() == {"aa": "bb", "bb": "bb"}
+
+
+# --- what sources call an image
+
+
+def claims(store: Store) -> list[tuple[str, str, str | None]]:
+    rows = store.sources()[["image_id", "name", "claimed_label"]]
+    return [(str(row.image_id), str(row.name), row.claimed_label) for row in rows.itertuples(index=False)]
+
+
+def test_a_place_that_calls_an_image_by_two_labels_at_once_is_kept_with_both(workspace: Workspace) -> None:
+    began = now()
+    one, other = (NewImage("aa", "aa.jpg", 1, label, "file", "1.jpg") for label in ("cat", "dog"))
+    workspace.store.add_images([one], began)
+    workspace.store.add_images([other, one], began)
+    assert claims(workspace.store) == [("aa", "1.jpg", "cat"), ("aa", "1.jpg", "dog")]
+    assert workspace.store.labels() == {"aa": "cat"}
+
+
+def test_what_a_place_called_an_image_first_stays_at_a_later_import(workspace: Workspace) -> None:
+    for label in (None, "cat", "dog", None):
+        workspace.store.add_images([NewImage("aa", "aa.jpg", 1, label, "file", "1.jpg")])
+    assert claims(workspace.store) == [("aa", "1.jpg", None), ("aa", "1.jpg", "cat")]
+    assert workspace.store.labels() == {"aa": "cat"}
+
+
+def test_sources_of_a_store_of_before_are_kept_in_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "s.sqlite"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
+        for name in list(MIGRATIONS)[:5]:
+            for statement in MIGRATIONS[name].split(";"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO migrations VALUES (?, 'then')", (name,))
+        connection.execute("INSERT INTO images (id, file, bytes, added_at) VALUES ('aa', 'f', 1, 'then')")
+        for rowid, label in ((7, "dog"), (3, None)):
+            connection.execute(
+                "INSERT INTO sources (rowid, image_id, provider, name, claimed_label, at, given_split)"
+                " VALUES (?, 'aa', 'file', ?, ?, 'then', 'test')",
+                (rowid, str(rowid), label),
+            )
+    database = Database(file)
+    database.migrate()
+    rows = database.frame("SELECT rowid, name, claimed_label, given_split FROM sources ORDER BY rowid")
+    assert rows.to_numpy().tolist() == [[3, "3", None, "test"], [7, "7", "dog", "test"]]

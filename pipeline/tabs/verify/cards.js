@@ -4,7 +4,8 @@ import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager,
 
 /**
  * @typedef {{ id: string, name: string, words: string[], best: boolean, thumbnail: string | null }} Row
- * @typedef {{ pictures: Row[], more: number }} Group
+ * @typedef {{ label: string, words: string }} Choice  a label that a group may have
+ * @typedef {{ pictures: Row[], more: number, ids: string[], choices: Choice[] }} Group
  * @typedef {{ groups: number, pictures: number }} Count
  * @typedef {{ words: string, warning: boolean, undo: boolean }} Done
  * 
@@ -84,6 +85,20 @@ const tile = (row, group) => {
   }
   return box;
 };
+/** Which of the labels that it was given is right. @param {Group} group */
+const called = (group) => {
+  const box = make('div', 'called');
+  box.setAttribute('role', 'group');
+  box.setAttribute('aria-label', 'Which label is right?');
+  for (const { label, words } of group.choices) {
+    const button = action(words, 'label', !busy);
+    button.dataset.label = label;
+    button.dataset.of = group.pictures[0].id;
+    button.title = 'It is ' + words;
+    box.append(button);
+  }
+  return box;
+};
 /** @param {View} view @param {Card} item */
 const pictures = (view, item) => {
   if (!item.grouped) {
@@ -97,7 +112,9 @@ const pictures = (view, item) => {
     const inner = make('div', 'group grid');
     inner.append(...group.pictures.map((row) => tile(row, group.pictures[0].id)));
     if (group.more) inner.append(make('span', 'quiet more', 'and ' + number(group.more) + ' more'));
-    inner.style.setProperty('--tiles', String(group.pictures.length + (group.more ? 1 : 0)));
+    const count = group.pictures.length + (group.more ? 1 : 0);
+    if (group.choices.length) inner.append(called(group));
+    inner.style.setProperty('--tiles', String(group.choices.length ? Math.max(count, 2) : count));
     box.append(inner);
   }
   return box;
@@ -170,7 +187,10 @@ const acts = () => {
   parts[0].append(...buttons);
   if (props.value.done) parts.unshift(told(props.value.done));
   keepFocus(box, () => box.replaceChildren(...parts), '.act');
-  for (const untick of root.querySelectorAll('button')) if (untick.dataset.do === 'untick') untick.disabled = all;
+  for (const button of root.querySelectorAll('button')) {
+    if (button.dataset.do === 'untick') button.disabled = all;
+    if (button.dataset.of) button.disabled = busy > 0;
+  }
 };
 /** @param {Done} done */
 const told = (done) => {
@@ -223,12 +243,13 @@ const draw = () => {
 const go = (kind, to) => trigger('look', { workspace: props.value.workspace, kind, page: to });
 /** @param {string} id */
 const enlarge = (id) => trigger('enlarge', { workspace: props.value.workspace, kind: props.value.open, id });
-/** @param {string} name */
-const ask = (name) => {
+/** @param {string} name @param {{ ids: string[], label: string } | null} [group] */
+const ask = (name, group = null) => {
   talk = numbered(talk);
   busy = talk.sent;
   const { workspace, open, seen, page: at } = props.value;
-  trigger('act', { workspace, kind: open, action: name, ids: [...ticks.keys()], all: !ticks.size, seen, at, ...stamp(talk) });
+  const [ids, all, label] = group ? [group.ids, false, group.label] : [[...ticks.keys()], !ticks.size, ''];
+  trigger('act', { workspace, kind: open, action: name, ids, all, label, seen, at, ...stamp(talk) });
   acts();
   setTimeout((/** @type {number} */ asked) => {
     if (busy === asked) busy = 0;
@@ -256,10 +277,14 @@ const pressed = (button, event) => {
 element.addEventListener('click', (event) => {
   const button = near(event, 'button');
   if (!button || button.disabled) return;
-  const { kind, id, look, do: name } = button.dataset;
+  const { kind, id, look, of, label = '', do: name } = button.dataset;
   if (kind) go(kind === props.value.open ? '' : kind, 0);
   else if (look) enlarge(look);
   else if (id) pressed(button, event);
+  else if (of) {
+    const group = props.value.groups.find((/** @type {Group} */ one) => one.pictures[0].id === of);
+    if (group) ask('label', { ids: group.ids, label });
+  }
   else if (name === 'tick') tick(picks(), true);
   else if (name === 'untick') {
     ticks.clear();

@@ -15,12 +15,13 @@ from pipeline.errors import NotEnoughData, PipelineError, StoreError, UsageError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
+from pipeline.labels import in_words
 from pipeline.tabs.page.component import NO_ANSWER, View, answer_to, component, nonce, whole
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, splits
 from pipeline.tabs.page.viewer import large, thumbnail, viewer
-from pipeline.verify.cards import GROUPS, Acted, Card, Group, act, card_of, cards, take_back
+from pipeline.verify.cards import GROUPS, Acted, Card, Group, act, card_of, cards, choices, take_back
 from pipeline.verify.findings import Verified, verified
 from pipeline.verify.verify import DOUBT, VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
@@ -116,12 +117,15 @@ def carry_out(workspace: Workspace, sent: View, before: Told | None) -> Told:
         if action == "undo":
             undone = (before and before.acted) or Acted()
             number = count(take_back(workspace, undone), "picture")
-            return Told(f"{number} set aside again." if undone.action == "restore" else f"{number} back in use.")
+            words = {"restore": "set aside again", "label": "with the label of before"}.get(
+                undone.action, "back in use"
+            )
+            return Told(f"{number} {words}.")
         if action == "notice":
             card = card_of(workspace, kind)
             workspace.store.notice(kind)
             return Told(f"{card.ignored if card else 0:,} shown again.")
-        done = act(workspace, kind, action, ids, str(sent["seen"]))
+        done = act(workspace, kind, action, ids, str(sent["seen"]), str(sent.get("label", "")))
     except PipelineError as error:
         return Told(str(error), warning=True)
     if action == "set_aside":
@@ -132,6 +136,8 @@ def carry_out(workspace: Workspace, sent: View, before: Told | None) -> Told:
         unknown = not set(done.images).isdisjoint(workspace.store.images("new")["id"])
         again = " Check the pictures, and they are looked at again." if unknown else ""
         return Told(f"{count(done.number, 'picture')} taken back.{again}", done)
+    if action == "label":
+        return Told(f"{count(done.number, 'picture')} now {in_words(str(sent['label']))[:80]}.", done)
     what = count(len(done.groups), "group" if kind in GROUPS else "picture")
     return Told(f"No problem: {what} not shown here any more.")
 
@@ -211,7 +217,7 @@ def _summary(card: Card) -> View:
         "groups": len(card.groups),
         "pictures": sum(map(len, card.groups)),
         "ignored": card.ignored,
-        "actions": list(card.actions),
+        "actions": [action for action in card.actions if action != "label"],  # that stands at each group
         "aside": card.kind.startswith("broken_"),
     }
 
@@ -235,8 +241,11 @@ def _groups(workspace: Workspace, card: Card, groups: Sequence[Group]) -> list[V
     images = workspace.store.images()
     rows = {str(row["id"]): row for row in images[images["id"].isin(shown)].to_dict("records")}
     told = _told_elsewhere(workspace, card.kind, shown)
+    labels = choices(workspace, groups) if "label" in card.actions else {}
     return [
         {
+            "ids": list(group) if group[0] in labels else [],
+            "choices": [{"label": label, "words": in_words(label)} for label in labels.get(group[0], ())],
             "pictures": [_picture(workspace, card, group, rows[image], told) for image in group[:OF_A_GROUP]],
             "more": max(len(group) - OF_A_GROUP, 0),
         }

@@ -110,6 +110,24 @@ def test_one_file_from_two_class_folders_tells_what_each_called_it(workspace: Wo
     run(verify(workspace, VerifyConfig(workers=1)))
     ((picture,),) = (group["pictures"] for group in opened(workspace, "label_conflict")["groups"])
     assert picture["words"][:2] == ["cat", "called cat and dog"]
+    (shown,) = opened(workspace, "label_conflict")["groups"]
+    assert (shown["ids"], shown["choices"]) == (
+        [image],
+        [{"label": "cat", "words": "cat"}, {"label": "dog", "words": "dog"}],
+    )
+
+
+def test_which_label_is_right_is_said_on_the_card_and_can_be_taken_back(found: Workspace) -> None:
+    (group,) = opened(found, "label_conflict")["groups"]
+    assert [choice["label"] for choice in group["choices"]] == sorted([HOSTILE, "cat"])
+    before = found.store.labels()
+    sent = {"kind": "label_conflict", "action": "label", "all": False, "ids": group["ids"], "seen": ""}
+    done = carry_out(found, {**sent, "label": "cat"}, None)
+    assert done.words == "2 pictures now cat." and {found.store.labels()[image] for image in group["ids"]} == {"cat"}
+    assert "label_conflict" not in counts(found)
+    assert carry_out(found, {**sent, "label": "cat"}, None).warning  # it is decided
+    assert taken_back(found, done).words == "2 pictures with the label of before."
+    assert found.store.labels() == before and counts(found)["label_conflict"] == (1, 0)
 
 
 def test_what_has_no_thumbnail_is_shown_by_its_name_and_the_reason(found: Workspace) -> None:
