@@ -17,6 +17,7 @@ from pipeline.collect.download import OWN_SERVER, DownloadConfig, download
 from pipeline.collect.entries import LABELS_FROM, MAX_IMAGE_BYTES, Entry, Labelling, Link, Refused
 from pipeline.collect.reading import Choice, Columns, Question, Reading
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
+from pipeline.collect.samples import pictures_of
 from pipeline.collect.sources import TABLE_SUFFIXES, read
 from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
 from pipeline.errors import SourceError, WorkspaceError
@@ -85,6 +86,7 @@ class ImportConfig:
     )
     follow_links: bool = setting(False, "follow links that lead out of the folder, too")
     dry_run: bool = setting(False, "say how the source is read, and store nothing")
+    samples: bool = setting(False, "whether a dry run makes small pictures of a few of each class", flag=None)
     local: bool = setting(True, "whether a table may name files of this machine, and not only URLs", flag=None)
 
     def __post_init__(self) -> None:
@@ -115,7 +117,8 @@ class Imported:
     of the workspace has now; in a dry run, nothing is new, and the classes are those of the source.
 
     The rest is how the source was read, see :class:`Reading`: in words (``layout``), what one should know about it
-    (``notes``), and ``read``, the number of pictures by label ("" for none) and split ("").
+    (``notes``), and ``read``, the number of pictures by label ("" for none) and split (""). ``samples``: the files of a
+    few small pictures by label, where they were asked for.
     """
 
     added: int
@@ -131,6 +134,7 @@ class Imported:
     left_out: Mapping[str, int] = field(default_factory=dict)
     empty: tuple[str, ...] = ()
     columns: tuple[Columns, ...] = ()
+    samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reading: Reading, **figures: Any) -> Imported:
@@ -188,7 +192,7 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     if not reading.entries and not reading.links and not reading.refused:
         raise SourceError(" ".join((f"There are no pictures in {config.source}.", *reading.notes)))
     if config.dry_run:
-        return (yield from _dry(reading))
+        return (yield from _dry(reading, workspace if config.samples else None))
     check_images(workspace, len(reading.entries) + len(reading.links))
     _check_room(workspace, reading.entries, source)
     failed = list(reading.refused)
@@ -201,14 +205,17 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     return Imported.of(reading, added=added, duplicates=duplicates, failed=tuple(failed), classes=classes)
 
 
-def _dry(reading: Reading) -> Stage[Imported]:
-    """What would be imported; nothing is stored."""
+def _dry(reading: Reading, shown_in: Workspace | None) -> Stage[Imported]:
+    """What would be imported; nothing is stored but small pictures to look at, where they are shown in a workspace."""
     files = len(reading.entries) + len(reading.links)
     yield Progress(files, files, "Nothing is stored: this is how it is read")
+    samples = pictures_of(shown_in, reading.entries) if shown_in else {}
     classes: Counter[str] = Counter()
     for label, splits in reading.counts().items():
         classes.update(dict.fromkeys(named(label) if label else (), sum(splits.values())))
-    return Imported.of(reading, added=0, duplicates=0, failed=reading.refused, classes=dict(sorted(classes.items())))
+    return Imported.of(
+        reading, added=0, duplicates=0, failed=reading.refused, classes=dict(sorted(classes.items())), samples=samples
+    )
 
 
 @contextmanager

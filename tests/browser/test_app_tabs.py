@@ -65,6 +65,11 @@ def tab(page: Page, name: str) -> None:
     expect(page.locator(f"#tab-{name.lower()}")).to_be_visible()
 
 
+def taken(page: Page) -> None:
+    """Say yes to how a source is read."""
+    page.locator("#collect-read [data-do=take]").click(timeout=LATER)
+
+
 def told(page: Page, words: str) -> None:
     """A message with these words is on the screen; close it."""
     message = page.get_by_test_id("toast-body").first
@@ -258,7 +263,11 @@ def test_ones_own_pictures_come_in_as_a_zip_and_as_loose_files(
     page.locator("#collect-files input[type=file]").set_input_files(archive)
     expect(page.locator("#collect-files")).to_contain_text("fruit")
     page.locator("#collect-import").click()
+    expect(page.locator("#collect-read")).to_contain_text("fruit.zip", timeout=LATER)
+    assert workspace.store.images().empty
+    taken(page)
     expect(page.locator("#job")).to_contain_text("40 pictures added", timeout=LATER)
+    expect(page.locator("#collect-reading")).to_be_hidden()
     page.locator("#collect-files").get_by_label("Clear").click()
     loose = tmp_path / "kiwi"
     loose.mkdir()
@@ -267,6 +276,7 @@ def test_ones_own_pictures_come_in_as_a_zip_and_as_loose_files(
     page.locator("#collect-files input[type=file]").set_input_files(sorted(loose.iterdir()))
     page.locator("#collect-label").locator("input, textarea").fill("kiwi")
     page.locator("#collect-import").click()
+    taken(page)
     expect(page.locator("#collect-summary")).to_contain_text("kiwi", timeout=LATER)
     expect(page.locator("#collect-summary")).to_contain_text("42")
 

@@ -25,7 +25,7 @@ from pipeline.search.wanted import BLUR
 from pipeline.stage import run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import PHONE
-from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, reload, serve, told
+from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, reload, serve, taken, told
 from tests.support.paths import SHARED
 
 __all__ = ["serve"]  # a fixture
@@ -227,6 +227,9 @@ def test_a_folder_is_sent_with_its_class_folders(
     page.locator("#collect-folder input[type=file]").set_input_files(folder)
     expect(page.locator("#collect-folder")).to_contain_text("3 files here. Press Import", timeout=SOON)
     page.locator("#collect-import").click()
+    expect(page.locator("#collect-read .classes")).to_contain_text("Bär & co", timeout=LATER)
+    expect(page.locator("#collect-read .strip img")).to_have_count(3)
+    taken(page)
     expect(page.locator("#job")).to_contain_text("3 pictures added", timeout=LATER)
     expect(page.locator("#collect-summary")).to_contain_text("Bär & co", timeout=SOON)
     expect(page.locator("#collect-folder")).not_to_contain_text("Press Import")

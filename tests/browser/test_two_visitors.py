@@ -95,6 +95,7 @@ def _import(page: Page, archive: Path) -> None:
     page.locator("#collect-files input[type=file]").set_input_files(archive)
     expect(page.locator("#collect-files")).to_contain_text(archive.stem, timeout=PATIENCE)
     page.locator("#collect-import").click()
+    page.locator("#collect-read [data-do=take]").click(timeout=PATIENCE)
     expect(page.locator("#collect-summary")).to_contain_text("40", timeout=PATIENCE)
 
 

@@ -8,10 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD, write_card
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.collect.outcomes import Outcome
 from pipeline.errors import UsageError, WorkspaceError
 from pipeline.images import in_workers
 from pipeline.jobs import job as jobs
+from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
 from pipeline.tabs.page.downloads import place_of, zipped
 from pipeline.tabs.page.show import LISTED_CLASSES, bars, count, empty, escape, facts, picture
@@ -30,6 +32,12 @@ def one_at_a_time(workspace: Workspace) -> None:
     """Raises UsageError while pictures are being collected in a workspace."""
     if collecting(workspace):
         raise UsageError("Pictures are being collected already. Wait until that is done, or cancel it above.")
+
+
+def import_job(workspace: Workspace, config: ImportConfig) -> Job:
+    """Start importing. Raises UsageError while another collection runs here."""
+    one_at_a_time(workspace)
+    return jobs.start(workspace, import_images, config)
 
 
 def overview(workspace: Workspace) -> str:

@@ -16,7 +16,7 @@ from gradio.blocks import Block
 from gradio.utils import get_upload_folder
 
 from pipeline.collect.download import DownloadConfig, download
-from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.collect.importing import ImportConfig
 from pipeline.collect.ready_made import READY_MADE, ReadyMade
 from pipeline.collect.sources import TABLE_SUFFIXES
 from pipeline.collect.tables import names_files
@@ -27,8 +27,17 @@ from pipeline.jobs.job import Job
 from pipeline.labels import clean_label
 from pipeline.search.search import SearchConfig, providers, search
 from pipeline.settings import settings_of
-from pipeline.tabs.collect.collected import collecting, newest, one_at_a_time, overview, papers, sample
+from pipeline.tabs.collect.collected import (
+    collecting,
+    import_job,
+    newest,
+    one_at_a_time,
+    overview,
+    papers,
+    sample,
+)
 from pipeline.tabs.collect.found import FoundPart, OpenClass, draw_found
+from pipeline.tabs.collect.reading import ReadingPart, draw_reading
 from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
@@ -51,11 +60,12 @@ class _Widgets:
     pictures: gr.HTML
     card: gr.DownloadButton
     starter: gr.Button
+    reading: ReadingPart
     found: FoundPart
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.summary, self.pictures, self.card, self.starter, *self.found.outputs]
+        return [self.summary, self.pictures, self.card, self.starter, *self.reading.outputs, *self.found.outputs]
 
     def fill(self, workspace: Workspace, looking: OpenClass) -> list[Any]:
         at_work = collecting(workspace)
@@ -64,12 +74,14 @@ class _Widgets:
         pictures = (newest if at_work else sample)(workspace)
         zipped = None if nothing else papers(workspace, Path(self.card.GRADIO_CACHE), anew=not at_work)
         card = gr.DownloadButton(value=str(zipped) if zipped else None, visible=zipped is not None)
-        return [overview(workspace), pictures, card, first, *self.found.fill(workspace, looking)]
+        read = self.reading.fill(workspace)
+        return [overview(workspace), pictures, card, first, *read, *self.found.fill(workspace, looking)]
 
 
 def build(tab: gr.Tab, shared: Shared) -> None:
     """Draw the tab, then wire it."""
     guide("Bring in pictures of the things you want to tell apart. 30 of each is a good start.")
+    reading = draw_reading()
     with gr.Row(elem_classes="w-split"):
         with gr.Column(scale=2, min_width=280):
             summary = gr.HTML(elem_id="collect-summary")
@@ -86,8 +98,9 @@ def build(tab: gr.Tab, shared: Shared) -> None:
             draw_own(shared)
             draw_links(shared)
     search.wire(shared)
+    reading.wire(shared)
     found.wire(shared)
-    _wire(tab, shared, _Widgets(summary, pictures, card, starter, found))
+    _wire(tab, shared, _Widgets(summary, pictures, card, starter, reading, found))
 
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
@@ -114,12 +127,6 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     inputs: set[Block] = {shared.picker, shared.opened, refreshed, w.found.looking}
     shared.watch(tab, fill, w.outputs, w.found.looking)
     shared.job.shown.change(arriving, inputs, [refreshed, *w.outputs], **QUIET)
-
-
-def import_job(workspace: Workspace, config: ImportConfig) -> Job:
-    """Start importing. Raises UsageError while another collection runs here."""
-    one_at_a_time(workspace)
-    return jobs.start(workspace, import_images, config)
 
 
 def upload_job(workspace: Workspace, files: Sequence[str] | None, told: ImportConfig, place: Path | None = None) -> Job:
@@ -212,7 +219,9 @@ class _Own:
         workspace = shared.open(values[shared.picker])
         label, regex = self._text(values, self.label), self._text(values, self.regex)
         separator = str(values[self.separator] or "") or None
-        told = ImportConfig("", label, label_regex=regex, label_separator=separator, local=shared.local)
+        told = ImportConfig(
+            "", label, label_regex=regex, label_separator=separator, local=shared.local, dry_run=True, samples=True
+        )
         sent: KeptFolder | None = values[self.sent]
         path = self._text(values, self.path)
         if sum(map(bool, (values[self.files], sent, path))) > 1:
@@ -293,7 +302,7 @@ def folder_in_words(kept: KeptFolder, lost: Any) -> str:
     """What came of a folder that was sent, and what to do next."""
     missing = kept.refused + (lost if isinstance(lost, int) and lost > 0 else 0)
     left = f" {count(missing, 'file')} could not be sent." if missing else ""
-    return f"{count(kept.files, 'file')} here.{left} Press Import to take them in."
+    return f"{count(kept.files, 'file')} here.{left} Press Import to see how they are read."
 
 
 @dataclass(frozen=True)

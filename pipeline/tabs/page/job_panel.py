@@ -15,8 +15,7 @@ from pipeline.bounded import LastUsed
 from pipeline.errors import PipelineError
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
-from pipeline.jobs.stages import doing
-from pipeline.tabs.page.job_view import History, body, headline
+from pipeline.tabs.page.job_view import History, body, headline, title_of
 from pipeline.tabs.page.picker import Workspaces, chosen
 from pipeline.tabs.page.show import ago, translate
 
@@ -77,9 +76,7 @@ class JobPanel:
         job = job or (active[-1] if active else every[0] if every else None)
         if job is None:
             return self._nothing()
-        choices = [
-            (f"{doing(other.stage)}, {other.status}, {ago(other.started)}", other.id) for other in every[:EARLIER]
-        ]
+        choices = [(f"{title_of(other)}, {other.status}, {ago(other.started)}", other.id) for other in every[:EARLIER]]
         chooser = gr.Dropdown(choices=choices, value=job.id, visible=len(choices) > 1)
         unfold = job.active or job.status in ("failed", "interrupted")
         box = gr.Accordion(label=self._headline(job), open=unfold, visible=True)
@@ -102,9 +99,28 @@ class JobPanel:
 
         @translate
         def start(values: Mapping[Component, Any]) -> list[Any]:
-            job = handler(values)
-            return [*self.show(job.folder.parent.parent.name, job.id), gr.skip() if job.active else job.id]
+            return self._started(handler(values))
 
+        return self._launch(trigger, start, inputs)
+
+    def launch_told(
+        self,
+        trigger: Callable[..., Any],
+        handler: Callable[[Mapping[Component, Any], Any], Job],
+        inputs: set[Component],
+    ) -> Any:
+        """The same for an event of a component of ours: ``handler(values, told)`` is given what was sent with it."""
+
+        @translate
+        def start(values: Mapping[Component, Any], event: gr.EventData) -> list[Any]:
+            return self._started(handler(values, event._data))
+
+        return self._launch(trigger, start, inputs)
+
+    def _started(self, job: Job) -> list[Any]:
+        return [*self.show(job.folder.parent.parent.name, job.id), gr.skip() if job.active else job.id]
+
+    def _launch(self, trigger: Callable[..., Any], start: Callable[..., list[Any]], inputs: set[Component]) -> Any:
         outputs = [*self.outputs, self.ended]
         started = trigger(start, inputs, outputs, **QUIET)
         seen = started.success(None, None, None, js=BRING_INTO_VIEW)

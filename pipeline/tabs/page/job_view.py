@@ -70,9 +70,19 @@ class History:
         return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.began)).total_seconds()
 
 
+def title_of(job: Job) -> str:
+    """What a job does, in words."""
+    return "Reading what is there" if _only_reads(job) else doing(job.stage)
+
+
+def _only_reads(job: Job) -> bool:
+    """Whether it is an import that shows how a source is read, and stores nothing."""
+    return job.stage == StageName.IMPORT and bool(job.config.get("dry_run"))
+
+
 def headline(job: Job, history: History) -> str:
     """One line, plain text: ``Training · 45% · about 1 min left``, or how the job ended."""
-    title = doing(job.stage)
+    title = title_of(job)
     if not job.active:
         return f"{title}: {_ending(job, history)}"
     if job.cancelling:
@@ -89,6 +99,8 @@ def headline(job: Job, history: History) -> str:
 def _ending(job: Job, history: History) -> str:
     match job.status:
         case "done":
+            if _only_reads(job):
+                return "done. Look below how it is read, in Collect; nothing is stored before you say so."
             return f"done in {duration(history.seconds)}. {result_in_words(job.stage, job.result or {})}".strip()
         case "cancelled":
             return "stopped, as you asked. What was finished is kept."
@@ -113,7 +125,7 @@ def body(job: Job, history: History) -> str:
     if not job.active:
         words = job.note if job.status == "failed" else _ending(job, history)
         parts.append(f'<p class="w-ending w-{escape(job.status)}">{escape(words)}</p>')
-    if job.stage == StageName.IMPORT and job.result:
+    if job.stage == StageName.IMPORT and job.result and not _only_reads(job):
         parts.append(_not_taken(job.result.get("failed", ())))
     curves = curve(history.losses, history.valid) + error_curve(history.wrong, len(history.losses) - 1)
     parts.append(f'<div class="w-plots"><div>{curves}</div>{epoch_table(history.epochs)}</div>')

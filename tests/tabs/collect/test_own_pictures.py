@@ -11,13 +11,8 @@ from pipeline.collect.importing import ImportConfig
 from pipeline.collect.ready_made import READY_MADE
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
-from pipeline.tabs.collect.tab import (
-    folder_in_words,
-    import_job,
-    ready_made_choices,
-    size_in_words,
-    upload_job,
-)
+from pipeline.tabs.collect.collected import import_job
+from pipeline.tabs.collect.tab import folder_in_words, ready_made_choices, size_in_words, upload_job
 from pipeline.tabs.page.uploads import KeptFolder, keep_folder
 from pipeline.workspace.workspace import Workspace
 
@@ -150,6 +145,6 @@ def test_sizes_in_words(size: int, words: str) -> None:
 
 
 def test_what_came_of_a_folder_is_told_with_what_was_lost() -> None:
-    assert folder_in_words(KeptFolder("x", 1, 0), 0) == "1 file here. Press Import to take them in."
+    assert folder_in_words(KeptFolder("x", 1, 0), 0) == "1 file here. Press Import to see how they are read."
     assert "3 files could not be sent" in folder_in_words(KeptFolder("x", 2, 1), 2)
     assert "could not" not in folder_in_words(KeptFolder("x", 2, 0), "hostile")
