@@ -86,6 +86,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class NamesRead(Note):
+    """In what encoding the names in an archive were read. ``others``: encoding -> what it is, with some names in it."""
+
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """A file that nobody means to import (what a system leaves behind, a cache); ``kind`` says in words what it is."""
 
@@ -115,7 +122,8 @@ class Labelling:
     The columns of a table are found by their names and what is in them, or named: ``file_column``, ``label_column``,
     ``split_column`` and ``group_column`` (what was taken together). ``labels_from`` is ``table``, ``folders`` or
     ``none``, or None for what fits best. ``read_as``: what folders stand for, by name or path, each one of READ_AS.
-    ``follow_links``: also those that lead out of the folder.
+    ``follow_links``: also those that lead out of the folder. ``name_encoding``: of names in an archive that does not
+    say it.
 
     For sets whose layout is known: ``below`` are the only folders that are looked into, ``lists`` are tables without a
     header (path, label) for the split they are named for, ``tables`` have one. ``names`` say what class a folder stands
@@ -131,6 +139,7 @@ class Labelling:
     split_column: str | None = None
     group_column: str | None = None
     follow_links: bool = False
+    name_encoding: str | None = None
     labels_from: str | None = None
     read_as: Mapping[str, str] = field(default_factory=dict)
     below: tuple[str, ...] = ()

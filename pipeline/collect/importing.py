@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.download import OWN_SERVER, DownloadConfig, download
 from pipeline.collect.entries import LABELS_FROM, MAX_IMAGE_BYTES, Entry, Labelling, Link, Refused
+from pipeline.collect.name_encodings import encoding_named
 from pipeline.collect.reading import Choice, Columns, Question, Reading
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.collect.samples import pictures_of
@@ -85,6 +86,12 @@ class ImportConfig:
         metavar="FOLDER=WHAT",
     )
     follow_links: bool = setting(False, "follow links that lead out of the folder, too")
+    name_encoding: str | None = setting(
+        None,
+        "the encoding of names in an archive that does not say it, like cp932, gbk, cp1252",
+        metavar="E",
+        means={None: "what fits the names"},
+    )
     dry_run: bool = setting(False, "say how the source is read, and store nothing")
     samples: bool = setting(False, "whether a dry run makes small pictures of a few of each class", flag=None)
     local: bool = setting(True, "whether a table may name files of this machine, and not only URLs", flag=None)
@@ -106,6 +113,7 @@ class ImportConfig:
             split_column=self.split_column,
             group_column=self.group_column,
             follow_links=self.follow_links,
+            name_encoding=encoding_named(self.name_encoding) if self.name_encoding else None,
             labels_from=self.labels_from,
             read_as={name: meaning for name, _, meaning in (told.rpartition("=") for told in self.read_as)},
         )

@@ -18,6 +18,7 @@ from pipeline.collect.entries import (
     LeftOut,
     Link,
     NameMatcher,
+    NamesRead,
     Note,
     Refused,
     Walked,
@@ -26,7 +27,7 @@ from pipeline.collect.entries import (
 )
 from pipeline.collect.folders import walked
 from pipeline.collect.listings import CLASSES, is_listing, read_class_names, read_listings
-from pipeline.collect.reading import Reading, in_words
+from pipeline.collect.reading import Choice, Reading, in_words
 from pipeline.collect.tables import Row, read_table
 from pipeline.errors import SourceError, UsageError
 from pipeline.images.formats import PICTURE_SUFFIXES
@@ -54,6 +55,12 @@ def read(source: Path, how: Labelling | None = None, local: bool = True) -> Read
         left_out=Counter(one.kind for one in found if isinstance(one, LeftOut)),
         empty=tuple(one.path for one in found if isinstance(one, Empty)),
         notes=tuple(one.text for one in found if isinstance(one, Note)),
+        others=tuple(
+            Choice(words, {"name_encoding": encoding})
+            for one in found
+            if isinstance(one, NamesRead)
+            for encoding, words in one.others.items()
+        ),
     )
     return replace(reading, layout=in_words(reading))
 
@@ -71,7 +78,7 @@ def _found(source: Path, how: Labelling, local: bool) -> Iterator[Found]:
         return read_table(source, how, ("path", "url") if local else ("url",))
     if source.suffix.lower() in WORKBOOKS:
         raise SourceError(f"{source.name} is a workbook. Save its sheet as 'CSV UTF-8' and import that file.")
-    if (files := archived(source)) is not None:
+    if (files := archived(source, how.name_encoding)) is not None:
         return _placed(files, how)
     raise SourceError(f"{source.name} is neither a folder, nor a .zip, .tar or .csv file that can be read.")
 
