@@ -6,6 +6,7 @@ Labels as words: what somebody typed or a table holds becomes a name that is fit
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -129,21 +130,74 @@ def clean_labels(text: str, separator: str | None) -> str:
 
 @dataclass(frozen=True)
 class Several:
-    """How the cells of a column name several labels: with ``separator`` between them. A cell without it holds one
-    label, unless each of its words is in ``words``, the labels of one word that the column has.
+    """How the cells of a column name several labels: with ``separator`` between them (None: each cell is one label). A
+    cell without it holds one label, unless each of its words is in ``words``, the labels of one word that the column
+    has. ``doubt``: why it is read so where it could be otherwise, in words.
     """
 
-    separator: str
+    separator: str | None
     words: frozenset[str] = frozenset()
+    doubt: str = ""
 
     @classmethod
     def of(cls, cells: Sequence[str]) -> Several:
-        """The first of SEPARATORS that any cell has; white space where none has one."""
-        sign = next((sign for sign in SEPARATORS if any(sign in cell for cell in cells)), " ")
-        labels = {label.strip() for cell in cells for label in cell.split(sign)} if sign != " " else ()
-        return cls(sign, frozenset(label for label in labels if len(label.split()) == 1))
+        """What separates the labels of ``cells``: ``;`` or ``|`` where any cell has it.
+
+        Commas and white space are within names, too ("tench, Tinca tinca", "AMERICAN ROBIN"): they separate only where
+        the parts come again in other combinations. That is so where, in half of the different cells with several
+        parts, every part is in another cell as well; and, with white space, such a part also stands alone, or before
+        another in one cell and behind one in another, or there are cells of different length. So "dog person", "dog",
+        "person cat" are several labels; "black bear", "brown bear", "black cat" are one each.
+        """
+        kinds = list(dict.fromkeys(cells))
+        for sign in SEPARATORS[:-1]:
+            if any(sign in cell for cell in kinds):
+                return cls(sign, _words_alone(kinds, sign))
+        sign = next((sign for sign in (",", " ") if any(len(_parts(cell, sign)) > 1 for cell in kinds)), "")
+        if not sign:
+            return cls(None)
+        example = next(cell for cell in kinds if len(_parts(cell, sign)) > 1)[:80]
+        called = "blanks" if sign == " " else "commas"
+        if not _recombine(kinds, sign):
+            return cls(
+                None,
+                doubt=f"a label may have {called} in it: '{example}' is one. If it is several, say "
+                f"--label-separator '{sign}'.",
+            )
+        several = ", ".join(_parts(example, sign))
+        return cls(
+            sign,
+            _words_alone(kinds, sign) if sign == "," else frozenset(),
+            f"{called} are between labels, for their words come in many combinations: '{example}' is several "
+            f"({several}). If it is one, say --label-separator with a sign that no cell has.",
+        )
 
     def labels(self, text: str) -> str:
         """The labels of one cell, as :func:`clean_labels` joins them."""
-        is_list = self.separator not in text and self.words.issuperset(text.split())
+        if self.separator is None:
+            return clean_label(text)
+        is_list = self.separator not in text and bool(self.words) and self.words.issuperset(text.split())
         return clean_labels(text, " " if is_list else self.separator)
+
+
+def _parts(cell: str, sign: str) -> list[str]:
+    return [part.strip() for part in cell.split(None if sign == " " else sign) if part.strip()]
+
+
+def _words_alone(cells: Iterable[str], sign: str) -> frozenset[str]:
+    """The labels of one word."""
+    return frozenset(label for cell in cells for label in _parts(cell, sign) if len(label.split()) == 1)
+
+
+def _recombine(cells: Sequence[str], sign: str) -> bool:
+    """Whether the parts of cells come again in other combinations (see :meth:`Several.of`)."""
+    parts = [_parts(cell, sign) for cell in cells]
+    several = [found for found in parts if len(found) > 1]
+    cells_with = Counter(part for found in parts for part in set(found))
+    free = [found for found in several if all(cells_with[part] > 1 for part in found)]
+    if not free or len(free) * 2 < len(several):
+        return False
+    alone = {found[0] for found in parts if len(found) == 1}
+    used = {part for found in free for part in found}
+    both_ways = {found[0] for found in several} & {found[-1] for found in several}
+    return sign == "," or bool(used & (alone | both_ways)) or len({len(found) for found in several}) > 1

@@ -28,7 +28,7 @@ FILES = _words(
 # These also mean other things: they count where nothing above is there, and no URL.
 NAMES = _words("name imagename imageid imgid id idcode isicid photoid pictureid fileid uid uuid petid key stem")
 URLS = _words("url link imageurl imagelink photourl pictureurl uri imgurl src coverimageurl mediumurl")
-LABELS = _words("labels tags findinglabels categories classes attributes choices multilabel")
+LABELS = _words("labels tags findinglabels categories classes attributes choices multilabel objects")
 LABEL = _words(
     "label class category classname labelname categoryname tag class_ choice target groundtruth gt y truelabel "
     "benignmalignant diagnosis dx breed species disease scientificname commonname taxonname taxon finding "
@@ -69,6 +69,7 @@ NO_CLASS = frozenset(
     )
 )
 FOLDER = ("folder",)
+WORDS = (FILES, NAMES, URLS, LABELS, LABEL, SPLITS, tuple(FLAGS), FOLDER, SCENES)
 HUMAN_ROLES = MappingProxyType(
     {"path": "file_column", "label": "label_column", "split": "split_column", "scene": "group_column"}
 )
@@ -88,8 +89,9 @@ class Meaning:
 
     ``names`` are as written (``1``, ``2``, ... where the table has no header: ``headed`` is False). ``roles``: path,
     url, label (one a cell), labels (several a cell), split, is_valid (a flag; see ``flag``), folder, scene -> the
-    column's index. ``one_hot``: columns that are classes, with yes or no in each row. ``boxes``: a row is a part of a
-    picture; ``annotators``: a row is what one person said. ``notes`` are what a person should know.
+    column's index. ``one_hot``: columns that are classes, with yes or no in each row. ``more``: further labels of a
+    row. ``boxes``: a row is a part of a picture; ``annotators``: a row is what one person said. ``notes`` are what one
+    should know.
     """
 
     names: tuple[str, ...]
@@ -97,6 +99,7 @@ class Meaning:
     headed: bool = True
     one_hot: tuple[int, ...] = ()
     flag: tuple[str, str] = ("valid", "train")
+    more: tuple[int, ...] = ()
     boxes: bool = False
     annotators: bool = False
     notes: tuple[str, ...] = field(default=())
@@ -141,12 +144,15 @@ def as_flag(cell: str) -> bool | None:
     raise ValueError(cell)
 
 
-def meaning_of(table: str, first: Sequence[str], rows: Sequence[Sequence[str]], how: Labelling) -> Meaning:
-    """What the columns mean. ``first`` is the first row that is not empty, ``rows`` up to LOOKED_AT that follow it.
+def meaning_of(
+    table: str, first: Sequence[str], rows: Sequence[Sequence[str]], how: Labelling, headed: bool | None = None
+) -> Meaning:
+    """What the columns mean. ``first`` is the first row that is not empty, ``rows`` up to LOOKED_AT that follow it;
+    ``headed``: whether ``first`` names the columns (None: that is to be seen).
 
     Raises SourceError where ``how`` names a column that is not there, or the pictures themselves are in the cells.
     """
-    headed = _is_header(first, rows, how)
+    headed = _is_header(first, rows, how) if headed is None else headed
     names = tuple(" ".join(cell.replace("\ufeff", "").split()) for cell in first)
     if not headed:
         rows = [first, *rows]
@@ -160,7 +166,7 @@ def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]], how: Labelli
     """A row in which a file or address stands where the next rows have one, too, and no name that is known, is data."""
     told = {plain(name) for role in HUMAN_ROLES.values() if (name := getattr(how, role))}
     words = {plain(cell) for cell in first}
-    known = {*FILES, *NAMES, *URLS, *LABELS, *LABEL, *SPLITS, *FLAGS, *FOLDER, *SCENES}
+    known = {word for group in WORDS for word in group}
     if any(not word.isdigit() for word in words & told):
         return True
     places = [n for n, cell in enumerate(first) if like_picture(cell) or ADDRESS.match(cell.strip())]
@@ -212,6 +218,7 @@ class _Look:
             self.headed,
             one_hot,
             flag,
+            self._more(),
             boxes=bool(set(self.words) & set(BOXES)),
             annotators=bool(set(self.words) & set(ANNOTATORS)),
             notes=tuple(self.notes),
@@ -393,7 +400,20 @@ class _Look:
             return best[0] if len(best) == 1 else None
         rest = [n for n in best or self._free() if self.cells[n]]
         after = [n for n in rest if n > self.roles.get("path", -1)] or rest
-        return after[0] if after and (best or len(after) == 1) else None
+        alike = len(after) > 1 and set(self.cells[after[0]]) & set(self.cells[after[1]])
+        return after[0] if after and (best or len(after) == 1 or alike) else None
+
+    def _more(self) -> tuple[int, ...]:
+        """Columns of a table without a header that go on with the labels."""
+        if self.headed or "label" not in self.roles or "label" in self.told:
+            return ()
+        label = self.roles["label"]
+        kinds = set(self.cells[label])
+        return tuple(
+            n
+            for n in range(label + 1, len(self.names))
+            if self.cells[n] and n not in self.roles.values() and kinds & set(self.cells[n])
+        )
 
     def _comes_again(self, column: int) -> bool:
         cells = self.cells[column]

@@ -49,7 +49,7 @@ class Entry:
     """One file that may be a picture: its name within the source, its label and split, and how to open it.
 
     Several labels are joined by ``|``. ``scene``: what it was taken together with (a patient, a camera, a video), where
-    the source says so.
+    the source says so. ``also``: other labels that the source gives it elsewhere, which is a conflict.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Entry:
     size: int
     open: Callable[[], IO[bytes]] = field(repr=False)
     scene: str | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class ImportConfig:
             label=self.label,
             split_from=self.split_from,
             pattern=self.label_regex or known.pattern,
-            separator=self.label_separator,
+            separator=self.label_separator or known.separator,
             file_column=self.file_column,
             label_column=self.label_column,
             split_column=self.split_column,
@@ -289,7 +289,7 @@ def _copy_all(
             if isinstance(copied, Refused):
                 failed.append(copied)
             else:
-                batch.append(copied)
+                batch += [copied, *(replace(copied, label=label) for label in entry.also)]
                 taken += 1
             if len(batch) >= BATCH:
                 added += workspace.store.add_images(batch)

@@ -135,17 +135,19 @@ def _open(file: File, how: Labelling) -> Table:
         raise SourceError(f"It cannot be read: {error}.") from error
     if len(data) > MAX_TABLE_BYTES:
         raise SourceError(f"It is larger than {MAX_TABLE_BYTES >> 20} MiB.")
-    return open_table(name, data, ("path", "label"), " ") if name in how.lists else open_table(name, data)
+    return open_table(name, data, ("path", "label"), " ") if name in how.lists else open_table(name, data, how=how)
 
 
 def _read(file: File, table: Table, how: Labelling, problems: list[Refused | Note]) -> Listing:
     listing = Listing(file, file.path.name.lower() in METADATA, splits=bool(table.roles & {"split", "is_valid"}))
-    if table.note:
-        problems.append(table.note)
+    problems += table.notes
     split = SPLIT_NAMES.get(file.path.stem) if file.path.name in how.lists else None
     for row in table.rows(how):
         if isinstance(row, Refused):
             problems.append(Refused(f"{listing.name} {row.path}", row.reason))
+            continue
+        if isinstance(row, Note):
+            problems.append(row)
             continue
         said = Row(row.line, row.path, row.url, row.label, split or row.split)
         first = listing.rows.setdefault(_key(row.path), said)

@@ -77,10 +77,10 @@ READY_MADE: Mapping[str, Labelling] = {
     **{f"IMAGEWOOF{size}": _folders("train", "val", names=IMAGEWOOF) for size in ("", "_160", "_320")},
     "MNIST": _folders("training", "testing"),
     **{f"MNIST_{kind}": _folders("train", "valid") for kind in ("SAMPLE", "TINY", "VAR_SIZE_TINY")},
-    "PASCAL_2007": Labelling(below=("train", "test"), tables=("train.csv", "test.csv")),
+    "PASCAL_2007": Labelling(below=("train", "test"), tables=("train.csv", "test.csv"), separator=" "),
     "PETS": _folders("images", pattern=PET),
-    "PLANET_SAMPLE": Labelling(below=("train",)),
-    "PLANET_TINY": Labelling(below=("train",)),
+    "PLANET_SAMPLE": Labelling(below=("train",), separator=" "),
+    "PLANET_TINY": Labelling(below=("train",), separator=" "),
 }
 
 Archives: TypeAlias = Mapping[str, tuple[str, int, str]]

@@ -8,42 +8,25 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from pipeline.collect.entries import (
-    MAX_ENTRIES,
-    SPLIT_NAMES,
-    Entry,
-    Found,
-    Labelling,
-    Link,
-    Note,
-    Refused,
-    opener,
-    shown,
-)
+from pipeline.collect.cells import Row as Row
+from pipeline.collect.cells import Said
+from pipeline.collect.claims import also_called, claims, not_there, placed
+from pipeline.collect.columns import LOOKED_AT, WORDS, Meaning, as_flag, like_picture, listed, meaning_of, plain
+from pipeline.collect.entries import MAX_ENTRIES, Entry, Found, Labelling, Link, Note, Refused, opener, shown, split_of
+from pipeline.collect.finder import FinderOnDisk, Sighting
 from pipeline.errors import SourceError
-from pipeline.labels import Several, clean_label, clean_labels
 from pipeline.safe_text import restored
 
 MAX_TABLE_BYTES = 64 << 20
 MAX_LINE = 1 << 20
 SNIFFED = 4096
-DELIMITERS = (",", ";", "\t")
-# In the order of preference. The second line's words also mean other things: they count where there is no URL column.
-ROLES = {
-    "path": ("path", "file", "file_name", "filename", "fname", "image", "filepath", "file_path", "image_path"),
-    "name": ("name", "image_name", "image_id", "id"),
-    "url": ("url", "link", "image_url"),
-    "label": ("label", "class", "category"),
-    "labels": ("labels", "tags"),
-    "split": ("split", "set", "subset"),
-    "folder": ("folder",),
-    "is_valid": ("is_valid",),
-}
+DELIMITERS = (",", ";", "\t", "|")
+SHOWN = 5
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -51,85 +34,96 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-YES_OR_NO = {"true": "valid", "1": "valid", "yes": "valid", "false": "train", "0": "train", "no": "train", "": ""}
 WEB = re.compile(r"https?://", re.I)
 Cells: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a row says: the file's path or URL (empty where it has none), its label (or None), its split (or None) and
-    what it was taken together with (or None).
+class Table:
+    """A table that is being read. ``columns`` as they are written, ``meaning`` what they mean, ``first`` the first rows
+    as they are; ``note``: how it had to be read.
     """
 
-    line: int
-    path: str
-    url: str
-    label: str | None
-    split: str | None
-    scene: str | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that is being read. ``roles`` are the meanings that its columns have (keys of ROLES)."""
-
     name: str
-    columns: tuple[str, ...]
-    roles: frozenset[str]
+    meaning: Meaning
     records: Iterator[tuple[int, Cells | str]]
     note: Note | None = None
+    first: tuple[tuple[str, ...], ...] = ()
 
-    def rows(self, how: Labelling) -> Iterator[Row | Refused]:
-        """What the rows say, or why one says nothing. Raises SourceError where there are too many."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self.meaning.names
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """What its columns mean (see :class:`Meaning`)."""
+        return self.meaning.known
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What one should know before its rows are read."""
+        return (*((self.note,) if self.note else ()), *map(Note, self.meaning.notes))
+
+    def rows(self, how: Labelling) -> Iterator[Row | Refused | Note]:
+        """What the rows say, or why one says nothing; then what one should know of them. Raises SourceError where
+        there are too many.
+        """
         records = list(islice(self.records, MAX_ENTRIES + 1))
         if len(records) > MAX_ENTRIES:
             raise SourceError(f"{self.name} has more than {MAX_ENTRIES:,} rows. Import it in parts.")
-        cells_of = (cells.get("labels", "") for _, cells in records if not isinstance(cells, str))
-        several = Several(how.separator) if how.separator else Several.of(list(cells_of))
+        said = Said(self.name, self.meaning, [cells for _, cells in records if not isinstance(cells, str)], how)
         for line, cells in records:
             try:
                 if isinstance(cells, str):
                     raise SourceError(cells)
-                label, split = _label(cells, how, several), _split(cells)
-                yield Row(line, cells.get("path", ""), cells.get("url", ""), label, split)
+                yield said.row(line, cells)
             except SourceError as error:
                 yield Refused(f"line {line}", str(error))
+        yield from map(Note, said.notes())
 
 
 def read_table(source: Path, how: Labelling, need: Sequence[str] = ("path", "url")) -> Iterator[Found]:
-    """The files and URLs that the rows of a CSV file name, relative to its folder.
+    """The files and URLs that the rows of a CSV file name (see :class:`FinderOnDisk`).
 
-    ``need`` is ``("url",)`` where no file of this machine may be named. Raises SourceError where the table cannot be
-    read, or lacks a column.
+    A file that several rows call differently comes once, with what else it is called. ``need`` is ``("url",)`` where no
+    file of this machine may be named. Raises SourceError where the table cannot be read, or lacks a column.
     """
-    table = _opened(source)
+    table = _opened(source, how)
     _check_columns(table, how, need)
-    if table.note:
-        yield table.note
+    yield from table.notes
+    rows: list[Row] = []
     for row in table.rows(how):
-        yield row if isinstance(row, Refused) else _found(source.parent, row, need)
+        if isinstance(row, Row):
+            rows.append(row)
+        else:
+            yield row
+    yield from _found(source, table, rows, need)
 
 
 def names_files(source: Path) -> bool:
     """Whether a CSV file has a column for files of this machine. Raises SourceError where it cannot be read."""
-    return "path" in _opened(source).roles
+    return "path" in _opened(source, Labelling()).roles
 
 
-def open_table(name: str, data: bytes, header: tuple[str, ...] = (), delimiter: str = "") -> Table:
+def open_table(
+    name: str, data: bytes, header: tuple[str, ...] = (), delimiter: str = "", how: Labelling | None = None
+) -> Table:
     """The table in ``data``: JSON lines where its name says so, else CSV, in UTF-8, UTF-16 or what old Excel writes.
 
     Cells that were defused for spreadsheets (see ``cells``) say what they said before.
-    ``header`` and ``delimiter`` are those of a table without a header. Raises SourceError where it is no table.
+    ``header`` and ``delimiter`` are those of a table without a header. ``how`` may name columns. Raises SourceError
+    where it is no table, or has no column of that name.
     """
     text, note = _decoded(name, data)
     lines = _lines(name, io.StringIO(text, newline=""))
-    if name.lower().endswith(".jsonl"):
-        return _json_table(name, lines, note)
-    return _csv_table(name, lines, note, header, delimiter)
+    how = how or Labelling()
+    if name.lower().endswith((".jsonl", ".ndjson")):
+        return _json_table(name, lines, note, how)
+    return _csv_table(name, lines, note, header, delimiter, how)
 
 
-def _opened(source: Path) -> Table:
+def _opened(source: Path, how: Labelling) -> Table:
     try:
         size = source.stat().st_size
         data = b"" if size > MAX_TABLE_BYTES else source.read_bytes()
@@ -137,7 +131,7 @@ def _opened(source: Path) -> Table:
         raise SourceError(f"{source.name} cannot be read: {error}.") from error
     if size > MAX_TABLE_BYTES:
         raise SourceError(f"{source.name} is larger than {MAX_TABLE_BYTES >> 20} MiB. Import it in parts.")
-    return open_table(source.name, data)
+    return open_table(source.name, data, how=how)
 
 
 # --- bytes -> lines -----------------------------------------------------------------------------------------------
@@ -185,7 +179,9 @@ def _lines(name: str, text: io.StringIO) -> Iterator[str]:
 # --- lines -> records ---------------------------------------------------------------------------------------------
 
 
-def _csv_table(name: str, lines: Iterator[str], note: Note | None, header: tuple[str, ...], delimiter: str) -> Table:
+def _csv_table(
+    name: str, lines: Iterator[str], note: Note | None, header: tuple[str, ...], delimiter: str, how: Labelling
+) -> Table:
     before = 0
     first = ""
     for first in lines:
@@ -194,145 +190,199 @@ def _csv_table(name: str, lines: Iterator[str], note: Note | None, header: tuple
         elif first.strip(" \t\r\n,;"):
             break
         before += 1
-    delimiter = delimiter or _delimiter(first)
-    reader = csv.reader(chain([first] if first else [], lines), delimiter=delimiter)
-    columns = header
+    reader = csv.reader(chain([first] if first else [], lines), delimiter=delimiter or _delimiter(first))
+    start = header
     if not header:
         try:
-            columns = tuple(cell.strip().lower() for cell in next(reader, []))
+            start = tuple(next(reader, []))
         except csv.Error as error:
             raise SourceError(f"{name} cannot be read as a CSV file: {error} in its first line.") from error
-    roles = _roles(columns)
-    return Table(name, columns, frozenset(roles), _csv_records(reader, before, len(columns), roles), note)
+    raw = _raw_records(reader, before)
+    looked_at = list(islice(raw, LOOKED_AT))
+    rows = [cells for _, cells in looked_at if isinstance(cells, list)]
+    meaning = meaning_of(name, start, rows, how, headed=True if header else None)
+    if not meaning.headed:
+        looked_at.insert(0, (before + 1, list(start)))
+    records = _csv_records(chain(looked_at, raw), meaning, start)
+    shown_rows = rows if meaning.headed else [start, *rows]
+    return Table(name, meaning, records, note, tuple(tuple(row) for row in shown_rows[:SHOWN]))
 
 
 def _delimiter(header: str) -> str:
-    """What separates the most column names that mean something; else what is there most often outside quotes."""
+    """What separates the most column names that mean something; else what is there most often outside quotes.
+
+    Blanks, where there is nothing else and a picture is named.
+    """
     bare = re.sub(r'"[^"]*"', "", header)
 
     def known(sign: str) -> int:
-        words = {cell.strip().strip('"').lower() for cell in header.split(sign)}
-        return sum(not words.isdisjoint(names) for names in ROLES.values())
+        words = {plain(cell) for cell in header.split(sign)}
+        return sum(not words.isdisjoint(names) for names in WORDS)
 
-    return max(DELIMITERS, key=lambda sign: (known(sign), bare.count(sign)))
+    if not any(sign in bare for sign in DELIMITERS):
+        return " " if len(bare.split()) == 2 and any(map(like_picture, bare.split())) else ","
+    signs = [
+        sign for sign in DELIMITERS if sign != "|" or known(sign) > 1 or not any(s in bare for s in DELIMITERS[:3])
+    ]
+    return max(signs, key=lambda sign: (known(sign), bare.count(sign)))
 
 
-def _csv_records(reader: Any, before: int, width: int, roles: Mapping[str, int]) -> Iterator[tuple[int, Cells | str]]:
+def _raw_records(reader: Any, before: int) -> Iterator[tuple[int, list[str] | str]]:
+    """The rows that are not empty, or what is wrong with one, with the number of the line in which each ends."""
     while True:
         try:
             cells = next(reader, None)
         except csv.Error as error:
             yield before + reader.line_num, f"It cannot be read: {error}. Look for a quotation mark too many."
             continue
-        line = before + reader.line_num
         if cells is None:
             return
-        if any(cell.strip() for cell in cells[width:]):
+        if any(cell.strip() for cell in cells):
+            yield before + reader.line_num, cells
+
+
+def _csv_records(
+    raw: Iterator[tuple[int, list[str] | str]], meaning: Meaning, start: Sequence[str]
+) -> Iterator[tuple[int, Cells | str]]:
+    width = len(meaning.names)
+    for line, cells in raw:
+        if isinstance(cells, str):
+            yield line, cells
+        elif meaning.headed and cells == list(start):
+            continue  # tables that were put together
+        elif any(cell.strip() for cell in cells[width:]):
             yield line, f"It has {len(cells)} cells, the first line {width}. Put cells with the separator into quotes."
-        elif any(cell.strip() for cell in cells):
-            yield line, {role: restored(cells[index]).strip() for role, index in roles.items() if index < len(cells)}
+        else:
+            yield line, _cells(meaning, [restored(cell) for cell in cells])
 
 
-def _json_table(name: str, lines: Iterator[str], note: Note | None) -> Table:
-    first = next(lines, "")
-    start = _object(first)
-    columns = tuple(start) if isinstance(start, Mapping) else ()
-    roles = _roles([column.strip().lower() for column in columns])
+def _cells(meaning: Meaning, row: Sequence[str]) -> Cells | str:
+    """What the cells of a row that mean something say, by their role; what is wrong with them, in words."""
+    cells = {role: row[index].strip() for role, index in meaning.roles.items() if index < len(row)}
+    if meaning.more and (label := cells.pop("label", "")):
+        more = [row[index].strip() for index in meaning.more if index < len(row)]
+        cells["labels"] = json.dumps([label, *filter(None, more)])
+    if meaning.one_hot:
+        flags = []
+        for index in meaning.one_hot:
+            try:
+                flag = as_flag(row[index] if index < len(row) else "")
+            except ValueError:
+                return f"'{row[index][:20]}' in the column '{meaning.names[index]}' is neither 0 nor 1."
+            flags.append("-" if flag is None else str(int(flag)))
+        cells["one_hot"] = "".join(flags)
+    return cells
+
+
+def _json_table(name: str, lines: Iterator[str], note: Note | None, how: Labelling) -> Table:
+    raw = _objects(lines)
+    looked_at = list(islice(raw, LOOKED_AT))
+    objects = [row for _, row in looked_at if not isinstance(row, str)]
+    columns = tuple(dict.fromkeys(key for row in objects for key in row))
+    rows = [[_as_text(row.get(column)) for column in columns] for row in objects]
+    meaning = meaning_of(name, columns, rows, how, headed=True)
 
     def records() -> Iterator[tuple[int, Cells | str]]:
-        for number, line in enumerate(chain([first], lines), 1):
-            row = _object(line)
-            if isinstance(row, str):
-                yield number, row
-            elif row:
-                yield number, {role: _as_text(row.get(columns[index])) for role, index in roles.items()}
+        for number, row in chain(looked_at, raw):
+            yield (
+                number,
+                row if isinstance(row, str) else _cells(meaning, [_as_text(row.get(column)) for column in columns]),
+            )
 
-    return Table(name, columns, frozenset(roles), records(), note)
+    return Table(name, meaning, records(), note, tuple(tuple(row) for row in rows[:SHOWN]))
 
 
-def _object(line: str) -> Mapping[str, Any] | str:
-    """The JSON object of a line, empty for an empty line; else what is wrong with it."""
-    try:
-        row = json.loads(line) if line.strip() else {}
-    except (ValueError, RecursionError) as error:
-        return f"It is no JSON: {error}."
-    return row if isinstance(row, dict) else "It is no JSON object."
+def _objects(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    """The JSON objects of lines that are not empty, or what is wrong with one."""
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line) if line.strip() else {}
+        except (ValueError, RecursionError) as error:
+            yield number, f"It is no JSON: {error}."
+            continue
+        if row or not isinstance(row, dict):
+            yield number, row if isinstance(row, dict) else "It is no JSON object."
 
 
 def _as_text(value: Any) -> str:
-    if isinstance(value, list):
-        return ";".join(map(_as_text, value))
+    if isinstance(value, list | dict):
+        return json.dumps(value)
     return str(value).strip() if isinstance(value, str | int | float) else ""
-
-
-def _roles(columns: Sequence[str]) -> dict[str, int]:
-    """Where the columns are that mean something."""
-    found = {
-        role: next(columns.index(word) for word in words if word in columns)
-        for role, words in ROLES.items()
-        if any(word in columns for word in words)
-    }
-    name = found.pop("name", None)
-    if name is not None and "url" not in found:
-        found.setdefault("path", name)
-    return found
 
 
 # --- records -> what is imported ----------------------------------------------------------------------------------
 
 
 def _check_columns(table: Table, how: Labelling, need: Sequence[str]) -> None:
+    has = listed(table.columns, table.meaning.headed)
     if not table.roles & set(need):
+        option = (
+            " Its first line has to name its columns; or say which it is (--file-column)." if "path" in need else ""
+        )
         raise SourceError(
-            f"{table.name} has no column {' or '.join(map(repr, need))} "
-            f"(it has: {', '.join(table.columns)[:200] or 'none'}). Its first line has to name its columns."
+            f"{table.name} has no column {' or '.join(map(repr, need))} (it has: {has})."
+            f"{option or ' Its first line has to name its columns.'}"
         )
     if how.label is None and not table.roles & {"label", "labels"}:
         raise SourceError(
-            f"{table.name} has no column 'label'. Name one in its first line, or give one label for all (--label)."
+            f"{table.name} has no column 'label' (it has: {has}). Name one in its first line, say which it is "
+            "(--label-column), or give one label for all (--label)."
         )
     if how.split_from == "column" and not table.roles & {"split", "is_valid"}:
-        raise SourceError(f"{table.name} has no column 'split' to take the split from.")
+        raise SourceError(
+            f"{table.name} has no column 'split' to take the split from (it has: {has}). Say which it is "
+            "(--split-column)."
+        )
 
 
-def _label(cells: Cells, how: Labelling, several: Several) -> str | None:
-    if how.label is not None:
-        return clean_label(how.label)
-    if text := cells.get("label"):
-        return clean_labels(text, how.separator)
-    if text := cells.get("labels"):
-        return several.labels(text)
-    return None
+def _found(source: Path, table: Table, rows: Sequence[Row], need: Sequence[str]) -> Iterator[Found]:
+    """Links and entries of rows, then those that name nothing that is there. Several rows about one are joined."""
+    links: dict[str, list[Row]] = {}
+    files: list[Row] = []
+    problems: list[Refused] = []
+    for row in rows:
+        url = row.url or (row.path if WEB.match(row.path) else "")
+        if url and "url" in need and row.label is not None:
+            links.setdefault(url, []).append(row)
+        elif url and "url" in need:
+            problems.append(Refused(f"line {row.line}", "A class needs a name."))
+        elif "path" not in need:
+            problems.append(Refused(f"line {row.line}", "It has no URL."))
+        elif not row.path or "\0" in row.path:
+            problems.append(Refused(f"line {row.line}", "It names no file."))
+        else:
+            files.append(row)
+    said = claims(table.name, links, table.meaning, "address")
+    yield from map(Note, said.notes)
+    for url in links:
+        for row in (said.rows[url], *said.others.get(url, ())):
+            yield Link(url, str(row.label), row.split, row.scene)
+    yield from _entries(source, table, files)
+    yield from problems
 
 
-def _split(cells: Cells) -> str | None:
-    word = cells.get("split", "").lower()
-    if word:
-        if word not in SPLIT_NAMES:
-            raise SourceError(f"'{word[:20]}' is not a split; use train, valid or test.")
-        return SPLIT_NAMES[word]
-    word = cells.get("is_valid", "").lower()
-    if word not in YES_OR_NO:
-        raise SourceError(f"'{word[:20]}' in the column is_valid is neither True nor False.")
-    return YES_OR_NO[word] or None
+def _entries(source: Path, table: Table, rows: Sequence[Row]) -> Iterator[Found]:
+    finder = FinderOnDisk(source)
+    paths: dict[PurePosixPath, Path] = {}
+
+    def find(row: Row) -> Sighting:
+        path, sighting = finder.find(row.path, row.split or split_of(source.stem))
+        if path is None:
+            return replace(sighting, paths=sighting.paths if len(sighting.paths) > 1 else ())
+        paths[PurePosixPath(path)] = path
+        return Sighting((PurePosixPath(path),), sighting.how)
+
+    there = placed(table.name, rows, find)
+    said = claims(table.name, there.rows, table.meaning)
+    yield from map(Note, (*there.notes, *said.notes))
+    for path in there.rows:
+        yield _entry(paths[path], source.parent, said.rows[path], said.others.get(path, ()))
+    yield from not_there(there.missing)
 
 
-def _found(folder: Path, row: Row, need: Sequence[str]) -> Found:
-    where = f"line {row.line}"
-    url = row.url or (row.path if WEB.match(row.path) else "")
-    if row.label is None:
-        return Refused(where, "A class needs a name.")
-    if url and "url" in need:
-        return Link(url, row.label, row.split)
-    if "path" not in need:
-        return Refused(where, "It has no URL.")
-    if not row.path or "\0" in row.path:
-        return Refused(where, "It names no file.")
-    for name in dict.fromkeys((row.path, row.path.replace("\\", "/"))):
-        path = folder / name
-        try:
-            if not path.is_symlink() and path.is_file():
-                return Entry(shown(row.path), row.label, row.split, path.stat().st_size, opener(path))
-        except (OSError, ValueError):  # a name that is too long, say
-            break
-    return Refused(where, f"There is no file {row.path[:200]}.")
+def _entry(path: Path, folder: Path, row: Row, others: Sequence[Row]) -> Entry:
+    """Named as the row has it; where it names no ending, as the file lies."""
+    name = row.path
+    if not like_picture(name) and path.is_relative_to(folder.absolute()):
+        name = path.relative_to(folder.absolute()).as_posix()
+    return Entry(shown(name), row.label, row.split, path.stat().st_size, opener(path), row.scene, also_called(others))

@@ -232,7 +232,11 @@ def test_a_file_of_urls_is_put_in_and_fetched(workspace: Workspace, tmp_path: Pa
         ("one", "Grizzly", "stored"),
         ("two", "Bär", "stored"),
     ]
-    assert done.problems == ("Line 4: It has no URL.", "Line 5: A class needs a name.")
+    assert done.problems == (
+        "urls.csv: 1 row repeats what another one says.",
+        "Line 4: It has no URL.",
+        "Line 5: A class needs a name.",
+    )
     assert set(workspace.store.candidates()["provider"]) == {"test", "urls"}
     again = run(download(workspace, DownloadConfig(urls=str(file)), web))
     assert [r.status for r in again.results].count("duplicate") == 2 and again.downloaded == 0
@@ -253,7 +257,7 @@ def test_a_list_from_excel_with_splits_is_read(workspace: Workspace, tmp_path: P
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"address,label\nhttp://a.example/1,x\n", "no column 'url'"),
+        (b"place,label\na.example/1,x\n", "no column 'url'"),
         (b"url,what\nhttp://a.example/1,x\n", "no column 'label'"),
         (b"", "no column 'url'"),
         (b"url,label\n" + b"x" * (2 << 20) + b",y\n", "cannot be read"),

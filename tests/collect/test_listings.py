@@ -48,8 +48,8 @@ CASES = {
     ),
     "a split folder, names without an ending, several labels": (
         ("planet/train/train_1.jpg", "planet/train/train_2.jpg"),
-        {"planet/labels.csv": text(["image_name", "tags"], ["train_1", "haze primary"], ["train_2", "clear"])},
-        {"planet/train/train_1.jpg": ("haze|primary", "train"), "planet/train/train_2.jpg": ("clear", "train")},
+        {"planet/labels.csv": text(["image_name", "tags"], ["train_1", "haze primary"], ["train_2", "primary haze"])},
+        {"planet/train/train_1.jpg": ("haze|primary", "train"), "planet/train/train_2.jpg": ("haze|primary", "train")},
     ),
     "class folders go before labels.csv": (
         ("train/3/1.png", "valid/7/2.png"),
