@@ -107,7 +107,7 @@ class ImportConfig:
             label=self.label,
             split_from=self.split_from,
             pattern=self.label_regex or known.pattern,
-            separator=self.label_separator or known.separator,
+            separator=known.separator if self.label_separator is None else self.label_separator,
             file_column=self.file_column,
             label_column=self.label_column,
             split_column=self.split_column,
