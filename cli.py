@@ -119,9 +119,10 @@ def _decide(args: argparse.Namespace) -> Any:
 
 
 def _undo(args: argparse.Namespace) -> Any:
-    from cleaner.clean.decisions import undo
+    from cleaner.clean.decisions import undo, undo_step
 
-    return {"decisions": undo(Workspace.open(args.workspace), args.count)}
+    workspace = Workspace.open(args.workspace)
+    return {"decisions": undo_step(workspace) if args.count is None else undo(workspace, args.count)}
 
 
 def _decisions(args: argparse.Namespace) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import regex
@@ -51,6 +51,7 @@ WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")
 LATIN_ACCENTS = regex.compile(r"(?<=\p{Script=Latin})[\u0300-\u036F]+")
 BETWEEN = regex.compile(r"(?<=[\p{L}\p{M}\p{N}])[\s_\-\u2010-\u2015]+(?=[\p{L}\p{N}])")
 AT_THE_END = regex.compile(r"[\s.,;:_\-]+$")
+ORDINARY = regex.compile(r"[ \t\r\n]+")
 EXAMPLES = 3
 
 
@@ -75,26 +76,29 @@ def made_visible(text: str) -> str:
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Spelled:
-    """What names were before they were cleaned, and for how many pictures each: what an import tells of it."""
+    """What names were before they were cleaned, as they are read."""
 
-    changed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changed: dict[str, str] = field(default_factory=dict)
 
-    def add(self, text: str, name: str, pictures: int = 1) -> None:
-        """Put on record that ``text`` was read as ``name``; nothing, where both are the same by Unicode."""
-        if unicodedata.normalize("NFC", text) != name:
-            self.changed[text, name] += pictures
+    def add(self, text: str, name: str) -> None:
+        """Put on record that ``text`` was read as ``name``; nothing, where both are the same by Unicode, or differ in
+        ordinary blanks and line ends alone.
+        """
+        if " ".join(ORDINARY.split(unicodedata.normalize("NFC", text).strip(" \t\r\n"))) != name:
+            self.changed[text] = name
 
-    def notes(self) -> tuple[str, ...]:
-        """At most one sentence, with the first examples."""
-        if not self.changed:
+    def notes(self, names: Container[str]) -> tuple[str, ...]:
+        """At most one sentence about those that became one of ``names``, with the first examples."""
+        changed = [(text, name) for text, name in self.changed.items() if name in names]
+        if not changed:
             return ()
-        first = [f"'{made_visible(text)[:80]}' was read as '{name[:80]}'" for text, name in self.changed][:EXAMPLES]
-        left = len(self.changed) - len(first)
+        first = [f"'{made_visible(text)[:80]}' was read as '{name[:80]}'" for text, name in changed[:EXAMPLES]]
+        left = len(changed) - len(first)
         more = f", and {left:,} more" if left else ""
-        pictures = sum(self.changed.values())
-        return (f"Class names of {pictures:,} pictures were tidied: {', '.join(first)}{more}.",)
+        number = "1 class name was" if len(changed) == 1 else f"{len(changed):,} class names were"
+        return (f"{number} tidied: {', '.join(first)}{more}.",)
 
 
 # --- names that look the same ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -115,16 +115,16 @@ def clean_label(text: str) -> str:
     return label
 
 
-def clean_labels(text: str, separator: str | None) -> str:
+def clean_labels(text: str, separator: str | None, name: Callable[[str], str] = clean_label) -> str:
     """The labels of one cell, sorted (as the store gives them), each once, joined by ``|``; one where ``separator``
-    is None.
+    is None. ``name`` makes a class name of each.
 
     A separator of white space stands for any. Raises SourceError where none is left.
     """
     if separator is None:
-        return clean_label(text)
+        return name(text)
     parts = text.split(separator if separator.strip() else None)
-    labels = {clean_label(part) for part in parts if part.strip()}
+    labels = {name(part.strip()) for part in parts if part.strip()}
     return SEVERAL.join(sorted(labels)) or clean_label("")
 
 
@@ -172,12 +172,12 @@ class Several:
             f"({several}). If it is one, say --label-separator with a sign that no cell has.",
         )
 
-    def labels(self, text: str) -> str:
+    def labels(self, text: str, name: Callable[[str], str] = clean_label) -> str:
         """The labels of one cell, as :func:`clean_labels` joins them."""
         if self.separator is None:
-            return clean_label(text)
+            return name(text)
         is_list = self.separator not in text and bool(self.words) and self.words.issuperset(text.split())
-        return clean_labels(text, " " if is_list else self.separator)
+        return clean_labels(text, " " if is_list else self.separator, name)
 
 
 def _parts(cell: str, sign: str) -> list[str]:

@@ -142,14 +142,12 @@ def test_what_changed_is_told_once_with_the_first_examples() -> None:
         ("cat\u200b", "cat"),
         ("a\u00a0b", "a b"),
         ("Ba\u0308r", "Bär"),
-        ("owl", "owl"),
+        (" x\r\n y", "x y"),
     ]:
         spelled.add(text, name)
-    [note] = spelled.notes()
-    assert note == (
-        "Class names of 3 pictures were tidied: 'cat<U+200B>' was read as 'cat', 'a<U+00A0>b' was read as 'a b'."
-    )
-    assert Spelled().notes() == ()
+    [note] = spelled.notes({"cat", "a b", "Bär", "x y"})
+    assert note == ("2 class names were tidied: 'cat<U+200B>' was read as 'cat', 'a<U+00A0>b' was read as 'a b'.")
+    assert spelled.notes(()) == Spelled().notes({"cat"}) == ()
     assert made_visible("a b") == "a b"
 
 

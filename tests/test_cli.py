@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import cli
+from tests.support.importing import picture
 from tests.support.paths import ROOT
 from tests.support.site import Site, reply
 
@@ -42,6 +43,29 @@ class Terminal:
 @pytest.fixture
 def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
+
+
+def test_labels_that_were_corrected_are_taken_when_asked_for_and_one_undo_takes_them_back(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    ws = tmp_path / "ws"
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    for told, labels in ((), "cat cat dog"), ((), "dog cat owl"), (("--relabel",), "dog cat owl"):
+        rows = [f"{number}.png,{label}" for number, label in enumerate(labels.split())]
+        (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+        imported = terminal("import", ws, tmp_path / "t.csv", *told)
+    assert [{**row, "id": ""} for row in imported["labels_differ"]] == [
+        {"id": "", "before": "cat", "after": "dog"},
+        {"id": "", "before": "dog", "after": "owl"},
+    ]
+    assert (imported["duplicates"], imported["relabelled"], imported["classes"]) == (
+        1,
+        2,
+        {"cat": 1, "dog": 1, "owl": 1},
+    )
+    assert len(terminal("undo", ws)["decisions"]) == 2
+    assert [row["label"] for row in terminal("images", ws)["images"]] == ["cat", "cat", "dog"]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pipeline.collect.columns import Meaning, as_flag
 from pipeline.collect.entries import Labelling, split_of
 from pipeline.collect.nested import labels_of_cell
 from pipeline.errors import SourceError
-from pipeline.labels import Several, clean_label, clean_labels
+from pipeline.labels import Several, clean_labels
 from pipeline.predict import NONE, SEVERAL
 
 Cells: TypeAlias = Mapping[str, str]
@@ -45,9 +45,9 @@ class Said:
 
     def __init__(self, table: str, meaning: Meaning, cells: Sequence[Cells], how: Labelling) -> None:
         self.table, self.meaning, self.how = table, meaning, how
-        self.label = clean_label(how.label) if how.label is not None else None
+        self.label = how.name(how.label) if how.label is not None else None
         self.unlabelled = 0
-        self._classes = tuple(map(clean_label, meaning.classes))
+        self._classes = tuple(map(how.name, meaning.classes))
         self._one_hot = _OneHot([row["one_hot"] for row in cells if "one_hot" in row])
         texts = list(dict.fromkeys(text for row in cells if _is_words(text := _text(row))))
         self._whole = bool(texts) and all(WHOLE.fullmatch(text) for text in texts)
@@ -93,8 +93,10 @@ class Said:
         if text.lower() in MISSING:
             return None
         if (listed := labels_of_cell(text)) is not None:
-            return SEVERAL.join(sorted({clean_label(label) for label in listed})) or None
-        return clean_label(text.partition(".")[0]) if self._whole else self._several.labels(text)
+            return SEVERAL.join(sorted({self.how.name(label) for label in listed})) or None
+        if self._whole:
+            return clean_labels(text.partition(".")[0], None)
+        return self._several.labels(text, self.how.name)
 
     def _split(self, cells: Cells) -> str | None:
         if (word := cells.get("split", "")) and word.lower() not in NO_SPLIT:

@@ -205,7 +205,8 @@ class _Ledger:
     def take_up(self, config: DownloadConfig) -> None:
         """Find out what there is to do; what is here already is put on record without asking for it."""
         sources = self.workspace.store.sources().to_dict("records")
-        here = {row["name"]: row for row in sources}
+        here = {row["name"]: row for row in reversed(sources)}
+        called = {(row["name"], row["claimed_label"]) for row in sources}
         self.known = {row["original_sha256"] or row["image_id"]: row["image_id"] for row in sources}
         self.known |= {row["image_id"]: row["image_id"] for row in sources}
         ended, left_out, room = [], 0, room_for_images(self.workspace)
@@ -214,7 +215,7 @@ class _Ledger:
             if not row["open"]:
                 self._repeat(row, bool(config.urls or config.only))
             elif source is not None:
-                status = "stored" if source["claimed_label"] == row["label"] else "duplicate"
+                status = "stored" if (row["url"], row["label"]) in called else "duplicate"
                 ended.append(self._end(row, status, None, HERE, source["image_id"]))
             elif row["url"] in self.open or room is None or len(self.open) < room:
                 self.open.setdefault(row["url"], []).append(row)

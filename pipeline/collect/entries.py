@@ -12,7 +12,9 @@ from typing import IO, TypeAlias
 
 import regex
 
+from pipeline.class_names import Spelled
 from pipeline.errors import UsageError
+from pipeline.labels import clean_label
 
 MAX_IMAGE_BYTES = 64 << 20
 MAX_ENTRIES = 200_000
@@ -33,6 +35,7 @@ FILLERS = frozenset(
 SPLIT_NAMES = {word: split for word, split in SPLIT_WORDS.items() if word not in ("tr", "trn", "tst")}
 LABELS_FROM = ("table", "folders", "none")
 READ_AS = ("class", "unlabelled", "train", "valid", "test", "ignore")
+ALIKE_NAMES = ("join", "apart")
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,9 @@ class Labelling:
     For sets whose layout is known: ``below`` are the only folders that are looked into, ``lists`` are tables without a
     header (path, label) for the split they are named for, ``tables`` have one. ``names`` say what class a folder stands
     for.
+
+    ``classes`` are those of the workspace. ``alike_names``: whether to ``join`` names that are nearly the same, or to
+    keep them ``apart`` (None: apart, with a question). ``spelled`` takes up which names were not fit to keep.
     """
 
     label: str | None = None
@@ -147,6 +153,9 @@ class Labelling:
     tables: tuple[str, ...] = ("labels.csv",)
     lists: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    classes: frozenset[str] = frozenset()
+    alike_names: str | None = None
+    spelled: Spelled = field(default_factory=Spelled, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.split_from not in (None, "folders", "column"):
@@ -158,8 +167,18 @@ class Labelling:
                 raise UsageError(f"--read-as is a folder and what it stands for, NAME={'|'.join(READ_AS)}.")
         if self.separator == "":
             raise UsageError("--label-separator needs a character, like ';' or ' '.")
+        if self.alike_names not in (None, *ALIKE_NAMES):
+            raise UsageError("--alike-names is 'join' or 'apart'.")
         if self.pattern is not None:
             compiled(self.pattern)
+
+    def name(self, text: str) -> str:
+        """A class name of the source as it is kept (see ``clean_label``); what was changed in it is put on record.
+        Raises SourceError.
+        """
+        label = clean_label(text)
+        self.spelled.add(text, label)
+        return label
 
 
 def split_of(word: str) -> str | None:

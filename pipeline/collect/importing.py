@@ -14,10 +14,11 @@ from typing import Any
 
 from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.download import OWN_SERVER, DownloadConfig, download
-from pipeline.collect.entries import LABELS_FROM, MAX_IMAGE_BYTES, Entry, Labelling, Link, Refused
+from pipeline.collect.entries import ALIKE_NAMES, LABELS_FROM, MAX_IMAGE_BYTES, Entry, Labelling, Link, Refused
 from pipeline.collect.name_encodings import encoding_named
 from pipeline.collect.reading import Choice, Columns, Question, Reading
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
+from pipeline.collect.relabelling import Claims, Compared, Differing
 from pipeline.collect.samples import pictures_of
 from pipeline.collect.sources import TABLE_SUFFIXES, read
 from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
@@ -92,6 +93,13 @@ class ImportConfig:
         metavar="E",
         means={None: "what fits the names"},
     )
+    relabel: bool = setting(False, "where pictures are here under another label, take the new one")
+    alike_names: str | None = setting(
+        None,
+        "class names that differ in capitals, accents or blanks alone, or look the same",
+        choices={None: "", **dict.fromkeys(ALIKE_NAMES, "")},
+        means={None: "kept apart, and said"},
+    )
     dry_run: bool = setting(False, "say how the source is read, and store nothing")
     samples: bool = setting(False, "whether a dry run makes small pictures of a few of each class", flag=None)
     local: bool = setting(True, "whether a table may name files of this machine, and not only URLs", flag=None)
@@ -115,6 +123,7 @@ class ImportConfig:
             follow_links=self.follow_links,
             name_encoding=encoding_named(self.name_encoding) if self.name_encoding else None,
             labels_from=self.labels_from,
+            alike_names=self.alike_names,
             read_as={name: meaning for name, _, meaning in (told.rpartition("=") for told in self.read_as)},
         )
 
@@ -127,6 +136,9 @@ class Imported:
     The rest is how the source was read, see :class:`Reading`: in words (``layout``), what one should know about it
     (``notes``), and ``read``, the number of pictures by label ("" for none) and split (""). ``samples``: the files of a
     few small pictures by label, where they were asked for.
+
+    ``duplicates`` came under the label that they have here, or without one; ``labels_differ`` are the pictures that the
+    source calls otherwise: their labels here were changed if that was asked for (``relabelled``: how many).
     """
 
     added: int
@@ -143,21 +155,26 @@ class Imported:
     empty: tuple[str, ...] = ()
     columns: tuple[Columns, ...] = ()
     samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    labels_differ: tuple[Differing, ...] = ()
+    relabelled: int = 0
 
     @classmethod
-    def of(cls, reading: Reading, **figures: Any) -> Imported:
-        """The figures, with how the source was read."""
+    def of(cls, reading: Reading, compared: Compared | None = None, **figures: Any) -> Imported:
+        """The figures, with how the source was read, and what its labels came to."""
+        compared = compared or Compared()
         return cls(
             **figures,
-            notes=reading.notes,
+            notes=(*reading.notes, *compared.notes),
             layout=reading.layout,
             unlabelled=reading.unlabelled,
             read=reading.counts(),
-            questions=reading.questions,
+            questions=(*reading.questions, *compared.questions),
             others=reading.others,
             left_out=dict(reading.left_out),
             empty=reading.empty,
             columns=reading.columns,
+            labels_differ=compared.differing,
+            relabelled=compared.relabelled,
         )
 
 
@@ -196,7 +213,9 @@ def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyM
 
 
 def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stage[Imported]:
-    reading = read(source.path, source.how, config.local)
+    claims = Claims.of(workspace.store)
+    classes = frozenset(name for label in claims.before.values() for name in named(label))
+    reading = read(source.path, replace(source.how, classes=classes), config.local)
     if not reading.entries and not reading.links and not reading.refused:
         raise SourceError(" ".join((f"There are no pictures in {config.source}.", *reading.notes)))
     if config.dry_run:
@@ -205,12 +224,19 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     _check_room(workspace, reading.entries, source)
     failed = list(reading.refused)
     with card_afterwards(workspace):
-        added, duplicates = yield from _copy_all(workspace, reading.entries, source, failed)
+        added, known = yield from _copy_all(workspace, reading.entries, source, failed, claims)
         if reading.links:
-            fetched, known = yield from _download(workspace, reading.links, config.allow_hosts, failed)
-            added, duplicates = added + fetched, duplicates + known
-    classes = workspace.store.class_counts()
-    return Imported.of(reading, added=added, duplicates=duplicates, failed=tuple(failed), classes=classes)
+            fetched, here = yield from _download(workspace, reading.links, config.allow_hosts, failed, claims)
+            added, known = added + fetched, known + here
+        compared = claims.compared(config.relabel)
+    return Imported.of(
+        reading,
+        compared,
+        added=added,
+        duplicates=max(known - compared.otherwise, 0),
+        failed=tuple(failed),
+        classes=workspace.store.class_counts(),
+    )
 
 
 def _dry(reading: Reading, shown_in: Workspace | None) -> Stage[Imported]:
@@ -279,8 +305,9 @@ def _check_room(workspace: Workspace, files: Sequence[Entry], source: _Source) -
 
 
 def _copy_all(
-    workspace: Workspace, files: Sequence[Entry], source: _Source, failed: list[Refused]
+    workspace: Workspace, files: Sequence[Entry], source: _Source, failed: list[Refused], claims: Claims
 ) -> Stage[tuple[int, int]]:
+    """How many files were new, and how many known."""
     added = taken = 0
     batch: list[NewImage] = []
     try:
@@ -290,13 +317,14 @@ def _copy_all(
                 failed.append(copied)
             else:
                 batch += [copied, *(replace(copied, label=label) for label in entry.also)]
+                claims.add(copied.id, copied.label, copied.name, also=entry.also)
                 taken += 1
             if len(batch) >= BATCH:
-                added += workspace.store.add_images(batch)
+                added += workspace.store.add_images(batch, claims.since)
                 batch = []
             yield Progress(done, len(files), "Copying pictures")
     finally:
-        added += workspace.store.add_images(batch)
+        added += workspace.store.add_images(batch, claims.since)
     return added, taken - added
 
 
@@ -333,14 +361,18 @@ def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Ref
 
 
 def _download(
-    workspace: Workspace, links: Sequence[Link], allow_hosts: tuple[str, ...], failed: list[Refused]
+    workspace: Workspace, links: Sequence[Link], allow_hosts: tuple[str, ...], failed: list[Refused], claims: Claims
 ) -> Stage[tuple[int, int]]:
+    """How many pictures were new, and how many known."""
     workspace.store.add_candidates({"url": link.url, "label": link.label, "provider": "urls"} for link in links)
     pairs = tuple((link.url, link.label) for link in links)
     fetched = yield from download(workspace, DownloadConfig(only=pairs, allow_hosts=allow_hosts))
     failed += [
         Refused(result.url, result.reason) for result in fetched.results if result.status in ("failed", "skipped")
     ]
+    for result in fetched.results:
+        if result.sha256 and result.status in ("stored", "duplicate"):
+            claims.add(result.sha256, result.label, result.url)
     by_url = {link.url: link.split for link in links if link.split}
     splits = {str(r.sha256): by_url[r.url] for r in fetched.results if r.sha256 and r.url in by_url}
     workspace.store.set_given_splits(splits)

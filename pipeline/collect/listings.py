@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 from pipeline.collect.entries import SPLIT_NAMES, File, Labelling, Note, Refused, shown
 from pipeline.collect.tables import MAX_TABLE_BYTES, Row, Table, open_table
 from pipeline.errors import SourceError
-from pipeline.labels import clean_label
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 CLASSES = "classes.csv"
@@ -111,7 +110,7 @@ def read_class_names(files: Iterable[File], how: Labelling, problems: list[Refus
             table = _open(file, how)
             if table.roles >= {"folder", "label"}:
                 cells = [cells for _, cells in table.records if not isinstance(cells, str)]
-                names |= {clean_label(row["folder"]): clean_label(row["label"]) for row in cells}
+                names |= {how.name(row["folder"]): how.name(row["label"]) for row in cells}
             else:
                 problems.append(not_used(file, "its first line names no columns 'folder' and 'label'"))
         except (SourceError, KeyError) as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from pipeline.class_names import Spelled
 from pipeline.collect.archives import archived
 from pipeline.collect.entries import (
     Empty,
@@ -27,11 +28,11 @@ from pipeline.collect.entries import (
 )
 from pipeline.collect.folders import walked
 from pipeline.collect.listings import CLASSES, is_listing, read_class_names, read_listings
+from pipeline.collect.naming import with_one_name_each
 from pipeline.collect.reading import Choice, Reading, in_words
 from pipeline.collect.tables import Row, read_table
 from pipeline.errors import SourceError, UsageError
 from pipeline.images.formats import PICTURE_SUFFIXES
-from pipeline.labels import clean_label
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -46,7 +47,8 @@ def read(source: Path, how: Labelling | None = None, local: bool = True) -> Read
     split, or a table's column. ``local`` is False for what a visitor sent: then a table may name URLs, but no files of
     this machine. Raises SourceError, UsageError.
     """
-    found = list(_found(source, how or Labelling(), local))
+    how = replace(how or Labelling(), spelled=Spelled())
+    found = list(_found(source, how, local))
     reading = Reading(
         "",
         entries=tuple(one for one in found if isinstance(one, Entry)),
@@ -62,6 +64,7 @@ def read(source: Path, how: Labelling | None = None, local: bool = True) -> Read
             for encoding, words in one.others.items()
         ),
     )
+    reading = with_one_name_each(reading, how)
     return replace(reading, layout=in_words(reading))
 
 
@@ -166,15 +169,15 @@ def _label(
 ) -> str | None:
     """Raises SourceError where what should be the label cannot be one."""
     if how.label is not None:
-        return clean_label(how.label)
+        return how.name(how.label)
     if matcher is not None:
         told = matcher.label(path)
         if told is None:
             raise SourceError("The regular expression does not fit its name.")
-        return clean_label(told)
+        return how.name(told)
     if row is not None and row.label is not None:
         return row.label
     if folder is None:
         return None
-    name = clean_label(folder)
+    name = how.name(folder)
     return how.names.get(name, name)

@@ -162,7 +162,8 @@ def _decide(command: Command) -> None:
 
 
 def _undo(command: Command) -> None:
-    command.add_argument("--count", type=int, default=1, help="how many (default: %(default)s)")
+    one_go = "how many single decisions (default: the last one, with all that was decided in one go with it)"
+    command.add_argument("--count", type=int, help=one_go)
 
 
 def _decisions(command: Command) -> None:

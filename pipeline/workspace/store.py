@@ -136,8 +136,11 @@ class Store:
         return found
 
     def labels(self) -> dict[str, str]:
-        """id -> label (several joined by ``|``) of every image that has one."""
-        query = "SELECT image_id, group_concat(label, '|') AS label FROM labels GROUP BY image_id"
+        """id -> label (several joined by ``|``) of every image that has one and is not removed."""
+        query = (
+            "SELECT image_id, group_concat(label, '|') AS label FROM labels"
+            " WHERE image_id NOT IN (SELECT id FROM images WHERE status = 'removed') GROUP BY image_id"
+        )
         with self.database.transaction(write=False) as db:
             return {row["image_id"]: row["label"] for row in db.execute(query)}
 
