@@ -28,7 +28,7 @@ FILES = _words(
 # These also mean other things: they count where nothing above is there, and no URL.
 NAMES = _words("name imagename imageid imgid id idcode isicid photoid pictureid fileid uid uuid petid key stem")
 URLS = _words("url link imageurl imagelink photourl pictureurl uri imgurl src coverimageurl mediumurl")
-LABELS = _words("labels tags findinglabels categories classes attributes choices multilabel objects")
+LABELS = _words("labels tags findinglabels categories classes attributes choices multilabel objects annotations")
 LABEL = _words(
     "label class category classname labelname categoryname tag class_ choice target groundtruth gt y truelabel "
     "benignmalignant diagnosis dx breed species disease scientificname commonname taxonname taxon finding "

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
@@ -119,7 +119,7 @@ def open_table(
     lines = _lines(name, io.StringIO(text, newline=""))
     how = how or Labelling()
     if name.lower().endswith((".jsonl", ".ndjson")):
-        return _json_table(name, lines, note, how)
+        return table_of(name, _objects(lines), how, note)
     return _csv_table(name, lines, note, header, delimiter, how)
 
 
@@ -274,20 +274,23 @@ def _cells(meaning: Meaning, row: Sequence[str]) -> Cells | str:
     return cells
 
 
-def _json_table(name: str, lines: Iterator[str], note: Note | None, how: Labelling) -> Table:
-    raw = _objects(lines)
+def table_of(
+    name: str, objects: Iterable[tuple[int, Mapping[str, Any] | str]], how: Labelling, note: Note | None = None
+) -> Table:
+    """The table that JSON objects are (each with its number), their keys the columns; a text says what is wrong with
+    one. Raises SourceError where ``how`` names a column that is not there.
+    """
+    raw = iter(objects)
     looked_at = list(islice(raw, LOOKED_AT))
-    objects = [row for _, row in looked_at if not isinstance(row, str)]
-    columns = tuple(dict.fromkeys(key for row in objects for key in row))
-    rows = [[_as_text(row.get(column)) for column in columns] for row in objects]
+    first = [row for _, row in looked_at if not isinstance(row, str)]
+    columns = tuple(dict.fromkeys(key for row in first for key in row))
+    rows = [[_as_text(row.get(column)) for column in columns] for row in first]
     meaning = meaning_of(name, columns, rows, how, headed=True)
 
     def records() -> Iterator[tuple[int, Cells | str]]:
         for number, row in chain(looked_at, raw):
-            yield (
-                number,
-                row if isinstance(row, str) else _cells(meaning, [_as_text(row.get(column)) for column in columns]),
-            )
+            cells = row if isinstance(row, str) else _cells(meaning, [_as_text(row.get(key)) for key in columns])
+            yield number, cells
 
     return Table(name, meaning, records(), note, tuple(tuple(row) for row in rows[:SHOWN]))
 
