@@ -75,7 +75,7 @@ class _Walk:
             inside: list[_Folder] = []
             for entry in self._listed(folder):
                 place = folder.place / entry.name
-                if kind := noise_of(entry.name):
+                if kind := noise_of(entry.name, folder.place.name):
                     yield from (LeftOut(kind) for _ in range(_files_in(entry)))
                     continue
                 self._count()

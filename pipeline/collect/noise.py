@@ -23,9 +23,9 @@ NAMES = {
         ".appledesktop/.documentrevisions-v100/.pkinstallsandboxmanager/.apdisk/.volumeicon.icns/.localized/icon\r/"
         "thevolumesettingsfolder/thefindbycontentfolder/desktop db/desktop df/.com.apple.timemachine.donotpresent/"
         ".lsoverride/.metadata_never_index",
-        LINUX: "lost+found/.directory/.hidden",
+        LINUX: "lost+found/.directory",
         ANDROID: "lost.dir/.nomedia/.android_secure",
-        DELETED: "$recycle.bin/#recycle/@recycle/.recycle/.trash/.trashes/.trashbox/network trash folder/"
+        DELETED: "$recycle.bin/recycler/#recycle/@recycle/.recycle/.trash/.trashes/.trashbox/network trash folder/"
         "network recycle bin/network recycle bin 1/.wastebasket",
         SNAPSHOTS: "#snapshot/@snapshot/@recently-snapshot/.snapshot/.snapshots/~snapshot/.zfs/.ckpt",
         NAS: "@eadir/@tmp/@sharebin/@sharesnap/@synologydrive/@synologycloudsync/@s2s/@database/@img_bkp_cache/"
@@ -55,19 +55,26 @@ LIKE = (
     (re.compile(r"~\$|\.~lock\."), LOCKS),
 )
 
+# The folder of Windows on a FAT stick could be a class, but for what is in it.
+IN_RECYCLED = re.compile(r"dc\d+(\.\w+)?|info2?")
+
 
 @lru_cache(maxsize=4096)
-def noise_of(name: str) -> str | None:
-    """What a file or folder of this name is, in words, where nobody means to import it; else None."""
+def noise_of(name: str, above: str = "") -> str | None:
+    """What a file or folder of this name in the folder ``above`` is, in words, where nobody means to import it; else
+    None.
+    """
     lower = name.lower()
     if kind := NAMES.get(lower):
         return kind
+    if above.lower() == "recycled" and IN_RECYCLED.fullmatch(lower):
+        return DELETED
     return next((kind for like, kind in LIKE if like.match(lower)), HIDDEN if lower.startswith(".") else None)
 
 
 def noise(path: PurePosixPath) -> str | None:
     """What a file is, in words, where its name or a folder above it is a system's, hidden or a cache; else None."""
-    return next(filter(None, map(noise_of, path.parts)), None)
+    return next(filter(None, map(noise_of, path.parts, ("", *path.parts))), None)
 
 
 def empty_folders(folders: Iterable[PurePosixPath], files: Iterable[PurePosixPath]) -> list[PurePosixPath]:

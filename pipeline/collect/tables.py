@@ -106,6 +106,14 @@ def names_files(source: Path) -> bool:
     return "path" in _opened(source, Labelling()).roles
 
 
+def names_places(source: Path) -> bool:
+    """Whether a CSV file says of any picture in full where it is: a URL, or a path from the root of this machine.
+    Raises SourceError where it cannot be read.
+    """
+    rows = (row for row in _opened(source, Labelling()).rows(Labelling()) if isinstance(row, Row))
+    return any(row.url or row.path.startswith(("~/", "file://")) or Path(row.path).is_absolute() for row in rows)
+
+
 def open_table(
     name: str, data: bytes, header: tuple[str, ...] = (), delimiter: str = "", how: Labelling | None = None
 ) -> Table:

@@ -16,10 +16,10 @@ from gradio.blocks import Block
 from gradio.utils import get_upload_folder
 
 from pipeline.collect.download import DownloadConfig, download
-from pipeline.collect.importing import ImportConfig
+from pipeline.collect.importing import ARCHIVES, ImportConfig
 from pipeline.collect.ready_made import READY_MADE, ReadyMade
 from pipeline.collect.sources import TABLE_SUFFIXES
-from pipeline.collect.tables import names_files
+from pipeline.collect.tables import names_files, names_places
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.jobs import job as jobs
@@ -42,12 +42,12 @@ from pipeline.tabs.page.component import component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, guide, heading, pictures_html
-from pipeline.tabs.page.uploads import KeptFolder, keep_folder, keep_uploads
+from pipeline.tabs.page.uploads import MOST_FILES, KeptFolder, keep_folder, keep_uploads
 from pipeline.web.addresses import link
 from pipeline.workspace.workspace import Workspace
 
 LIVE_SECONDS = 2.0
-FILE_TYPES = ["image", ".zip", ".tar", ".tgz", ".gz", ".csv", ".tsv", ".jsonl"]
+ANNOTATIONS = (".json", ".xml", ".txt")
 MOST_BYTES_FOR_VISITORS = 512 << 20
 CLASSES_A_SEARCH, EXTRAS_A_SEARCH = 100, 20
 
@@ -130,26 +130,48 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
 
 
 def upload_job(workspace: Workspace, files: Sequence[str] | None, told: ImportConfig, place: Path | None = None) -> Job:
-    """Start importing uploaded files: one archive or table, or loose pictures. ``told`` says all but the source; they
-    are kept in ``place``.
+    """Start importing uploaded files: one archive, one table of URLs, or pictures with the tables and annotations that
+    are about them, which are read as a folder. ``told`` says all but the source; they are kept in ``place``.
     """
     paths = [Path(file) for file in files or ()]
     if not paths:
         raise UsageError(
-            "Choose files first: a folder, a zip with one folder per class, a CSV file, or pictures of one class."
+            "Choose files first: a folder, a zip with one folder per class, a table with its pictures, or pictures of "
+            "one class."
         )
     one_at_a_time(workspace)
-    pictures = all(path.suffix.lower() in PICTURE_SUFFIXES for path in paths)
-    if pictures and not (told.label or told.label_regex):
-        raise UsageError("Say which class these pictures show, in the box below them.")
-    if not pictures and len(paths) > 1:
-        raise UsageError("Take one zip or CSV file at a time, or only pictures.")
-    if paths[0].suffix.lower() in TABLE_SUFFIXES and not told.local and names_files(paths[0]):
-        raise UsageError(
-            "This table names files of a machine. Send the pictures in a zip, or a table with a column 'url'."
-        )
+    by_itself = len(paths) == 1 and paths[0].suffix.lower() not in PICTURE_SUFFIXES
+    if by_itself:
+        _check_table(paths[0], told)
+    else:
+        _check_together(paths, told)
     kept = keep_uploads(paths, place)
-    return import_job(workspace, replace(told, source=str(kept if pictures else kept / paths[0].name)))
+    return import_job(workspace, replace(told, source=str(kept / paths[0].name if by_itself else kept)))
+
+
+def _check_table(file: Path, told: ImportConfig) -> None:
+    """Raises UsageError for a file that is about pictures which did not come along."""
+    suffix = file.suffix.lower()
+    if suffix in TABLE_SUFFIXES:
+        alone = names_files(file) and not (told.local and names_places(file))
+    else:
+        alone = suffix in ANNOTATIONS
+    if alone:
+        raise UsageError(
+            f"{file.name} names pictures that did not come along. Choose them together with it, or a folder or a zip "
+            "that holds both."
+        )
+
+
+def _check_together(paths: Sequence[Path], told: ImportConfig) -> None:
+    """Raises UsageError where several files cannot be read as one folder, or do not say what they show."""
+    suffixes = {path.suffix.lower() for path in paths}
+    if suffixes & set(ARCHIVES):
+        raise UsageError("Take one zip at a time; or pictures, and the tables that are about them.")
+    if not suffixes & PICTURE_SUFFIXES:
+        raise UsageError("There are no pictures among these files. Choose the pictures together with their table.")
+    if not suffixes & {*TABLE_SUFFIXES, *ANNOTATIONS} and not (told.label or told.label_regex):
+        raise UsageError("Say which class these pictures show, in the box below them.")
 
 
 def draw_ready_made(shared: Shared) -> gr.Button:
@@ -240,13 +262,12 @@ def draw_own(shared: Shared) -> None:
     """Draw the card for one's own pictures and make it work."""
     with gr.Column(elem_classes="w-card", min_width=320):
         gr.HTML(
-            "<h4>Your own pictures</h4><p>A folder or a zip with one folder per class, a CSV file, or loose pictures "
-            "of one class. Your files stay as they are; Winnow works on copies.</p>"
+            "<h4>Your own pictures</h4><p>A folder or a zip with one folder per class, pictures with a table, or "
+            "loose pictures of one class. Your files stay as they are; Winnow works on copies.</p>"
         )
-        folder = component(Path(__file__).parents[1] / "page" / "folder", "collect-folder")
+        folder = component(Path(__file__).parents[1] / "page" / "folder", "collect-folder", most=MOST_FILES)
         files = gr.File(
             file_count="multiple",
-            file_types=FILE_TYPES,
             height=140,
             show_label=False,
             elem_id="collect-files",

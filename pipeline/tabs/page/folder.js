@@ -1,9 +1,9 @@
-// A folder of pictures, sent file by file with its folders' names; the class folders are what matters.
+// A folder, sent file by file with its folders' names. Every file is sent: what it means is for the server to say.
 import { make } from './common.js';
 
 const root = element.querySelector('.folder');
 const AT_ONCE = 4;
-const WANTED = /\.(jpe?g|jpe|jfif|png|gif|webp|bmp|tiff?|avif|mpo|heic|heif|csv|tsv|jsonl)$/i;
+const ALL = 'Every file in it is sent; browsers leave out links and empty folders.';
 let run = 0;
 
 const picker = make('input');
@@ -28,7 +28,7 @@ const working = (is) => {
   forget.hidden = is || !props.value;
 };
 const show = () => {
-  words.textContent = props.value || '';
+  words.textContent = props.value || ALL;
   working(false);
 };
 /** @param {File[]} files @param {number} mine @returns {Promise<[[string, string][], number]>} */
@@ -54,12 +54,15 @@ const send = async (files, mine) => {
   return [here, lost];
 };
 picker.addEventListener('change', async () => {
-  const every = [...(picker.files ?? [])];
+  const files = [...(picker.files ?? [])];
   picker.value = '';
-  const hidden = (/** @type {File} */ file) => (file.webkitRelativePath || file.name).split('/').some((part) => part.startsWith('.'));
-  const files = every.filter((file) => WANTED.test(file.name) && !hidden(file));
   if (!files.length) {
-    words.textContent = every.length ? 'There are no pictures in this folder.' : 'This folder is empty.';
+    words.textContent = 'This folder is empty.';
+    return;
+  }
+  if (files.length > props.most) {
+    const [is, may] = [files.length, props.most].map((number) => number.toLocaleString('en'));
+    words.textContent = `This folder holds ${is} files. Send at most ${may} at a time, or put them into a zip.`;
     return;
   }
   run += 1;

@@ -3,7 +3,7 @@
 /** The component's own box on the page. */
 declare const element: HTMLElement;
 /** What Python gave it: its value, and what else `component()` was told. */
-declare const props: { value: any; look?: any };
+declare const props: { value: any; look?: any; most: number };
 /** Tell Python that something happened: the listener of that name gets the data. */
 declare function trigger(name: string, data?: unknown): void;
 /** Call `act` whenever Python has changed what is named. */

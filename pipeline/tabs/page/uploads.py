@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -42,6 +43,7 @@ def keep_uploads(files: Sequence[Path], place: Path | None = None) -> Path:
 
 def keep_folder(sent: Any, received: Path, place: Path | None = None) -> KeptFolder:
     """A folder laid out as the person's own, from what their page says it sent: (uploaded file, its path there) pairs.
+    Files of every kind are kept, tables, annotations and empty ones too: what they mean is for the import to say.
     It lies in ``place`` (None: where the machine keeps temporary files).
 
     The page may say anything: only files that lie in ``received``, where uploads arrive, are taken, and no path leads
@@ -77,8 +79,8 @@ def _take(pair: Any, folder: Path, received: Path) -> bool:
 
 
 def place_within(path: str) -> PurePosixPath | None:
-    """The relative path of a file within a folder; None where it leads out of it or cannot be one."""
-    parts = path.replace("\\", "/").split("/")
+    """The relative path of a file within a folder, composed (NFC); None where it leads out of it or cannot be one."""
+    parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
     bad = ("", ".", "..")
     if len(path) > MOST_CHARACTERS or len(parts) > MOST_PARTS or any(part.strip() in bad for part in parts):
         return None

@@ -26,7 +26,7 @@ from pipeline.tabs.page.downloads import click_on
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import bar_rows, count, empty, escape, guide, heading, paged, percent
-from pipeline.tabs.page.uploads import KeptFolder, keep_folder, keep_uploads
+from pipeline.tabs.page.uploads import MOST_FILES, KeptFolder, keep_folder, keep_uploads
 from pipeline.tabs.page.viewer import large, thumbnail, viewer
 from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace
@@ -364,7 +364,7 @@ class _Many:
                 elem_id="predict-files",
                 elem_classes="w-upload",
             )
-            self.folder = component(Path(__file__).parents[1] / "page" / "folder", "predict-folder")
+            self.folder = component(Path(__file__).parents[1] / "page" / "folder", "predict-folder", most=MOST_FILES)
             self.path = gr.Textbox(
                 label="Or a folder on this machine",
                 placeholder="/home/me/pictures",

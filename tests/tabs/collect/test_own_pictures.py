@@ -80,8 +80,12 @@ def test_a_table_in_a_folder_that_was_sent_cannot_name_the_hosts_files(workspace
     [
         ([], NOTHING_SAID, "Choose files first"),
         (["1.png"], NOTHING_SAID, "which class"),
-        (["a.zip", "b.zip"], NOTHING_SAID, "one zip or CSV"),
-        (["a.zip", "1.png"], ImportConfig("", "x"), "one zip or CSV"),
+        (["a.zip", "b.zip"], NOTHING_SAID, "one zip at a time"),
+        (["a.zip", "1.png"], ImportConfig("", "x"), "one zip at a time"),
+        (["1.png", "2.bin"], NOTHING_SAID, "which class"),
+        (["train.csv", "labels.json"], NOTHING_SAID, "no pictures among these"),
+        (["labels.json"], NOTHING_SAID, r"labels\.json names pictures that did not come along"),
+        (["1.xml"], ImportConfig("", "x"), "did not come along"),
     ],
 )
 def test_an_upload_that_says_too_little_is_refused_in_words(
@@ -103,14 +107,14 @@ def test_a_stranger_cannot_read_the_hosts_files_through_a_table(
     mark = next(mark for mark in ",;\t" if mark in head)
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         table.write_text(f"{head}\n{secret}{mark}{secret}\n", encoding=encoding)
-        with pytest.raises(UsageError, match="files of a machine"):
+        with pytest.raises(UsageError, match="did not come along"):
             upload_job(workspace, [str(table)], NOTHING_SAID)
 
 
 def test_nor_through_lines_of_json(workspace: Workspace, tmp_path: Path) -> None:
     table = tmp_path / "metadata.jsonl"
     table.write_text(json.dumps({"file_name": str(picture(tmp_path / "secret.png")), "label": "x"}))
-    with pytest.raises(UsageError, match="files of a machine"):
+    with pytest.raises(UsageError, match="did not come along"):
         upload_job(workspace, [str(table)], NOTHING_SAID)
 
 
@@ -119,6 +123,18 @@ def test_a_table_with_paths_is_fine_on_ones_own_machine(workspace: Workspace, tm
     table.write_text(f"path,label\n{picture(tmp_path / 'mine.png')},bear\n")
     job = finished(workspace, upload_job(workspace, [str(table)], ImportConfig("")))
     assert job.result["added"] == 1
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_table_brings_its_pictures_along(workspace: Workspace, tmp_path: Path, local: bool) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\n1.png,bear\n2.png,bear\n3.png,teddy\n")
+    told = ImportConfig("", local=local)
+    with pytest.raises(UsageError, match=r"labels\.csv names pictures that did not come along. Choose them together"):
+        upload_job(workspace, [str(table)], told)
+    files = [table, *(picture(tmp_path / f"{number}.png") for number in (1, 2, 3))]
+    job = finished(workspace, upload_job(workspace, [str(file) for file in files], told))
+    assert (job.status, job.result["classes"]) == ("done", {"bear": 2, "teddy": 1})
 
 
 def test_two_collections_at_once_are_refused(workspace: Workspace, photographs: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,6 +51,24 @@ def test_a_folder_keeps_its_class_folders_whatever_they_are_called(received: Pat
     assert files_in(folder.path) == set(names)
     assert (folder.files, folder.refused) == (4, 0)
     assert (Path(folder.path) / names[2]).read_bytes() == names[2].encode()
+
+
+def test_files_of_every_kind_are_kept_with_their_names_composed(received: Path) -> None:
+    names = [
+        "d/cat/1.png",
+        "d/labels.csv",
+        "d/a/instances.json",
+        "d/a/1.xml",
+        "d/1",
+        "d/x.raw",
+        "d/.DS_Store",
+        "d/e.csv",
+    ]
+    decomposed = unicodedata.normalize("NFD", "d/Bär/é.json")
+    sent = [[arrived(received, "x", b"" if "e.csv" in name else b"x"), name] for name in (*names, decomposed)]
+    folder = keep_folder(sent, received)
+    assert files_in(folder.path) == {*names, "d/Bär/é.json"} and folder.refused == 0
+    assert (Path(folder.path) / "d/e.csv").stat().st_size == 0
 
 
 @pytest.mark.parametrize(
