@@ -47,9 +47,9 @@ def _download(args: argparse.Namespace) -> Any:
 
 
 def _check(args: argparse.Namespace) -> Any:
-    from pipeline.verify.verify import check_files
+    from pipeline.verify.verify import VerifyConfig, check_files
 
-    found = run_and_show(check_files(args.paths))
+    found = run_and_show(check_files(args.paths, VerifyConfig(max_megapixels=args.max_megapixels)))
     return {"files": [{"path": path, **dataclasses.asdict(checked)} for path, checked in found]}
 
 

@@ -28,8 +28,10 @@ from PIL.Image import Transpose
 if TYPE_CHECKING:
     import torch
 
-MAX_PIXELS = 50_000_000
-LIMIT = f"{MAX_PIXELS // 1_000_000} megapixels"
+MEGAPIXELS = 50
+MAX_PIXELS = MEGAPIXELS * 1_000_000
+# A JPEG of more than MAX_PIXELS is decoded at a half, a quarter or an eighth of its sides; above this it is refused.
+REDUCED_MEGAPIXELS = 250
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "MPO")
 # How a file of each format begins, as far as a damaged one still does.
 BEGINNINGS: Mapping[str, bytes] = {
@@ -40,10 +42,14 @@ BEGINNINGS: Mapping[str, bytes] = {
     "BMP": rb"BM",
     "TIFF": rb"II\*\0|MM\0\*",
     "AVIF": rb".{4}ftypavi[fs]",
-    "HEIF": rb".{4}ftyp(hei[cxms]|hev[cx]|m[is]f1)",
+    "HEIF": rb".{4}ftyp(hei[cxms]|hev[cxms]|m[is]f1)",
 }
-NO_HEIF = "It is a HEIC picture. To read it here: pip install pillow-heif. Or save it as JPEG or PNG."
+NO_HEIF = "It is a HEIC picture, which is not read here (that takes: pip install pi-heif). Or save it as JPEG or PNG."
+RAW = "It is a camera's raw picture, which cannot be read here; save it as JPEG or PNG."
+# In a TIFF: it is a smaller copy; where the others are; this is a DNG.
+REDUCED_TAG, OTHERS_TAG, DNG_TAG = 254, 330, 50706
 ORIENTATION_TAG = 0x0112
+STRIPS = 16  # a picture of many bits is scaled in so many, for the memory's sake
 Picture: TypeAlias = "Image.Image | bytes | str | Path"
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
@@ -58,49 +64,92 @@ class Unreadable(ValueError):
         self.verdict = verdict
 
 
-def open_image(source: Picture) -> Image.Image:
-    """The canonical RGB image: upright, first frame, alpha over white, 16 bits scaled to 8. Raises Unreadable."""
+@dataclass(frozen=True)
+class Opening:
+    """How the pictures of a set are opened, beyond what holds for all; saved with the model.
+
+    ``whole``, ``real``: the (lowest, highest) value, black and white, of grey pictures of more than 8 bits, in whole or
+    in real numbers; None: each picture has its own. Larger ones than ``megapixels`` are refused, but for JPEG.
+    """
+
+    whole: tuple[float, float] | None = None
+    real: tuple[float, float] | None = None
+    megapixels: int = MEGAPIXELS
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any] | None) -> Opening:
+        """The opening written by ``asdict``; the usual one for a model that says nothing about it."""
+        said = raw or {}
+        whole, real = (tuple(scale) if (scale := said.get(name)) else None for name in ("whole", "real"))
+        return cls(whole, real, said.get("megapixels", MEGAPIXELS))
+
+
+def open_image(source: Picture, opening: Opening | None = None) -> Image.Image:
+    """The canonical RGB image: upright, first frame, alpha over white, more than 8 bits scaled to 8. Raises Unreadable.
+
+    A JPEG of more than MAX_PIXELS is smaller by a half, a quarter or an eighth of its sides.
+    """
+    opening = opening or Opening()
     if not isinstance(source, Image.Image):
-        source = open_header(source if isinstance(source, bytes) else Path(source).read_bytes())
+        source = open_header(source if isinstance(source, bytes) else Path(source).read_bytes(), opening.megapixels)
     if source.info.get("compression") == "jpeg" and not isinstance(getattr(source, "tag_v2", {}).get(284, 1), int):
         # A TIFF whose colours are stored apart (says Pillow before 13) or together (says libtiff): read beyond its end.
         raise Unreadable("corrupt", "Its header contradicts itself about how its colours are stored.")
     try:
+        if (part := reduction(source)) > 1:
+            source.draft(None, (source.width // part, source.height // part))
         source.load()
-        return to_rgb(source)
+        return to_rgb(source, opening=opening)
     except Exception as error:  # Pillow's decoders raise nearly every built-in exception
         raise Unreadable(*_decoding_trouble(error)) from error
 
 
-def open_header(data: bytes) -> Image.Image:
+def open_header(data: bytes, megapixels: int = MEGAPIXELS) -> Image.Image:
     """The picture with its header read and nothing decoded yet, if its size may be decoded. Raises Unreadable."""
     if not data:
         raise Unreadable("empty", "The file is empty.")
     try:
-        opened = Image.open(io.BytesIO(data), formats=_formats(data))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Unreadable("too_large", f"It claims to be larger than {LIMIT}.") from error
+        opened = _opened(data)
     except Exception as error:
         raise Unreadable(*_header_trouble(data)) from error
-    if opened.width * opened.height > MAX_PIXELS:
+    limit = max(megapixels, REDUCED_MEGAPIXELS) if opened.format in ("JPEG", "MPO") else megapixels
+    if opened.width * opened.height > limit * 1_000_000:
         claim = f"{opened.width} x {opened.height} pixels"
-        raise Unreadable("too_large", f"It claims to be {claim}; the limit is {LIMIT}.")
+        raise Unreadable("too_large", f"It claims to be {claim}; the limit is {limit} megapixels.")
+    tags = getattr(opened, "tag_v2", {})
+    if tags and (data[8:10] == b"CR" or DNG_TAG in tags or (tags.get(REDUCED_TAG) == 1 and OTHERS_TAG in tags)):
+        raise Unreadable("unsupported", RAW)
     return opened
 
 
-def to_rgb(image: Image.Image, orientation: int | None = None) -> Image.Image:
+def _opened(data: bytes) -> Image.Image:
+    kind = begins_like(data)
+    if kind == "JPEG":  # however large it is: Image.open has a limit of its own
+        Image.preinit()
+        return Image.OPEN[kind][0](io.BytesIO(data), "")
+    try:
+        return Image.open(io.BytesIO(data), formats=_formats(data))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return Image.OPEN[kind][0](io.BytesIO(data), "")
+
+
+def reduction(image: Image.Image) -> int:
+    """By how much the sides of a picture that is not decoded yet are divided as it is: 1, for JPEG up to 8."""
+    large = image.format in ("JPEG", "MPO") and bool(getattr(image, "tile", ()))
+    return next((part for part in (1, 2, 4) if image.width * image.height <= MAX_PIXELS * part**2), 8) if large else 1
+
+
+def to_rgb(image: Image.Image, orientation: int | None = None, opening: Opening | None = None) -> Image.Image:
     """A copy of ``image`` as RGB, upright, without metadata; ``orientation``: EXIF's number, if not in the image."""
-    if getattr(image, "is_animated", False):
+    if getattr(image, "is_animated", False) and image.format != "HEIF":  # which opens at its primary picture
         image.seek(0)
     orientation = orientation or exif_orientation(image)
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _to_eight_bits(image)
+    if is_deep(image.mode):
+        image = _to_eight_bits(image, opening or Opening())
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    rgb = image.convert("RGB")
-    method = _TRANSPOSE.get(orientation)
-    rgb = rgb if method is None else rgb.transpose(method)
+    rgb = turned_upright(image.convert("RGB"), orientation)
     rgb.info.clear()
     return rgb
 
@@ -109,6 +158,12 @@ _TRANSPOSE: Mapping[int, Transpose] = {
     **{2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM},
     **{5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90},
 }
+
+
+def turned_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """``image`` turned and mirrored as its EXIF orientation says."""
+    method = _TRANSPOSE.get(orientation)
+    return image if method is None else image.transpose(method)
 
 
 def exif_orientation(image: Image.Image) -> int:
@@ -120,15 +175,27 @@ def exif_orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    highest = float(values.max(initial=0.0))
-    if image.mode == "F" and highest <= 1.0:
-        values = values * 255.0
-    elif highest > 255.0:
-        values = values * (255.0 / 65535.0 if highest <= 65535.0 else 255.0 / highest)
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+def is_deep(mode: str) -> bool:
+    """Whether pictures of this mode of Pillow's are grey, of more than 8 bits."""
+    return mode in ("I", "F") or mode.startswith("I;16")
+
+
+def _to_eight_bits(image: Image.Image, opening: Opening) -> Image.Image:
+    """Values up to the lowest become 0, those from the highest on 255, and what is no number the lowest."""
+    values = np.asarray(image)
+    low, high = (opening.real if image.mode == "F" else opening.whole) or (0.0, _own_highest(values))
+    grey = np.empty(values.shape, np.uint8)
+    for some, into in zip(np.array_split(values, STRIPS), np.array_split(grey, STRIPS), strict=True):
+        some = np.nan_to_num(some.astype(np.float64), nan=low, posinf=low, neginf=low) - low
+        into[:] = np.clip(np.rint(some * (255.0 / (high - low))), 0, 255)
+    return Image.fromarray(grey)
+
+
+def _own_highest(values: np.ndarray[Any, Any]) -> float:
+    """What is white in a picture of which no more is known: the usual end of a scale, if there is one."""
+    highest = float(np.max(values, initial=0, where=np.isfinite(values)))
+    ends = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+    return next((end for end in ends if highest <= end), highest)
 
 
 def _formats(data: bytes) -> tuple[str, ...]:
@@ -172,7 +239,7 @@ class Preprocessing:
     ``size`` is (height, width) in pixels. ``resize``: ``squish`` ignores the aspect ratio, ``crop`` keeps the middle
     (``crop_pct`` of the shorter side, 0 to 1], ``pad`` keeps everything; ``padding``: around it is black (zeros), what
     is at its edge (border) or the picture mirrored (reflection). ``mean`` and ``std`` are per channel, for values from
-    0 to 1.
+    0 to 1. ``opening``: how the image came from its file.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -181,16 +248,18 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     crop_pct: float = 1.0
     padding: str = "zeros"
+    opening: Opening = Opening()
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Preprocessing:
         """The preprocessing written by :meth:`to_json`."""
         size, mean, std = (tuple(raw[name]) for name in ("size", "mean", "std"))
-        return cls(size, raw["resize"], mean, std, raw["crop_pct"], raw.get("padding", "zeros"))
+        opening = Opening.from_json(raw.get("opening"))
+        return cls(size, raw["resize"], mean, std, raw["crop_pct"], raw.get("padding", "zeros"), opening)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; the opening where it is not the usual one."""
+        return {name: value for name, value in asdict(self).items() if name != "opening" or self.opening != Opening()}
 
 
 def pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -453,7 +522,7 @@ class Classifier(Answering):
         """
         predictions: list[Prediction] = []
         for start in range(0, len(images), batch_size):
-            opened = [open_image(image) for image in images[start : start + batch_size]]
+            opened = [open_image(image, self.preprocessing.opening) for image in images[start : start + batch_size]]
             predictions.extend(self.answers(np.stack([pixels(one, self.preprocessing) for one in opened]), tta))
         return predictions
 
@@ -516,7 +585,7 @@ class OnnxClassifier(Answering):
         views = self.views if tta else ()
         said: list[Prediction] = []
         for image in images:
-            opened = open_image(image)
+            opened = open_image(image, self.preprocessing.opening)
             every = (opened, *(opened.transpose(TURNS[view]) for view in views))
             answers = [self.session.run(None, {"image": np.asarray(one)[None]}) for one in every]
             far = answers[0][1] if len(answers[0]) > 1 else None

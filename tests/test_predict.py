@@ -167,7 +167,6 @@ def test_a_heic_picture_without_a_reader_says_what_to_install(monkeypatch: pytes
 
 
 def test_a_heic_picture_is_read_where_a_reader_is_installed() -> None:
-    pytest.importorskip("pi_heif")
     image = open_image(heic())
     assert (image.mode, image.size, image.info) == ("RGB", (64, 40), {})
     assert max(abs(a - b) for a, b in zip(image.getpixel((8, 8)), (128, 128, 128), strict=True)) < 12

@@ -20,7 +20,17 @@ from pipeline.bounded import LastUsed, forget_old
 from pipeline.errors import NetworkError, UsageError
 from pipeline.images.formats import EXTENSIONS
 from pipeline.images.in_workers import Batch, see_one
-from pipeline.predict import CONFIG, Classifier, Prediction, Unreadable, forward, normalise, open_header, open_image
+from pipeline.predict import (
+    CONFIG,
+    Classifier,
+    Prediction,
+    Unreadable,
+    begins_like,
+    forward,
+    normalise,
+    open_header,
+    open_image,
+)
 from pipeline.web.addresses import link
 from pipeline.web.fetch import Client, FetchLimits
 from pipeline.web.responses import NotFetched
@@ -79,7 +89,7 @@ class Models:
         _seen(classifier, picture)  # it can be opened, and that costs no more than it may
         target = _asked(workspace) / f"{picture_id(picture)}-{uuid.uuid4().hex[:8]}.png"
         with self._looking:
-            values, about = look(classifier, open_image(picture))
+            values, about = look(classifier, open_image(picture, classifier.preprocessing.opening))
         with writing(target, durable=False) as part:
             heat(values).save(part, "PNG")
         return target, about
@@ -140,7 +150,8 @@ def fetch_picture(url: str, folder: Path, client: MakeClient = one_picture_clien
 
     try:
         data = asyncio.run(fetched())
-        kind = open_header(data).format or ""
+        # HEIC is opened in no process but a worker's
+        kind = begins_like(data) if begins_like(data) == "HEIF" else open_header(data).format or ""
         if kind not in EXTENSIONS:
             raise Unreadable("unsupported", "It is not a picture in a format that can be read here.")
     except NotFetched as trouble:

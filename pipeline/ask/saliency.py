@@ -222,7 +222,8 @@ def kept_look(workspace: Workspace, run: Run, classifier: Classifier, image_id: 
     """
     target = workspace.thumbnails / "looks" / run.id / f"{image_id}.png"
     if not target.exists():
-        values, about = look(classifier, open_image(workspace.image_file(file)))
+        opened = open_image(workspace.image_file(file), classifier.preprocessing.opening)
+        values, about = look(classifier, opened)
         note = PngImagePlugin.PngInfo()
         note.add_text("about", json.dumps(asdict(about)))
         with writing(target, durable=False) as part:

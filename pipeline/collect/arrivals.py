@@ -192,7 +192,8 @@ class Judged:
 
 def judge(files: Sequence[bytes], workspace: Workspace, max_side: int = 0) -> list[Judged]:
     """Check each file and write the usable ones into the workspace, pictures larger than ``max_side`` pixels reduced
-    to it (0: as they are). Raises WorkspaceError where a file cannot be written.
+    to it (0: as they are, like those of more than 8 bits, whose scale is their set's). Raises WorkspaceError where a
+    file cannot be written.
     """
     return [_judged(data, workspace, max_side) for data in files]
 
@@ -201,7 +202,7 @@ def _judged(data: bytes, workspace: Workspace, max_side: int) -> Judged:
     checked = check(data)
     if not checked.usable:
         return Judged(checked)
-    if max(checked.width or 0, checked.height or 0) > max_side > 0:
+    if max(checked.width or 0, checked.height or 0) > max_side > 0 and checked.values is None:
         smaller, kind = reduced(data, max_side)
         image, file = workspace.keep(smaller, EXTENSIONS[kind])
         return Judged(checked, Kept(image, file, len(smaller), hashlib.sha256(data).hexdigest(), len(data)))

@@ -36,7 +36,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "It sends 'noai', which is respected unless you say otherwise in More options.",
     ),
     "not_image": ("Not a picture", "What came is a web page or some other file, whatever its name says."),
-    "unsupported": ("A kind of picture that cannot be used", "JPEG, PNG, GIF, WebP, BMP, TIFF and AVIF can be."),
+    "unsupported": ("A kind of picture that cannot be used", "JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC can be."),
     "truncated": ("The picture broke off", "Only a part of the file came, or nothing at all."),
     "corrupt": ("The picture is damaged", "It cannot be decoded."),
     "too_large": ("The file is too large", "It has more bytes than a download may have."),

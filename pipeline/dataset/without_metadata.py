@@ -6,11 +6,12 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from pipeline.images.containers import is_bare
 from pipeline.images.formats import EXTENSIONS
-from pipeline.predict import Unreadable, open_header, open_image
+from pipeline.predict import Unreadable, exif_orientation, is_deep, open_header, open_image, turned_upright
 
 QUALITY = 95
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
@@ -51,7 +52,7 @@ def publish(wanted: Wanted) -> Published:
         return Published(wanted.id, reason=f"The file cannot be read: {error.strerror}.")
     try:
         header = open_header(data)
-        extension, content = _as_wanted(wanted, data, str(header.format))
+        extension, content = _as_wanted(wanted, data, header)
     except Unreadable as trouble:
         return Published(wanted.id, reason=str(trouble))
     target = wanted.target.with_name(f"{wanted.target.name}.{extension}")
@@ -59,13 +60,20 @@ def publish(wanted: Wanted) -> Published:
     return Published(wanted.id, target.name, content is not data, has_position(header, data))
 
 
-def _as_wanted(wanted: Wanted, data: bytes, kind: str) -> tuple[str, bytes]:
-    """The extension and the bytes of the file to write."""
+def _as_wanted(wanted: Wanted, data: bytes, header: Image.Image) -> tuple[str, bytes]:
+    """The extension and the bytes of the file to write; values of more than 8 bits stay what they are."""
+    kind = str(header.format)
     if wanted.originals or is_bare(data, kind):
         if not wanted.checked:
             open_image(data)
         return EXTENSIONS[kind], data
     written = io.BytesIO()
+    if is_deep(header.mode):
+        open_image(data)
+        upright = turned_upright(Image.fromarray(np.asarray(header)), exif_orientation(header))
+        whole = "PNG" if upright.mode.startswith("I;16") else "TIFF"
+        upright.save(written, whole)
+        return EXTENSIONS[whole], written.getvalue()
     if kind in LOSSY:
         open_image(data).save(written, "JPEG", quality=QUALITY, optimize=True)
         return "jpg", written.getvalue()

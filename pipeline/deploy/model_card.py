@@ -61,6 +61,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights
         calibration=_calibration(run),
         by_predict=filled("use.md", alone=_alone(info)) if weights else "",
         onnx=_onnx(info),
+        scales=_scales(info),
         data_version=str(info["data_version"])[:12],
         false_alarms=_false_alarms(info),
         versions=", ".join(f"{name} {number}" for name, number in info["versions"].items()),
@@ -167,6 +168,8 @@ def _alone(info: Mapping[str, Any]) -> str:
     size = f"({preprocessing.size[1]}, {preprocessing.size[0]})"
     if info["members"] > 1 or (preprocessing.resize == "pad" and preprocessing.padding != "zeros"):
         return ""
+    if _scales(info):
+        return ""
     bleed = "" if preprocessing.crop_pct == 1 else f", bleed={(1 - preprocessing.crop_pct) / 2:.6g}"
     resized = {
         "squish": f"picture.resize({size}, Image.Resampling.BICUBIC)",
@@ -175,6 +178,23 @@ def _alone(info: Mapping[str, Any]) -> str:
     }[preprocessing.resize]
     sigmoid = (info.get("outputs") or {}).get("kind") == "sigmoid"
     return filled("alone.md", resized=resized, activation="sigmoid()" if sigmoid else "softmax(dim=1)")
+
+
+def _scales(info: Mapping[str, Any]) -> str:
+    """How pictures of more than 8 bits become what the network sees, where the model has one scale for them."""
+    opening = Preprocessing.from_json(info["preprocessing"]).opening
+    said = [
+        f"{kind} numbers from {scale[0]:,.6g} (black) to {scale[1]:,.6g} (white)"
+        for kind, scale in (("whole", opening.whole), ("real", opening.real))
+        if scale is not None
+    ]
+    if not said:
+        return ""
+    return (
+        f"Grey pictures of more than 8 bits are scaled to 8, all of them alike: {', '.join(said)}. `open_image` of "
+        "predict.py does that, with the `opening` of config.json's `preprocessing`; Pillow's `convert` and browsers do "
+        "not.\n\n"
+    )
 
 
 def _onnx(info: Mapping[str, Any]) -> str:

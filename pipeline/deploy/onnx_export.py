@@ -102,7 +102,8 @@ def _views(classifier: Classifier, held_out: pd.DataFrame) -> Iterator[np.ndarra
     shown = spread(held_out[held_out["split"] == "valid"], CALIBRATED_ON)
     if shown.empty:
         raise ExportError("8-bit numbers are fitted to pictures of the valid split, and none is there any more.")
-    return (pixels(open_image(path), classifier.preprocessing) for path in shown["path"])
+    how = classifier.preprocessing
+    return (pixels(open_image(path, how.opening), how) for path in shown["path"])
 
 
 def _cost(info: dict[str, Any], folder: Path, tested: pd.DataFrame) -> Cost:
@@ -129,6 +130,7 @@ def _facts(run: Run, info: dict[str, Any]) -> dict[str, Any]:
         "backbone_licence": backbone_licence(backbone),
         "run": run.id,
         "winnow": __version__,
+        **({"opening": opening} if (opening := info["preprocessing"].get("opening")) else {}),
     }
 
 

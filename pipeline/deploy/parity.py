@@ -99,7 +99,7 @@ def check_onnx(folder: Path, known: Expected) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="winnow-parity-") as scratch:
         decoded = [str(Path(scratch) / f"{number}.png") for number in range(len(known.files))]
         for file, copy in zip(known.files, decoded, strict=True):
-            open_image(file).save(copy, compress_level=1)
+            open_image(file, known.preprocessing.opening).save(copy, compress_level=1)
         found = ask_apart(BY_ONNXRUNTIME, folder / ONNX, decoded)
 
     def words(number: int, what: str) -> str:
@@ -132,7 +132,7 @@ def _compared(known: Expected, found: Sequence[dict[str, Any]], words: Callable[
 
 def _where_it_begins(folder: Path, known: Expected, number: int) -> str:
     """Whether the graph's pixels are already others than the trainer's, or only what the network makes of them."""
-    opened = open_image(known.files[number])
+    opened = open_image(known.files[number], known.preprocessing.opening)
     session = onnx_session(with_pixels(folder / ONNX))
     seen = session.run(["pixels"], {"image": np.asarray(opened)[None]})[0][0]
     largest = np.abs(seen - pixels(opened, known.preprocessing)).max()
@@ -185,9 +185,10 @@ def _asked_again(classifier: Classifier, files: Sequence[str]) -> Floats:
     from pipeline.train.data import Dataset
     from pipeline.train.engine import features_and_logits
 
-    exact = np.stack([pixels(open_image(file), classifier.preprocessing) for file in files])
+    how = classifier.preprocessing
+    exact = np.stack([pixels(open_image(file, how.opening), how) for file in files])
     shapes = np.ones(len(files), np.float32)
-    dataset = Dataset(pd.DataFrame(), classifier.classes, classifier.preprocessing, exact, exact, shapes)
+    dataset = Dataset(pd.DataFrame(), classifier.classes, how, exact, exact, shapes)
     answers = features_and_logits(classifier.model, dataset, np.arange(len(files)), "cpu")
     logits = torch.cat([logits for _, logits in answers])
     made: Floats = classifier.outputs.probabilities(logits).numpy()

@@ -31,7 +31,17 @@ from PIL import Image
 
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
 from pipeline.errors import DeployError, ExportError
-from pipeline.predict import NONE, ONNX, SEVERAL, OnnxClassifier, file_sha256, onnx_session, open_image
+from pipeline.predict import (
+    NONE,
+    ONNX,
+    SEVERAL,
+    OnnxClassifier,
+    Opening,
+    Preprocessing,
+    file_sha256,
+    onnx_session,
+    open_image,
+)
 from pipeline.safe_text import plain
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
@@ -83,7 +93,8 @@ def write_app(
 
     ``examples``: path, label and source_provider of each; ``heading``: what the app is called.
     """
-    shown = _write_examples(folder, examples)
+    opening = Preprocessing.from_json(info["preprocessing"]).opening
+    shown = _write_examples(folder, examples, opening)
     for name, template in COPIED[kind].items():
         shutil.copyfile(SPACES / template, folder / name)
     if kind == "static":
@@ -93,19 +104,19 @@ def write_app(
     return shown
 
 
-def _write_examples(folder: Path, examples: pd.DataFrame) -> list[tuple[str, str]]:
+def _write_examples(folder: Path, examples: pd.DataFrame, opening: Opening) -> list[tuple[str, str]]:
     shown = []
     for number, (path, label) in enumerate(zip(examples["path"], examples["label"], strict=True), 1):
         name = f"examples/{number:02}.jpg"
-        _write_example(Path(path), folder / name)
+        _write_example(Path(path), folder / name, opening)
         shown.append((name, str(label)))
     if examples["source_provider"].isin(STARTERS).any():  # the licence of these pictures asks to go where they go
         shutil.copyfile(ARCHIVE.with_name("LICENSE"), folder / "examples" / "LICENSE.txt")
     return shown
 
 
-def _write_example(source: Path, target: Path) -> None:
-    image = open_image(source)
+def _write_example(source: Path, target: Path, opening: Opening) -> None:
+    image = open_image(source, opening)
     image.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE), Image.Resampling.LANCZOS)
     target.parent.mkdir(exist_ok=True)
     image.save(target, "JPEG", quality=EXAMPLE_QUALITY)
@@ -181,6 +192,7 @@ def _page(folder: Path, info: dict[str, Any], heading: str, examples: Sequence[s
         "outputs": {"kind": "softmax", "several": False, "thresholds": [], **(info.get("outputs") or {})},
         "none": NONE,
         "several": SEVERAL,
+        "scaled": Preprocessing.from_json(info["preprocessing"]).opening.whole is not None,
         "model": _file(folder, ONNX),
         "runtime": _file(folder, WASM),
         "examples": list(examples),

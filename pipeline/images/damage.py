@@ -27,7 +27,7 @@ GREY = (126, 130)
 GREY_ROWS = 8
 STORED = {6: 8, 8: 6}  # the orientation that undoes one; the others undo themselves
 # Runs of zero bytes: a block of a disk that was lost, or space that was never written.
-SHORT, MIDDLE, LONG = 64, 512, 1024
+SHORT, MIDDLE, LONG, LONGER = 64, 512, 1024, 3072
 HUFFMAN_TABLES, BASELINE, PROGRESSIVE = 0xC4, (0xC0, 0xC1), 0xC2
 
 
@@ -139,7 +139,8 @@ def note(data: bytes, kind: str, frames: int) -> str:
     """What a person should know of a good picture; empty for nearly all."""
     sentences = []
     if frames > 1 and kind != "MPO":
-        sentences.append(f"It has {frames:,} {'pages' if kind == 'TIFF' else 'frames'}; only the first is used.")
+        what, used = {"TIFF": ("pages", "first"), "HEIF": ("pictures", "main one")}.get(kind, ("frames", "first"))
+        sentences.append(f"It has {frames:,} {what}; only the {used} is used.")
     if extra := tail(data, kind):
         sentences.append(f"{extra:,} bytes follow the end of the picture; they are ignored.")
     return " ".join(sentences)
@@ -172,8 +173,8 @@ def _coded(data: bytes, kind: str) -> Iterator[tuple[int, int, int]]:
                 yield start, end, MIDDLE
     elif kind in ("AVIF", "HEIF"):
         for name, start, end in heif_boxes(data):
-            if name == b"mdat":
-                yield start, end, LONG  # EXIF blocks lie here too, with some padding of their own
+            if name == b"mdat":  # EXIF blocks lie here too, with padding of their own; those of cameras' HEIF have more
+                yield start, end, LONG if kind == "AVIF" else LONGER
 
 
 def _jpeg_scans(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -16,9 +16,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.images.damage import JPEG_COLOURS, broken, grey_end, note, sound_jpeg, strict_jpeg
+from pipeline.images.damage import JPEG_COLOURS, broken, grey_end, note, sound_jpeg, strict_jpeg, strict_objection
 from pipeline.images.formats import closer_look
-from pipeline.predict import Unreadable, begins_like, exif_orientation, open_header, open_image, to_rgb
+from pipeline.images.opening import Values, opening_of, seen_values
+from pipeline.predict import (
+    MEGAPIXELS,
+    Opening,
+    Unreadable,
+    begins_like,
+    exif_orientation,
+    is_deep,
+    open_header,
+    open_image,
+    reduction,
+    to_rgb,
+)
 from pipeline.workspace.workspace import Workspace, writing
 
 VERDICTS = ("ok", "suspect", "empty", "not_an_image", "truncated", "corrupt", "too_large", "unsupported")
@@ -31,7 +43,7 @@ TINY_SIDE = 32
 class Checked:
     """What can be said of a file's bytes. ``verdict`` is one of VERDICTS; ``reason`` says why in a sentence.
 
-    ``width`` and ``height`` are those of the upright picture, in pixels.
+    ``width`` and ``height`` are those of the upright picture, in pixels; ``values`` of one of more than 8 bits.
     """
 
     verdict: str
@@ -42,6 +54,7 @@ class Checked:
     height: int | None = None
     frames: int | None = None
     exif_orientation: int | None = None
+    values: Values | None = None
 
     @property
     def usable(self) -> bool:
@@ -58,17 +71,17 @@ class Fingerprint:
     tiny: bytes
 
 
-def check(data: bytes) -> Checked:
+def check(data: bytes, opening: Opening | None = None) -> Checked:
     """The verdict on a file's bytes, by a full decode: that of :func:`examine`. Never raises for bad bytes."""
-    return _check_jpeg(data) or examine(data)[0]
+    return _check_jpeg(data, opening or Opening()) or examine(data, opening)[0]
 
 
-def _check_jpeg(data: bytes) -> Checked | None:
+def _check_jpeg(data: bytes, opening: Opening) -> Checked | None:
     """The verdict on a JPEG file that needs no closer look; None on any other. It need not make the pixels."""
     if begins_like(data) != "JPEG":
         return None
     try:
-        header = open_header(data)
+        header = open_header(data, opening.megapixels)
     except Unreadable:
         return None
     if header.format != "JPEG" or header.mode not in ("RGB", "L") or not sound_jpeg(data):
@@ -76,30 +89,56 @@ def _check_jpeg(data: bytes) -> Checked | None:
     facts = _facts(header) | {"exif_orientation": exif_orientation(header)}
     if facts["exif_orientation"] >= 5:
         facts |= {"width": header.height, "height": header.width}
-    return Checked("ok", note(data, "JPEG", 1), **facts)
+    return Checked("ok", _joined(_reduced_note(header), note(data, "JPEG", 1)), **facts)
 
 
-def examine(data: bytes) -> tuple[Checked, Image.Image | None]:
+def examine(data: bytes, opening: Opening | None = None) -> tuple[Checked, Image.Image | None]:
     """The verdict and, where usable, the canonical RGB image, from one decode. Never raises for bad bytes.
 
-    A picture that is ``ok`` may have a reason too: a note, of what a person should know.
+    A picture that is ``ok`` may have a reason too: a note, of what a person should know. ``opening``: how the set that
+    it belongs to is opened.
     """
+    opening = opening or Opening()
     try:
-        header = open_header(data)
+        header = open_header(data, opening.megapixels)
     except Unreadable as trouble:
         return Checked(*closer_look(data, trouble)), None
-    facts = _facts(header)
+    facts, size, remark = _facts(header), header.size, _reduced_note(header)
     late = header.format == "PNG"  # its EXIF block may lie behind the pixels, and Pillow decodes to get there
     orientation = 0 if late else exif_orientation(header)
     try:
-        image, objection = _decoded(data, header, orientation)
+        image, objection = _decoded(data, header, orientation, opening)
     except Unreadable as trouble:
         return Checked(trouble.verdict, str(trouble), **facts, exif_orientation=orientation or 1), None
     facts |= {"exif_orientation": orientation or exif_orientation(header), "width": image.width, "height": image.height}
+    if remark:
+        facts |= dict(zip(("width", "height"), size if facts["exif_orientation"] < 5 else size[::-1], strict=True))
+    if is_deep(facts["mode"]):
+        facts["values"] = seen_values(_first(header), data)
     objection = objection or grey_end(image, facts["exif_orientation"])
     if objection:
         return Checked("suspect", objection, **facts), image
-    return Checked("ok", note(data, str(header.format), facts["frames"]), **facts), image
+    return Checked("ok", _joined(remark, note(data, str(header.format), facts["frames"])), **facts), image
+
+
+def _first(header: Image.Image) -> Image.Image:
+    """The picture itself; counting has moved one of several pages on (not HEIF, which opens at its main one)."""
+    if getattr(header, "is_animated", False) and header.format != "HEIF":
+        header.seek(0)
+    return header
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def _reduced_note(header: Image.Image) -> str:
+    part = reduction(header)
+    if part == 1:
+        return ""
+    share = {2: "half", 4: "a quarter of", 8: "an eighth of"}[part]
+    many = f"{header.width * header.height / 1e6:,.0f}"
+    return f"It has {many} megapixels, more than {MEGAPIXELS}, and is read at {share} its width and height."
 
 
 def _facts(header: Image.Image) -> dict[str, Any]:
@@ -119,16 +158,17 @@ def _frames(header: Image.Image) -> int:
         return 1
 
 
-def _decoded(data: bytes, header: Image.Image, orientation: int) -> tuple[Image.Image, str]:
+def _decoded(data: bytes, header: Image.Image, orientation: int, opening: Opening) -> tuple[Image.Image, str]:
     """(the canonical image, what speaks against it). The pixels are those of ``open_image``, whoever makes them."""
     objection = ""
     if header.format in ("JPEG", "MPO") and header.mode in JPEG_COLOURS:
-        stored, objection = strict_jpeg(data, header.mode)
+        whole = reduction(header) == 1
+        stored, objection = strict_jpeg(data, header.mode) if whole else (None, strict_objection(data, header.mode))
         if stored is not None:
             upright = stored.mode == "RGB" and orientation == 1
             return stored if upright else to_rgb(stored, orientation), objection
     # Counting has moved an animation on; a header alone is decoded as it is.
-    image = open_image(data if getattr(header, "is_animated", False) else header)
+    image = open_image(data if getattr(header, "is_animated", False) else header, opening)
     return image, objection or broken(data, str(header.format))
 
 
@@ -199,9 +239,14 @@ def save_thumbnail(image: Image.Image, target: Path, side: int = THUMBNAIL_SIDE)
     return target
 
 
+def large_file(workspace: Workspace, image_id: str) -> Path:
+    """Where :func:`large_picture` puts one."""
+    return workspace.thumbnails / "large" / image_id[:2] / f"{image_id}.jpg"
+
+
 def large_picture(workspace: Workspace, image_id: str, file: str) -> Path:
     """A re-encoded picture of at most 1,024 px for looking at, made when first asked for."""
-    target = workspace.thumbnails / "large" / image_id[:2] / f"{image_id}.jpg"
+    target = large_file(workspace, image_id)
     if not target.exists():
-        save_thumbnail(open_image(workspace.image_file(file)), target, LARGE_SIDE)
+        save_thumbnail(open_image(workspace.image_file(file), opening_of(workspace)), target, LARGE_SIDE)
     return target

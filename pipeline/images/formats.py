@@ -33,7 +33,7 @@ READABLE: Mapping[str, Format] = {
     "BMP": Format(("bmp",), rb"BM.{4}\0{4}"),
     "TIFF": Format(("tif", "tiff"), BEGINNINGS["TIFF"]),
     "AVIF": Format(("avif",), BEGINNINGS["AVIF"]),
-    "HEIF": Format(("heic", "heif")),
+    "HEIF": Format(("heic", "heif", "hif")),
 }
 EXTENSIONS: Mapping[str, str] = {kind: read.endings[0] for kind, read in READABLE.items()}
 # What is taken for a picture by its name: some of these are refused later, with the reason.

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.images.decode import LARGE_SIDE, THUMBNAIL_SIDE, save_thumbnail
+from pipeline.images.opening import opening_of
 from pipeline.images.sandbox import WorkerLimits, map_in_workers
-from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
+from pipeline.predict import Opening, Preprocessing, Unreadable, open_image, pixels
 from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace
 
@@ -70,7 +71,7 @@ def _see(wanted: Wanted, preprocessing: Preprocessing) -> Seen:
     except ValueError:  # a NUL in its name
         return Seen(None, "There is no such file.")
     try:
-        image = open_image(data)
+        image = open_image(data, preprocessing.opening)
     except Unreadable as trouble:
         return Seen(None, str(trouble))
     for target, side in ((wanted.small, THUMBNAIL_SIDE), (wanted.large, LARGE_SIDE)):
@@ -87,7 +88,8 @@ def thumbnails(workspace: Workspace, images: pd.DataFrame) -> list[tuple[Path, s
         for row in images.itertuples()
         if not places[str(row.id)].exists() and row.status != "set_aside"
     ]
-    for _ in map_in_workers(_make, missing, lambda *_: False, workers=1, limits=THUMBNAIL_LIMITS):
+    make = partial(_make, opening=opening_of(workspace))
+    for _ in map_in_workers(make, missing, lambda *_: False, workers=1, limits=THUMBNAIL_LIMITS):
         pass
     labels = images["label"].fillna("no label")
     return [
@@ -109,10 +111,10 @@ def a_few_of_each(images: pd.DataFrame, total: int) -> pd.DataFrame:
     return images.assign(turn=turn).sort_values("turn", kind="stable").head(total).sort_values("label", kind="stable")
 
 
-def _make(job: tuple[Path, Path]) -> bool:
+def _make(job: tuple[Path, Path], opening: Opening) -> bool:
     source, target = job
     try:
-        save_thumbnail(open_image(source.read_bytes()), target)
+        save_thumbnail(open_image(source.read_bytes(), opening), target)
     except (Unreadable, OSError):  # verify will say what is wrong with it
         return False
     return True

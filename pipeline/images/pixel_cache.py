@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.decode import squished
-from pipeline.predict import Preprocessing, pixels
+from pipeline.predict import MEGAPIXELS, Opening, Preprocessing, pixels
 
 ROOM = 8 / 7
 PREFIX = "pixels-"
@@ -43,7 +43,8 @@ class Pixels(Protocol):
 
 @dataclass
 class PixelCache:
-    """The rows for one geometry (size, way of resizing, crop share) in ``folder``; mean and std do not matter here.
+    """The rows for one geometry (size, way of resizing, crop share) and one scale of deep pictures in ``folder``; mean
+    and std do not matter here.
     ``presize``: the side of the squished pictures, in pixels (0: ROOM times the larger side of the network's input).
 
     Cheap to make and to send to another process; :meth:`add` opens a file on first use and keeps it open.
@@ -57,22 +58,30 @@ class PixelCache:
     @classmethod
     def of(cls, cache: Path, preprocessing: Preprocessing, presize: int = 0) -> PixelCache:
         """The cache below ``cache`` (a workspace's) for ``preprocessing``."""
-        geometry = replace(preprocessing, mean=Preprocessing().mean, std=Preprocessing().std)
+        opening = replace(preprocessing.opening, megapixels=MEGAPIXELS)  # no pixel of a picture depends on it
+        geometry = replace(preprocessing, mean=Preprocessing().mean, std=Preprocessing().std, opening=opening)
         height, width = geometry.size
         parts = [f"{height}x{width}", geometry.resize, f"{geometry.crop_pct:g}"]
         if geometry.resize == "pad" and geometry.padding != "zeros":
             parts.append(geometry.padding)
         if presize:
             parts.append(f"from{presize}")
+        for name, scale in (("whole", opening.whole), ("real", opening.real)):
+            if scale is not None:
+                parts.append(f"{name}{scale[0]!r}to{scale[1]!r}")
         return cls(cache / (PREFIX + "-".join(parts)), geometry, presize)
 
     @classmethod
-    def in_use(cls, cache: Path) -> PixelCache:
-        """The cache of the last training, or that of a training with the defaults where there was none."""
+    def in_use(cls, cache: Path, opening: Opening | None = None) -> PixelCache:
+        """The cache of the last training, or that of a training with the defaults where there was none; of pictures
+        that are opened as ``opening`` says.
+        """
+        opening = opening or Opening()
         for settings in sorted(cache.glob(f"{PREFIX}*/geometry.json")):
             written = json.loads(settings.read_text(encoding="utf-8"))
-            return cls.of(cache, Preprocessing.from_json(written), int(written.get("presize", 0)))
-        return cls.of(cache, Preprocessing())
+            geometry = replace(Preprocessing.from_json(written), opening=opening)
+            return cls.of(cache, geometry, int(written.get("presize", 0)))
+        return cls.of(cache, Preprocessing(opening=opening))
 
     @property
     def side(self) -> int:
@@ -110,13 +119,30 @@ class PixelCache:
             self._file = self._new_file()
         self._file.write(row.tobytes())
 
+    def take_over(self, other: PixelCache, but: Collection[str]) -> None:
+        """Move the rows of ``other``, of the same sizes, here, without those of the images ``but``."""
+        left_out = np.array(sorted(but), "S64")
+        for path, rows in other._files():
+            kept = ~np.isin(rows["id"], left_out)
+            if kept.all():
+                path.replace(self._made() / path.name)
+            elif kept.any():
+                with self._new_file() as file:
+                    for number in np.flatnonzero(kept):
+                        file.write(rows[number].tobytes())
+        shutil.rmtree(other.folder, ignore_errors=True)
+
     def _new_file(self) -> BinaryIO:
+        return (self._made() / f"{uuid.uuid4().hex}.rows").open("xb", buffering=0)
+
+    def _made(self) -> Path:
+        """The folder, which says what it holds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.folder / "geometry.json"
         if not settings.exists():
             content = {**self.geometry.to_json(), "presize": self.presize}
             settings.write_text(json.dumps(content), encoding="utf-8")
-        return (self.folder / f"{uuid.uuid4().hex}.rows").open("xb", buffering=0)
+        return self.folder
 
     def close(self) -> None:
         """Close the file that :meth:`add` opened."""
@@ -126,16 +152,18 @@ class PixelCache:
 
     def rows(self, image_ids: Iterable[str]) -> CachedRows:
         """Where the rows of these images are, as far as there are any."""
-        files: list[Rows] = []
-        for path in sorted(self.folder.glob("*.rows")):
-            if whole := path.stat().st_size // self.row.itemsize:  # one that is being written may end in half a row
-                files.append(np.memmap(path, self.row, "r", shape=(whole,)))
+        files = [rows for _, rows in self._files()]
         place = {
             str(image_id, "ascii"): (number, row)
             for number, file in enumerate(files)
             for row, image_id in enumerate(file["id"].tolist())
         }
         return CachedRows(files, {image_id: place[image_id] for image_id in image_ids if image_id in place})
+
+    def _files(self) -> Iterator[tuple[Path, Rows]]:
+        for path in sorted(self.folder.glob("*.rows")):
+            if whole := path.stat().st_size // self.row.itemsize:  # one that is being written may end in half a row
+                yield path, np.memmap(path, self.row, "r", shape=(whole,))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ textbooks: percentiles of luminance, variance of the Laplacian, entropy of the g
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -28,9 +27,9 @@ class Quality:
     detail: float
     colour: float
 
-    def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps({name: round(value, 6) for name, value in asdict(self).items()})
+    def rounded(self) -> dict[str, float]:
+        """The scores as they are kept."""
+        return {name: round(value, 6) for name, value in asdict(self).items()}
 
 
 def quality(small: Image.Image) -> Quality:

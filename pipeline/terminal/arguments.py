@@ -128,6 +128,8 @@ def _in_full(told: Setting, field: Field[Any], repeatable: bool) -> str:
 
 def _check(command: Command) -> None:
     command.add_argument("paths", nargs="+", metavar="PATH", help="files or folders")
+    limit = "pictures of more are refused (JPEG, which can be read smaller, above 250; 0: 50)"
+    command.add_argument("--max-megapixels", type=int, default=0, metavar="N", help=limit)
 
 
 def _images(command: Command) -> None:

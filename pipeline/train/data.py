@@ -21,7 +21,7 @@ from pipeline.errors import NotEnoughData, TrainingError, UsageError
 from pipeline.images.decode import squished
 from pipeline.images.pixel_cache import Array, CachedRows, PixelCache, Pixels
 from pipeline.labels import answers_of, classes_of, named
-from pipeline.predict import NONE, SEVERAL, Outputs, Preprocessing, Unreadable, normalise, open_image, pixels
+from pipeline.predict import NONE, SEVERAL, Opening, Outputs, Preprocessing, Unreadable, normalise, open_image, pixels
 from pipeline.stage import Progress, Stage
 from pipeline.train.augment import EVERYTHING, augment, shrunk
 from pipeline.train.config import Augmentation
@@ -173,8 +173,8 @@ def _uncached(
     outputs: Outputs,
 ) -> Dataset:
     files = [workspace.image_file(str(file)) for file in rows["file"]]
-    exact = Undecoded(files, partial(pixels, preprocessing=preprocessing))
-    whole = Undecoded(files, lambda image: np.asarray(squished(image, cache.side)))
+    exact = Undecoded(files, partial(pixels, preprocessing=preprocessing), preprocessing.opening)
+    whole = Undecoded(files, lambda image: np.asarray(squished(image, cache.side)), preprocessing.opening)
     aspect = (rows["width"] / rows["height"]).to_numpy(dtype=np.float32)
     size = len(rows) * cache.row.itemsize >> 20
     note = (
@@ -189,18 +189,19 @@ class Undecoded:
 
     files: Sequence[Path]
     row: Callable[[Image.Image], Array]
+    opening: Opening
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, positions: Any) -> Array:
         wanted = [self.files[int(number)] for number in positions]
-        return np.stack([self.row(image) for image in _opened(wanted)])
+        return np.stack([self.row(image) for image in _opened(wanted, self.opening)])
 
 
 def _decode(workspace: Workspace, rows: pd.DataFrame, cache: PixelCache) -> Stage[None]:
     files = [workspace.image_file(str(file)) for file in rows["file"]]
-    pictures = zip(rows["id"], _opened(files), strict=True)
+    pictures = zip(rows["id"], _opened(files, cache.geometry.opening), strict=True)
     try:
         for done, (image_id, image) in enumerate(pictures, 1):
             cache.add(str(image_id), image)
@@ -209,22 +210,22 @@ def _decode(workspace: Workspace, rows: pd.DataFrame, cache: PixelCache) -> Stag
         cache.close()
 
 
-def _opened(files: Sequence[Path]) -> Iterator[Image.Image]:
+def _opened(files: Sequence[Path], opening: Opening) -> Iterator[Image.Image]:
     """The pictures in order, decoded by threads, a few ahead."""
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads:
         upcoming: deque[Future[Image.Image]] = deque()
         left = iter(files)
         while True:
-            upcoming.extend(threads.submit(_open, file) for file in islice(left, 2 * cores - len(upcoming)))
+            upcoming.extend(threads.submit(_open, file, opening) for file in islice(left, 2 * cores - len(upcoming)))
             if not upcoming:
                 return
             yield upcoming.popleft().result()
 
 
-def _open(file: Path) -> Image.Image:
+def _open(file: Path, opening: Opening) -> Image.Image:
     try:
-        return open_image(file)
+        return open_image(file, opening)
     except (OSError, Unreadable) as error:
         raise TrainingError(
             f"The picture {file} cannot be opened any more ({error}). Put the file back, or remove the picture: "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.errors import BackboneError, NotEnoughData
+from pipeline.images.opening import opening_of
 from pipeline.images.pixel_cache import CachedRows, PixelCache
 from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.model import backbones
@@ -69,7 +70,7 @@ def preview(workspace: Workspace, config: TrainConfig, pictures: int = PICTURES,
     from pipeline.train.data import Dataset
 
     check_config(workspace, asdict(config), backbones.bundled())
-    preprocessing = _preprocessing(config)
+    preprocessing = replace(_preprocessing(config), opening=opening_of(workspace))
     rows = _sample(workspace, config.seed, pictures)
     with tempfile.TemporaryDirectory(prefix="winnow-preview-") as folder:
         theirs, ours = (
@@ -154,7 +155,7 @@ def _cached(workspace: Workspace, rows: pd.DataFrame, theirs: PixelCache, ours: 
 def _decode(item: _Item) -> bool:
     image, file, cache = item
     try:
-        cache.add(image, open_image(file.read_bytes()))
+        cache.add(image, open_image(file.read_bytes(), cache.geometry.opening))
         return True
     except (Unreadable, FileNotFoundError):  # verify says what is wrong with it
         return False

@@ -85,13 +85,18 @@ class Task:
 
     @property
     def identity(self) -> list[Any]:
-        """What tells it from other tasks, as JSON has it: settings, classes, pictures. A note makes no other task."""
+        """What tells it from other tasks, as JSON has it: settings, classes, pictures, and the scales of their values
+        where there are any. A note makes no other task.
+        """
         config, usual = self.config, type(self.config)()
         settings = {name: getattr(config, name) for name in FIRST_SETTINGS}
         for name in sorted({setting.name for setting in fields(config)} - {*FIRST_SETTINGS, "note"}):
             if getattr(config, name) != getattr(usual, name):
                 settings[name] = getattr(config, name)
-        return [settings, list(self.dataset.classes), self.dataset.rows[["id", "split", "label"]].to_numpy().tolist()]
+        pictures = self.dataset.rows[["id", "split", "label"]].to_numpy().tolist()
+        opening = self.dataset.preprocessing.opening
+        scales = [list(scale) if scale else None for scale in (opening.whole, opening.real)]
+        return [settings, list(self.dataset.classes), pictures, *([scales] if any(scales) else [])]
 
     @cached_property
     def class_weights(self) -> torch.Tensor:

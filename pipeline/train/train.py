@@ -6,12 +6,14 @@ import getpass
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipeline.errors import UsageError
+from pipeline.images.opening import about_scales, opening_of
 from pipeline.jobs.turns import one_at_a_time
 from pipeline.model import backbones
 from pipeline.model.losses import targets_of
@@ -108,7 +110,7 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[tuple[Task, Engi
     arguments = backbones.sized(config.backbone, config.image_size, config.image_width)
     dropping = {name: rate for name in ("drop_rate", "drop_path_rate") if (rate := getattr(config, name))}
     body = backbones.create(config.backbone, 2, {**arguments, **dropping}, config.weights)
-    preprocessing = preprocessing_for(body.pretrained_cfg, config)
+    preprocessing = replace(preprocessing_for(body.pretrained_cfg, config), opening=opening_of(workspace))
     dataset = yield from load_dataset(workspace, preprocessing, config.presize, config.head)
     body.reset_classifier(len(dataset.classes))
     model = body.to(device).to(memory_format=torch.channels_last)
@@ -122,7 +124,7 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[tuple[Task, Engi
         config.label_smoothing,
         config.clip,
         torch.amp.GradScaler(device, enabled=half),
-        notes=[dataset.note] if dataset.note else [],
+        notes=[note for note in (dataset.note, about_scales(workspace)) if note],
     )
     return Task(config, dataset, targets, device), engine
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from pipeline.images.opening import about_scales
 from pipeline.labels import of_today
 from pipeline.verify.duplicates import best_copy
 from pipeline.verify.split import given_leaks, leaks
@@ -73,7 +74,7 @@ class Verified:
     valid and test folders, say) asked to be in more than one; they are in one now. ``suspects`` are kept, but a second
     decoder objects; ``notes``: kept, with something to know. ``problems``: the ids of kept pictures with each kind of
     problem (keys of PROBLEMS), the worst first. ``classes``: usable pictures of each. ``doubt``: why something else may
-    be wrong, where many were set aside this time.
+    be wrong, where many were set aside this time. ``scales``: how grey pictures of more than 8 bits are scaled.
     """
 
     checked: int
@@ -90,6 +91,7 @@ class Verified:
     classes: dict[str, int] = field(default_factory=dict)
     class_problems: tuple[ClassProblem, ...] = ()
     doubt: str = ""
+    scales: str = ""
 
 
 def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
@@ -114,6 +116,7 @@ def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
         classes=classes,
         class_problems=tuple(_class_problems(classes)),
         doubt=doubt,
+        scales=about_scales(workspace),
     )
 
 

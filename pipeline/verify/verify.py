@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pipeline.errors import TooManyBroken
-from pipeline.images.decode import Checked
+from pipeline.errors import TooManyBroken, UsageError
+from pipeline.images.decode import Checked, large_file
+from pipeline.images.opening import MEGAPIXELS_FACT, decide, opening_of, outdated
 from pipeline.images.pixel_cache import PixelCache
 from pipeline.images.sandbox import WorkerLimits, map_in_workers
-from pipeline.settings import setting
+from pipeline.predict import MEGAPIXELS, Opening
+from pipeline.settings import check, setting
 from pipeline.stage import Progress, Stage
+from pipeline.verify.cards import restore
 from pipeline.verify.duplicates import group_duplicates
 from pipeline.verify.findings import Verified, verified
 from pipeline.verify.split import SplitConfig, assign_splits
@@ -24,6 +27,7 @@ from pipeline.workspace.workspace import Workspace
 
 BATCH_SECONDS = 1.0
 STOPPED = "Decoding it was stopped"
+BYTES_A_PIXEL = 16  # what decoding one takes at most
 # Pictures that a worker process has before it.
 AHEAD = 8
 # Where more than this share cannot be used (and not just one or two), verify stops and asks.
@@ -45,6 +49,22 @@ class VerifyConfig(SplitConfig):
     memory_mb: int = setting(2048, "the most memory for a picture", flag=None)
     accept_broken: bool = setting(False, "do not ask where many pictures cannot be used")
     cache: bool = setting(True, "whether the training cache is filled, where there is room for it", flag=None)
+    max_megapixels: int = setting(
+        0,
+        "pictures of more are refused (JPEG, which can be read smaller, above 250)",
+        low=MEGAPIXELS,
+        high=1000,
+        means={0: "as before, and at first 50"},
+        metavar="N",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def limits(self, opening: Opening) -> WorkerLimits:
+        """What a worker process may take for a picture: more memory where larger ones are let in."""
+        more = max(0, opening.megapixels - MEGAPIXELS) * 1_000_000
+        return WorkerLimits(self.seconds, (self.memory_mb << 20) + more * BYTES_A_PIXEL)
 
 
 def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Verified]:
@@ -58,21 +78,65 @@ def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Ve
     (60, (), 0)
     """
     config = config or VerifyConfig()
+    _let_in(workspace, config.max_megapixels)
     new, doubt = yield from _check_new(workspace, config)
     workspace.store.set_fact(DOUBT, "")
+    yield from _by_one_scale(workspace, config)
     yield Progress(new, new, "Looking for duplicates")
     find_duplicates(workspace)
     assign_splits(workspace, SplitConfig(config.valid, config.test, config.seed))
     return verified(workspace, new, doubt)
 
 
+def _let_in(workspace: Workspace, megapixels: int) -> None:
+    """Remember that pictures may be so large (0: as before), and have those looked at again that were too large."""
+    before = opening_of(workspace).megapixels
+    if megapixels and megapixels < before:
+        raise UsageError(
+            f"Pictures of up to {before} megapixels were let in before: --max-megapixels is {before} or more."
+        )
+    if megapixels > before:
+        workspace.store.set_fact(MEGAPIXELS_FACT, megapixels)
+        images = workspace.store.images("set_aside")
+        restore(workspace, [str(image) for image in images[images["verdict"] == "too_large"]["id"]])
+
+
+def _by_one_scale(workspace: Workspace, config: VerifyConfig) -> Stage[None]:
+    """Decide the scale of pictures of many bits, and open those again that were opened by another one."""
+    before, opening = opening_of(workspace), decide(workspace)
+    again = outdated(workspace, opening)
+    if opening != before:
+        caches = (PixelCache.in_use(workspace.cache, how) for how in (opening, before))
+        next(caches).take_over(next(caches), [image for image, _ in again])
+    if not again:
+        return
+    for image, _ in again:
+        large_file(workspace, image).unlink(missing_ok=True)
+    broken = yield from _examined(workspace, config, again, "Scaling pictures of many bits alike")
+    workspace.store.record_verdicts(broken)
+
+
 def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[tuple[int, str]]:
     """(how many were checked, what to think of those that cannot be used)."""
     waiting = workspace.store.unchecked()
+    broken = yield from _examined(workspace, config, waiting, "Checking pictures")
+    doubt = _doubt(broken, len(waiting))
+    if doubt and not config.accept_broken:
+        workspace.store.set_fact(DOUBT, doubt)
+        raise TooManyBroken(f"{doubt} Nothing was set aside. {WHAT_NOW}")
+    workspace.store.record_verdicts(broken)
+    return len(waiting), doubt
+
+
+def _examined(
+    workspace: Workspace, config: VerifyConfig, waiting: Sequence[tuple[str, str]], note: str
+) -> Stage[list[Verdict]]:
+    """Look at these images (id, file) and record what is said of the good ones; returns what is said of the others."""
     jobs = ((image, workspace.image_file(file), workspace.thumbnail(image)) for image, file in waiting)
-    cache = PixelCache.in_use(workspace.cache)
-    work = partial(examine_file, cache=cache if config.cache and cache.fits(len(waiting)) else None)
-    limits = WorkerLimits(config.seconds, config.memory_mb << 20)
+    opening = opening_of(workspace)
+    cache = PixelCache.in_use(workspace.cache, opening)
+    kept = cache if config.cache and cache.fits(len(waiting)) else None
+    work = partial(examine_file, cache=kept, opening=opening)
 
     def lost(job: tuple[str, Path, Path], why: str) -> Verdict:
         return Verdict(job[0], "set_aside", "corrupt", f"{STOPPED}: {why}.")
@@ -80,23 +144,18 @@ def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[tuple[int, s
     good: list[Verdict] = []
     broken: list[Verdict] = []
     written = time.monotonic()
-    yield Progress(0, len(waiting), "Checking pictures")
+    yield Progress(0, len(waiting), note)
     try:
-        answers = map_in_workers(work, jobs, lost, config.workers, limits, AHEAD)
+        answers = map_in_workers(work, jobs, lost, config.workers, config.limits(opening), AHEAD)
         for done, (_, verdict) in enumerate(answers, 1):
             (good if verdict.status == "ok" else broken).append(verdict)
             if time.monotonic() - written > BATCH_SECONDS:
                 workspace.store.record_verdicts(good)
                 good, written = [], time.monotonic()
-            yield Progress(done, len(waiting), "Checking pictures", {"broken": len(broken)})
+            yield Progress(done, len(waiting), note, {"broken": len(broken)})
     finally:
         workspace.store.record_verdicts(good)
-    doubt = _doubt(broken, len(waiting))
-    if doubt and not config.accept_broken:
-        workspace.store.set_fact(DOUBT, doubt)
-        raise TooManyBroken(f"{doubt} Nothing was set aside. {WHAT_NOW}")
-    workspace.store.record_verdicts(broken)
-    return len(waiting), doubt
+    return broken
 
 
 def _doubt(broken: Sequence[Verdict], checked: int) -> str:
@@ -120,13 +179,14 @@ def check_files(paths: Sequence[str], config: VerifyConfig | None = None) -> Sta
     """
     config = config or VerifyConfig()
     files = [str(file) for path in paths for file in _files(Path(path))]
-    limits = WorkerLimits(config.seconds, config.memory_mb << 20)
+    opening = Opening(megapixels=config.max_megapixels or MEGAPIXELS)
     found: dict[str, Checked] = {}
 
     def lost(_file: str, why: str) -> Checked:
         return Checked("corrupt", f"{STOPPED}: {why}.")
 
-    for file, checked in map_in_workers(check_file, dict.fromkeys(files), lost, config.workers, limits, AHEAD):
+    work, limits = partial(check_file, opening=opening), config.limits(opening)
+    for file, checked in map_in_workers(work, dict.fromkeys(files), lost, config.workers, limits, AHEAD):
         found[file] = checked
         yield Progress(len(found), len(files), "Checking files")
     return [(file, found[file]) for file in files]

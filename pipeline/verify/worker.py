@@ -14,29 +14,32 @@ from pipeline.images.decode import (
     squished,
     unsquished,
 )
+from pipeline.images.opening import scale_for, scored
 from pipeline.images.pixel_cache import PixelCache
 from pipeline.images.quality import quality
+from pipeline.predict import Opening
 from pipeline.workspace.records import Verdict
 
 
-def examine_file(job: tuple[str, Path, Path], cache: PixelCache | None) -> Verdict:
+def examine_file(job: tuple[str, Path, Path], cache: PixelCache | None, opening: Opening) -> Verdict:
     """One read, one decode of a job (image id, file, where its thumbnail goes): verdict, thumbnail, fingerprint, scores
-    and the row of the training cache come from it.
+    and the row of the training cache come from it; no row of a picture of many bits whose scale is not known yet.
     """
     image_id, file, thumbnail = job
     try:
         data = file.read_bytes()
     except OSError as error:
         return Verdict(image_id, "set_aside", "empty", f"The file cannot be read: {error.strerror}.")
-    checked, image = examine(data)
+    checked, image = examine(data, opening)
     if image is None:
         return _verdict(image_id, checked)
     square = squished(image)
     small = unsquished(square, image)
     save_thumbnail(small, thumbnail)
-    if cache is not None:
+    if cache is not None and (checked.values is None or scale_for(checked.values, opening)):
         cache.add(image_id, image, square)
-    return _verdict(image_id, checked, fingerprint(image), quality(small).to_json())
+    scores = scored(quality(small).rounded(), checked.format, checked.values, opening)
+    return _verdict(image_id, checked, fingerprint(image), scores)
 
 
 def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None, scores: str | None = None) -> Verdict:
@@ -55,9 +58,9 @@ def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None,
     )
 
 
-def check_file(path: str) -> Checked:
+def check_file(path: str, opening: Opening) -> Checked:
     """The verdict on a file, by a full decode."""
     try:
-        return check(Path(path).read_bytes())
+        return check(Path(path).read_bytes(), opening)
     except OSError as error:
         return Checked("empty", f"The file cannot be read: {error.strerror}.")

@@ -84,11 +84,23 @@ class Store:
 
     def unchecked(self) -> list[tuple[str, str]]:
         """(id, file) of the images that verify has to look at, oldest first: new ones, and those that an earlier
-        version checked without measuring them.
+        version checked without measuring them, or without the values that PNG, TIFF and HEIF may have beyond 8 bits.
         """
-        waiting = "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND quality IS NULL)"
+        waiting = (
+            "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND (quality IS NULL OR"
+            " (format IN ('PNG', 'TIFF', 'HEIF') AND json_type(quality, '$.values') IS NULL)))"
+        )
         with self.database.transaction(write=False) as db:
             return [(row["id"], row["file"]) for row in db.execute(waiting + " ORDER BY rowid")]
+
+    def deep(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """(id, file, scores) of the images in use that have more than 8 bits, oldest first."""
+        deep = (
+            "SELECT id, file, quality FROM images WHERE status = 'ok' AND json_type(quality, '$.values') = 'object'"
+            " ORDER BY rowid"
+        )
+        with self.database.transaction(write=False) as db:
+            return [(row["id"], row["file"], json.loads(row["quality"])) for row in db.execute(deep)]
 
     def records(self, status: str | None = None) -> list[dict[str, Any]]:
         """The images as plain values: as in :meth:`images`, but ``quality`` is a mapping (its scores, where measured),

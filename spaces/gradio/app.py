@@ -17,7 +17,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.label import LabelConfidence, LabelData
-from predict import SEVERAL, Picture, Prediction, Unreadable, load, read_info
+from predict import SEVERAL, Picture, Prediction, Unreadable, load, open_header, read_info
 
 HERE = Path(__file__).resolve().parent
 MOST_CLASSES = 20
@@ -69,6 +69,7 @@ def create_app(
         if not picture.get("path"):
             raise gr.Error("Send the picture as a file.", print_exception=False)
         try:
+            open_header(Path(picture["path"]).read_bytes())  # no larger than is usual, whatever the model learnt from
             prediction = ask([picture["path"]])[0]
         except Unreadable as error:
             LOG.info("refused: a picture that is %s", error.verdict)

@@ -8,7 +8,7 @@
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id)); // all of them are in index.html
 const progress = /** @type {HTMLProgressElement} */ ($("progress")), shown = /** @type {HTMLImageElement} */ ($("shown"));
-/** @type {{ classes: string[], outputs: { kind: string, several: boolean, thresholds: number[] }, none: string, several: string, examples: string[], model: Part, runtime: Part }} */
+/** @type {{ classes: string[], outputs: { kind: string, several: boolean, thresholds: number[] }, none: string, several: string, scaled: boolean, examples: string[], model: Part, runtime: Part }} */
 const settings = JSON.parse($("settings").textContent ?? "");
 const MOST_PIXELS = 50e6, TILE = 2048, MOST_BARS = 20;
 let latest = 0;
@@ -61,6 +61,8 @@ async function checked(file) {
   if (!file.size) throw new Unusable("The file is empty.");
   const start = new Uint8Array(await file.slice(0, 512).arrayBuffer());
   const text = new TextDecoder("latin1").decode(start).replace(/^\ufeff|^ï»¿/, "").trimStart();
+  const [bits, colours] = [start[24], start[25]];
+  if (settings.scaled && text.slice(1, 4) === "PNG" && bits === 16 && colours === 0) throw new Unusable("It has 16 bits a pixel, of which browsers keep 8; the model learnt from all of them. Ask it with predict.py, which comes with an exported model.");
   if (text.startsWith("<")) throw new Unusable("It is a web page or a drawing, not a picture in a format that can be read here; save it as JPEG or PNG.");
 }
 

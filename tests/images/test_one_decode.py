@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline.ask.one import Models
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.images.in_workers import Wanted, see_one, seen
+from pipeline.images.opening import opening_of
 from pipeline.images.pixel_cache import PixelCache
 from pipeline.predict import Preprocessing, Unreadable, open_image, pixels
 from pipeline.stage import run
@@ -54,7 +55,7 @@ def compared(folder: Path, workspace: Workspace) -> int:
     run(import_images(workspace, ImportConfig(str(folder), label="odd")))
     run(verify(workspace, VerifyConfig(accept_broken=True)))
     images = workspace.store.images("ok")
-    cache = PixelCache.in_use(workspace.cache)
+    cache = PixelCache.in_use(workspace.cache, opening_of(workspace))
     rows = cache.rows(images["id"])
     assert set(rows.places) == set(images["id"])
     trained = rows.column("exact", list(images["id"]))
@@ -66,7 +67,7 @@ def compared(folder: Path, workspace: Workspace) -> int:
         assert np.array_equal(shown, np.asarray(trained[np.array([number])])[0]), images["source_name"].iloc[number]
         with warnings.catch_warnings():  # of what Pillow thinks of their metadata
             warnings.simplefilter("ignore")
-            deployed = pixels(open_image(want.file), cache.geometry)
+            deployed = pixels(open_image(want.file, cache.geometry.opening), cache.geometry)
         assert np.array_equal(shown, deployed), images["source_name"].iloc[number]
     return len(wanted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,10 @@ def pictures(starter_folder: Path) -> list[Image.Image]:
 
 
 def table(images: list[Image.Image]) -> pd.DataFrame:
-    rows = [(str(n), i.width, i.height, quality(unsquished(squished(i), i)).to_json()) for n, i in enumerate(images)]
+    rows = [
+        (str(n), i.width, i.height, json.dumps(quality(unsquished(squished(i), i)).rounded()))
+        for n, i in enumerate(images)
+    ]
     return pd.DataFrame(rows, columns=["id", "width", "height", "quality"])
 
 

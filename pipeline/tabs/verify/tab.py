@@ -54,7 +54,7 @@ def summary(workspace: Workspace, found: Verified) -> str:
         ("set aside", f"{len(found.set_aside):,}"),
         ("duplicate groups", f"{len(found.duplicate_groups):,}"),
     ]
-    words = [_new(new, bool(doubt(workspace))), _what_now(found)]
+    words = [_new(new, bool(doubt(workspace))), _what_now(found), found.scales]
     return facts(numbers) + "".join(f'<p class="w-hint">{escape(line)}</p>' for line in words if line)
 
 
