@@ -50,7 +50,7 @@ def _check(args: argparse.Namespace) -> Any:
     from pipeline.verify.verify import VerifyConfig, check_files
 
     found = run_and_show(check_files(args.paths, VerifyConfig(max_megapixels=args.max_megapixels)))
-    return {"files": [{"path": path, **dataclasses.asdict(checked)} for path, checked in found]}
+    return {"files": [{"path": path, **checked.to_json()} for path, checked in found]}
 
 
 def _verify(args: argparse.Namespace) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,10 @@ class Checked:
     def usable(self) -> bool:
         """Whether the picture can be shown and trained on."""
         return self.verdict in ("ok", "suspect")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON; the picture's values where it has some."""
+        return {name: value for name, value in asdict(self).items() if name != "values" or value is not None}
 
 
 @dataclass(frozen=True)
