@@ -18,16 +18,22 @@ COLUMNS = ("file_column", "label_column", "split_column", "group_column")
 
 @dataclass(frozen=True)
 class Proposal:
-    """The newest reading of a workspace, of which nothing is stored yet: the job that read, what it was ``told``, and
-    ``read``, what an :class:`Imported` holds, as JSON.
+    """The newest reading of a workspace: the job that read, what it was ``told``, and ``read``, what an
+    :class:`Imported` holds, as JSON. Nothing of it is stored yet; or all of it is (``stored``), and pictures that were
+    here before keep a label that differs from what was read.
     """
 
     job: str
     told: ImportConfig
     read: Mapping[str, Any]
+    stored: bool = False
 
     def taken(self, answers: Sequence[int] = ()) -> ImportConfig:
-        """What imports it as it was read, with an answer (which of its choices) to each of its questions."""
+        """What imports it as it was read, with an answer (which of its choices) to each of its questions; where it is
+        stored, what takes its labels.
+        """
+        if self.stored:
+            return replace(self.told, relabel=True)
         return replace(self._answered(answers), dry_run=False, samples=False)
 
     def again(
@@ -52,16 +58,18 @@ class Proposal:
 
 
 def proposal(workspace: Workspace) -> Proposal | None:
-    """The reading that waits for a yes in a workspace: that of its newest import, if that only read, ended well and was
-    not turned down.
+    """The reading that waits for a yes in a workspace: that of its newest import, if that ended well, was not turned
+    down, and only read, or found labels that differ.
     """
     newest = next((job for job in jobs.list_jobs(workspace) if job.stage == StageName.IMPORT), None)
-    if newest is None or newest.status != "done" or not newest.config.get("dry_run"):
+    if newest is None or newest.status != "done" or workspace.store.fact(DISMISSED) == newest.id:
         return None
-    if workspace.store.fact(DISMISSED) == newest.id:
+    read = newest.result or {}
+    stored = not newest.config.get("dry_run")
+    if stored and (not read.get("labels_differ") or newest.config.get("relabel")):
         return None
     _, told = find(newest.stage, newest.config)
-    return Proposal(newest.id, told, newest.result or {})
+    return Proposal(newest.id, told, read, stored)
 
 
 def turn_down(workspace: Workspace, job: str) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from pipeline.collect.proposal import Proposal, proposal, turn_down
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.stage import run
+from pipeline.tabs.collect.reading import reading_view
 from pipeline.workspace.workspace import Workspace
 
 
@@ -53,12 +54,41 @@ def test_a_reading_waits_until_it_is_taken(workspace: Workspace, leaves: Path) -
     assert proposal(workspace) is None
 
 
+def ended(workspace: Workspace, config: ImportConfig) -> str:
+    """A job that imported, as its files tell it; its id."""
+    result = run(import_images(workspace, config))
+    folder = workspace.jobs / f"{len(list(workspace.jobs.iterdir()))}-import_images"
+    folder.mkdir()
+    jobs.write_json(folder / "job.json", {"stage": "import_images", "config": asdict(config), "at": folder.name})
+    jobs.write_json(folder / "events.jsonl", {"kind": "done", "at": folder.name, "result": asdict(result)})
+    with (folder / "events.jsonl").open("a") as events:
+        events.write("\n")
+    return folder.name
+
+
 def test_a_reading_that_was_turned_down_does_not_come_back(workspace: Workspace, leaves: Path) -> None:
-    reading = jobs.start(workspace, import_images, ImportConfig(str(leaves), dry_run=True))
-    jobs.wait_for(workspace, reading.id, 120)
-    turn_down(workspace, reading.id)
+    reading = ended(workspace, ImportConfig(str(leaves), dry_run=True))
+    found = proposal(workspace)
+    assert found is not None and not found.stored
+    turn_down(workspace, reading)
     assert proposal(workspace) is None
     assert not (workspace.thumbnails / "read").exists()
+
+
+def test_labels_that_differ_wait_for_a_yes_and_are_taken_with_one(workspace: Workspace, leaves: Path) -> None:
+    ended(workspace, ImportConfig(str(leaves)))
+    assert proposal(workspace) is None
+    (leaves / "rust" / "1.png").rename(leaves / "healthy" / "1.png")
+    again = ended(workspace, ImportConfig(str(leaves)))
+    found = proposal(workspace)
+    assert found is not None and found.stored and found.job == again
+    assert [(one["before"], one["after"]) for one in found.read["labels_differ"]] == [("rust", "healthy")]
+    view = reading_view(workspace, found)
+    assert view["differ"]["number"] == 1 and Path(view["differ"]["rows"][0]["picture"]).is_file()
+    assert workspace.store.class_counts() == {"rust": 2, "healthy": 1}
+    ended(workspace, found.taken())
+    assert proposal(workspace) is None
+    assert workspace.store.class_counts() == {"rust": 1, "healthy": 2}
 
 
 def test_answers_are_added_to_what_was_told() -> None:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleaner.clean.decisions import keep, relabel, remove, rename, undo_step
-from pipeline.collect.relabelling import Differing
 from pipeline.collect.importing import Imported
+from pipeline.collect.relabelling import Differing
 from pipeline.workspace.workspace import Workspace
 from tests.support.importing import bring_in, picture
 

@@ -5,6 +5,7 @@ import { action, make, near, picture } from '../page/common.js';
  * @typedef {{ label: string, counts: number[], pictures: string[] }} Class
  * @typedef {{ text: string, choices: string[] }} Question
  * @typedef {{ name: string, words: string, column: string }} Asked
+ * @typedef {{ number: number, rows: { before: string, after: string, picture: string }[] }} Differ
  * @typedef {{ table: string, columns: string[], rows: string[][], asked: Asked[] }} Table
  *
  * @typedef {object} View
@@ -22,6 +23,7 @@ import { action, make, near, picture } from '../page/common.js';
  * @property {Question[]} questions
  * @property {string[]} others
  * @property {Table[]} columns
+ * @property {Differ} [differ]  all of it is stored, but for labels that differ
  */
 
 const root = element.querySelector('.reading');
@@ -101,8 +103,29 @@ const chooser = (table, alone) => {
   return box;
 };
 
+/** @param {Differ} differ */
+const differing = (differ) => {
+  const one = differ.number === 1;
+  const list = make('ul', 'differ');
+  list.append(...differ.rows.map((row) => {
+    const box = make('li');
+    const words = make('span');
+    words.append(make('s', 'quiet', row.before), ' ', make('b', '', row.after));
+    box.append(picture(row.picture, row.after), words);
+    return box;
+  }));
+  const bar = make('div', 'bar');
+  const take = action(one ? 'Take the new label' : 'Take the new labels', 'take');
+  take.classList.add('primary');
+  bar.append(take, action(one ? 'Keep the one that is here' : 'Keep those that are here', 'drop'));
+  bar.append(make('span', 'quiet', 'Taking them can be undone in Clean.'));
+  const words = one ? '1 label differs' : told(differ.number) + ' labels differ';
+  const why = 'These pictures were here already, under another label than what was imported now.';
+  return [make('h3', '', words), make('p', 'layout', why), list, bar];
+};
 /** @param {View} view */
 const parts = (view) => {
+  if (view.differ) return differing(view.differ);
   const list = make('ul', 'classes');
   list.append(...view.classes.map((item) => classRow(view, item)));
   /** @type {HTMLElement[]} */

@@ -12,6 +12,7 @@ import gradio as gr
 from pipeline.collect.importing import ImportConfig
 from pipeline.collect.proposal import COLUMNS, Proposal, proposal, turn_down
 from pipeline.errors import UsageError
+from pipeline.images.in_workers import thumbnails
 from pipeline.jobs.job import Job
 from pipeline.tabs.collect.collected import import_job
 from pipeline.tabs.page.component import View, component, nonce, whole
@@ -22,6 +23,7 @@ from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
 LISTED = 6
+MOST_DIFFERING = 24
 ROLES = {"file_column": "file", "label_column": "label", "split_column": "split", "group_column": "scene"}
 ASKED = {"file_column": "File", "label_column": "Class", "split_column": "Split", "group_column": "Taken together"}
 
@@ -31,6 +33,8 @@ def reading_view(workspace: Workspace, found: Proposal | None) -> View:
     if found is None:
         return {"workspace": workspace.name, "job": ""}
     read = found.read
+    if found.stored:
+        return {"workspace": workspace.name, "job": found.job, "differ": _differing(workspace, read["labels_differ"])}
     counts: Mapping[str, Mapping[str, int]] = read.get("read", {})
     failed: Sequence[Mapping[str, str]] = read.get("failed", ())
     order = sorted(counts, key=lambda label: (label == "", -sum(counts[label].values()), label))
@@ -61,6 +65,23 @@ def reading_view(workspace: Workspace, found: Proposal | None) -> View:
         "others": [choice["words"] for choice in read.get("others", ())],
         "columns": [_columns(seen, found.told) for seen in read.get("columns", ())],
     }
+
+
+def _differing(workspace: Workspace, differing: Sequence[Mapping[str, str]]) -> View:
+    """How many pictures have another label here than what was read, and the first of them."""
+    images = workspace.store.images().set_index("id")
+    shown = [one for one in differing[:MOST_DIFFERING] if one["id"] in images.index]
+    pictures = thumbnails(workspace, images.loc[[one["id"] for one in shown]].reset_index())
+    made = {file.stem: str(file) for file, _ in pictures}
+    rows = [
+        {
+            "before": (one["before"] or "no label").replace("|", ", "),
+            "after": one["after"].replace("|", ", "),
+            "picture": made.get(one["id"], ""),
+        }
+        for one in shown
+    ]
+    return {"number": len(differing), "rows": rows}
 
 
 def _left_out(read: Mapping[str, Any]) -> list[str]:
