@@ -34,7 +34,7 @@ FILLERS = frozenset(
 )
 SPLIT_NAMES = {word: split for word, split in SPLIT_WORDS.items() if word not in ("tr", "trn", "tst")}
 LABELS_FROM = ("table", "folders", "none")
-READ_AS = ("class", "unlabelled", "train", "valid", "test", "ignore")
+READ_AS = ("class", "unlabelled", "train", "valid", "test", "inside", "ignore")
 ALIKE_NAMES = ("join", "apart")
 
 
@@ -130,8 +130,8 @@ class Labelling:
     say it.
 
     For sets whose layout is known: ``below`` are the only folders that are looked into, ``lists`` are tables without a
-    header (path, label) for the split they are named for, ``tables`` have one. ``names`` say what class a folder stands
-    for.
+    header (path, label) for the split they are named for, ``tables`` have one (None: any table). ``names`` say what
+    class a folder stands for.
 
     ``classes`` are those of the workspace. ``alike_names``: whether to ``join`` names that are nearly the same, or to
     keep them ``apart`` (None: apart, with a question). ``spelled`` takes up which names were not fit to keep.
@@ -150,7 +150,7 @@ class Labelling:
     labels_from: str | None = None
     read_as: Mapping[str, str] = field(default_factory=dict)
     below: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ("labels.csv",)
+    tables: tuple[str, ...] | None = None
     lists: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     classes: frozenset[str] = frozenset()
@@ -181,20 +181,24 @@ class Labelling:
         return label
 
 
+def words_of(name: str) -> list[str]:
+    """The words of a name in small letters, without numbers: ``seg_train``, ``TrainSet2`` -> seg, train; train, set."""
+    text = unicodedata.normalize("NFKC", name).strip()
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
+    parts = re.split(r"[\W_]+|(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])", apart)
+    return [part for part in parts if part and not part.isdigit()]
+
+
 def split_of(word: str) -> str | None:
     """The split that a folder's name or a table's word stands for: train, valid, test, or None where it is none.
 
     ``Train``, ``training_set``, ``val2``, ``01_train``, ``images_test``, ``data-test``, ``TrainingSet`` and
     ``hold-out`` are some; ``test tube`` and ``train station`` are none.
     """
-    text = unicodedata.normalize("NFKC", word).strip()
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-    for words in (apart, text):
-        parts = [part for part in re.split(r"[\W_]+|(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])", words.lower()) if part]
-        words_alone = [part for part in parts if not part.isdigit()]
-        for said in (words_alone, [part for part in words_alone if part not in FILLERS]):
-            if (split := SPLIT_WORDS.get("".join(said))) is not None:
-                return split
+    words = words_of(word)
+    for said in (words, [one for one in words if one not in FILLERS]):
+        if (split := SPLIT_WORDS.get("".join(said))) is not None:
+            return split
     return None
 
 

@@ -15,12 +15,13 @@ from typing import Any
 from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.download import OWN_SERVER, DownloadConfig, download
 from pipeline.collect.entries import ALIKE_NAMES, LABELS_FROM, MAX_IMAGE_BYTES, Entry, Labelling, Link, Refused
+from pipeline.collect.layouts import NO_PICTURE
 from pipeline.collect.name_encodings import encoding_named
 from pipeline.collect.reading import Choice, Columns, Question, Reading
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.collect.relabelling import Claims, Compared, Differing
 from pipeline.collect.samples import pictures_of
-from pipeline.collect.sources import TABLE_SUFFIXES, read
+from pipeline.collect.sources import read
 from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.images.formats import PICTURE_SUFFIXES, extension_by_bytes
@@ -32,10 +33,6 @@ from pipeline.workspace.records import NewImage
 from pipeline.workspace.workspace import Workspace
 
 BATCH = 64
-ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
-PACKED = "It is an archive. Archives in archives or folders are left packed: import it by itself."
-TABLE = "It is a table. Import it by itself, or call it labels.csv and leave it beside the pictures."
-NO_PICTURE = "It is not a picture, by its name and by its content."
 
 
 FOUND = {None: "found by its name"}
@@ -342,9 +339,7 @@ def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Ref
     if len(data) > MAX_IMAGE_BYTES:
         return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
     if extension is None and suffix not in PICTURE_SUFFIXES:
-        packed = suffix in ARCHIVES or data.startswith(b"PK\3\4")
-        kind = PACKED if packed else TABLE if suffix in TABLE_SUFFIXES else NO_PICTURE
-        return Refused(entry.name, kind)
+        return Refused(entry.name, NO_PICTURE)
     image_id, name = workspace.keep(data, extension or suffix[1:])
     return NewImage(
         image_id,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from pipeline.collect.entries import Entry, Link, Refused
 from pipeline.predict import SEVERAL
@@ -79,21 +80,35 @@ class Reading:
         return dict(sorted(found.items()))
 
 
-def in_words(reading: Reading) -> str:
-    """How many pictures have labels and splits, in a sentence."""
+def in_words(reading: Reading, origins: Mapping[str, int] | None = None) -> str:
+    """How many pictures have labels, from where (``origins``: where from -> how many), and how they are split."""
     counts = reading.counts()
-    unlabelled = sum(counts.pop("", {}).values())
-    labelled = sum(sum(splits.values()) for splits in counts.values())
+    unlabelled = [one for one in reading.all() if one.label is None]
+    counts.pop("", None)
     classes = {name for label in counts for name in label.split(SEVERAL)}
-    parts = [f"{_number(labelled, 'picture')} of {_number(len(classes), 'class', 'classes')}"] if labelled else []
+    origins = origins or {"": sum(sum(splits.values()) for splits in counts.values())}
+    parts: list[str] = []
+    for origin, count in origins.items():
+        if not count:
+            continue
+        words = f"{count:,}" if parts else number(count, "picture")
+        where = f" from {origin}" if origin else f" of {number(len(classes), 'class', 'classes')}"
+        parts.append(f"{words} with labels{where}")
     if unlabelled:
-        parts.append(
-            f"{unlabelled:,} without labels" if labelled else f"{_number(unlabelled, 'picture')} without labels"
-        )
+        folders = Counter(PurePosixPath(one.name).parent for one in unlabelled if isinstance(one, Entry))
+        where = few([f"{folder}/" for folder, _ in folders.most_common() if folder.name])
+        words = f"{len(unlabelled):,}" if parts else number(len(unlabelled), "picture")
+        parts.append(f"{words} without labels{f' from {where}' if where else ''}")
     splits = Counter(one.split for one in reading.all() if one.split)
     named = ", ".join(f"{splits[split]:,} {split}" for split in ("train", "valid", "test") if splits[split])
     return f"{', '.join(parts) or 'no pictures'}; {named or 'nothing is split yet'}"
 
 
-def _number(count: int, word: str, words: str = "") -> str:
+def few(names: Sequence[str], most: int = 3) -> str:
+    """The first of the names, with ``...`` where there are more."""
+    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
+
+
+def number(count: int, word: str, words: str = "") -> str:
+    """``1 picture``, ``2,000 pictures``."""
     return f"{count:,} {word if count == 1 else words or word + 's'}"

@@ -98,7 +98,8 @@ def test_a_table_that_a_visitor_sent_brings_no_file_of_this_machine(workspace: W
     lay(tmp_path / "sent", "1.png")
     (tmp_path / "sent" / "labels.csv").write_text(f"file,label\n{tmp_path / '1.png'},cat\n../1.png,cat\n1.png,dog\n")
     result = bring_in(workspace, tmp_path / "sent", local=False)
-    assert (result.added, result.classes, len(result.failed)) == (1, {"dog": 1}, 2)
+    assert (result.added, result.classes, len(result.failed)) == (1, {"dog": 1}, 0)
+    assert "labels.csv names 2 files" in result.notes[0]
 
 
 def test_what_should_be_known_about_a_source_is_noted(workspace: Workspace, tmp_path: Path) -> None:
@@ -114,6 +115,6 @@ def test_a_dry_run_says_how_a_source_is_read_and_stores_nothing(workspace: Works
     seen = bring_in(workspace, source, dry_run=True)
     assert workspace.store.images().empty and not any(workspace.images.rglob("*.png"))
     assert figures(seen) == (0, 0, (), {"cat": 2, "dog": 1})
-    assert (seen.layout, seen.unlabelled) == ("3 pictures of 2 classes; 1 train, 2 test", 0)
+    assert (seen.layout, seen.unlabelled) == ("3 pictures with labels from their folders; 1 train, 2 test", 0)
     assert seen.read == {"cat": {"test": 1, "train": 1}, "dog": {"test": 1}}
     assert bring_in(workspace, source).layout == seen.layout and len(workspace.store.images()) == 3

@@ -179,7 +179,7 @@ SETS = {
     "FLOWERS": (FLOWERS, {f"flowers/jpg/{split}.png": ("7", split) for split in ("train", "valid", "test")}),
     "PLANET_SAMPLE": (
         {**numbered("s/train/train_1.jpg"), "s/labels.csv": b"image_name,tags\ntrain_1,haze primary\n"},
-        {"s/train/train_1.jpg": ("haze|primary", "train")},
+        {"s/train/train_1.jpg": ("haze|primary", None)},
     ),
     "PASCAL_2007": (
         PASCAL,

@@ -16,9 +16,10 @@ from gradio.blocks import Block
 from gradio.utils import get_upload_folder
 
 from pipeline.collect.download import DownloadConfig, download
-from pipeline.collect.importing import ARCHIVES, ImportConfig
+from pipeline.collect.importing import ImportConfig
+from pipeline.collect.layouts import ARCHIVES
+from pipeline.collect.listings import TABLE_SUFFIXES
 from pipeline.collect.ready_made import READY_MADE, ReadyMade
-from pipeline.collect.sources import TABLE_SUFFIXES
 from pipeline.collect.tables import names_files, names_places
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.formats import PICTURE_SUFFIXES
