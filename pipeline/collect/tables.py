@@ -19,6 +19,7 @@ from pipeline.collect.claims import also_called, claims, not_there, placed
 from pipeline.collect.columns import LOOKED_AT, WORDS, Meaning, as_flag, like_picture, listed, meaning_of, plain
 from pipeline.collect.entries import MAX_ENTRIES, Entry, Found, Labelling, Link, Note, Refused, opener, shown, split_of
 from pipeline.collect.finder import FinderOnDisk, Sighting
+from pipeline.collect.name_encodings import KNOWN, names_of
 from pipeline.errors import SourceError
 from pipeline.safe_text import restored
 
@@ -27,6 +28,8 @@ MAX_LINE = 1 << 20
 SNIFFED = 4096
 DELIMITERS = (",", ";", "\t", "|")
 SHOWN = 5
+MOST_OF_LETTERS = 1 << 20
+OTHER_SCRIPTS = ("cp932", "gb18030", "cp950", "cp949", "cp1251", "koi8-r", "cp866", "cp1253", "cp1250")
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -155,6 +158,8 @@ def _decoded(name: str, data: bytes) -> tuple[str, Note | None]:
     try:
         if encoding != "utf-8" or b"\0" in data:
             raise problem
+        if (told := _by_letters(name, data)) is not None:
+            return told
         text = data.decode("cp1252")
     except UnicodeDecodeError as error:
         raise SourceError(
@@ -162,6 +167,22 @@ def _decoded(name: str, data: bytes) -> tuple[str, Note | None]:
         ) from error
     return text, Note(
         f"{name} is not in UTF-8. It was read as Windows text (cp1252): look whether ä, é or ñ are right."
+    )
+
+
+def _by_letters(name: str, data: bytes) -> tuple[str, Note] | None:
+    """The text, where its letters make sense in one encoding of another script than Latin, and in no other one."""
+    cells = {cell for cell in re.split(rb'[,;\t\r\n"]+', data[:MOST_OF_LETTERS])[:-1] if not cell.isascii()}
+    found = names_of(cells)
+    if found.encoding not in OTHER_SCRIPTS or found.others:
+        return None
+    try:
+        text = data.decode(found.encoding)
+    except UnicodeDecodeError:
+        return None
+    words = ", ".join(cell.decode(found.encoding)[:20] for cell in sorted(cells)[:3])
+    return text, Note(
+        f"{name} is not in UTF-8. It was read as {KNOWN[found.encoding][0]}: look whether {words} is right."
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.collect.entries import Entry, Labelling, Link, Note, Refused
 from pipeline.collect.sources import read
-from pipeline.collect.tables import names_files, open_table, read_table
+from pipeline.collect.tables import Row, names_files, open_table, read_table
 from pipeline.errors import SourceError, UsageError
 from tests.support.paths import SHARED
 from tests.support.sources import found, lay, notes, placed, refused, table
@@ -323,3 +323,21 @@ def test_json_lines_are_a_table_too(tmp_path: Path) -> None:
 def test_a_list_in_json_lines_has_all_its_labels(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text(json.dumps({"url": URL, "labels": ["polar bear", "cat"]}))
     assert found(tmp_path / "t.jsonl") == [Link(URL, "cat|polar bear", None)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("gb18030", ["大熊猫", "狮子"]),
+        ("cp932", ["ネコ", "イヌ", "熊"]),
+        ("cp949", ["고양이", "강아지"]),
+        ("cp1251", ["медведь", "кошка"]),
+        ("cp1252", ["Bär", "piñata"]),
+        ("cp1252", ["é"]),
+    ],
+)
+def test_other_scripts_are_read_where_their_letters_tell(encoding: str, words: list[str]) -> None:
+    rows = "".join(f"{number}.jpg,{word}\r\n" for number, word in enumerate(words))
+    table = open_table("t.csv", f"file,label\r\n{rows}".encode(encoding))
+    assert [row.label for row in table.rows(Labelling()) if isinstance(row, Row)] == words
+    assert table.note is not None and "is not in UTF-8" in table.note.text
