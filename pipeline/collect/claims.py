@@ -44,6 +44,9 @@ def placed(table: str, rows: Iterable[Row], find: Callable[[Row], Sighting]) -> 
     missing: list[tuple[Row, str]] = []
     for row in rows:
         sighting = find(row)
+        if len(sighting.paths) > 1 and row.label:  # in a folder for its class, perhaps
+            within = find(replace(row, path=f"{row.label}/{row.path}"))
+            sighting = within if within.path is not None and within.how != BY_NAME else sighting
         if sighting.path is not None:
             found.setdefault(sighting.path, []).append((sighting.how, row))
         elif sighting.paths:

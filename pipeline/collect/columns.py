@@ -397,6 +397,9 @@ class _Look:
         likely = [n for n in self._free() if not self._passed_over(n) and self._comes_again(n)]
         best = [n for n in likely if not all(map(_is_number, self.cells[n]))] or likely
         if self.headed:
+            flags = [n for n in self._free() if len(self.cells[n]) > 1 and all(map(_flag_like, self.cells[n]))]
+            flags = [n for n in flags if self.words[n] and not self._passed_over(n)]
+            best = best or flags
             return best[0] if len(best) == 1 else None
         rest = [n for n in best or self._free() if self.cells[n]]
         after = [n for n in rest if n > self.roles.get("path", -1)] or rest

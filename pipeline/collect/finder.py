@@ -25,6 +25,8 @@ MOST_AROUND = 50_000
 # From how many folders above a table its paths may start.
 ABOVE = 4
 LABEL_STUDIO = ("/data/upload/", "/data/local-files/")
+# An id that spreadsheets made a number of: 000123 became 123, or 123.0.
+NUMBER = re.compile(r"(\d{1,18})(?:\.0)?", re.ASCII)
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 Parts: TypeAlias = tuple[str, ...]
 
@@ -52,6 +54,7 @@ class Finder:
         self._exact: dict[str, PurePosixPath] = {}
         self._names, self._stems = _Ends(), _Ends()
         self._folders: set[str] = set()
+        self._numbers: dict[int, list[PurePosixPath]] = {}
         for path in paths:
             text = str(path)
             self._exact[text] = path
@@ -59,6 +62,8 @@ class Finder:
             self._names.add(key, path)
             if (stem := _stem(key[-1])) is not None:
                 self._stems.add((*key[:-1], stem), path)
+                if NUMBER.fullmatch(stem):
+                    self._numbers.setdefault(int(stem), []).append(path)
             self._folders.update(key[:-1])
 
     def find(self, named: str, beside: PurePosixPath | None = None, split: str | None = None) -> Sighting:
@@ -66,7 +71,8 @@ class Finder:
 
         It is looked for beside the table, in the folders above, at the end of longer or shorter paths; in any Unicode
         form and case, with Windows' backslashes, as a file:// or storage address, without its ending or with that of
-        another format of pictures. Where several are alike, those in a folder for ``split`` go first.
+        another format of pictures, and as a number that lost its noughts. Where several are alike, those in a folder
+        for ``split`` go first.
         """
         best = Sighting()
         for parts in _spellings(named):
@@ -75,6 +81,8 @@ class Finder:
                 if sighting.path is not None:
                     return sighting
                 best = best if best.paths else sighting
+        if not best.paths and (number := NUMBER.fullmatch(named.strip())):
+            best = Sighting(tuple(self._numbers.get(int(number[1]), ())[:MOST_ALIKE]), BY_STEM)
         if split is not None and 1 < len(best.paths) < MOST_ALIKE:
             fitting = tuple(path for path in best.paths if split in map(_split_of_folder, path.parts[:-1]))
             best = Sighting(fitting or best.paths, best.how)

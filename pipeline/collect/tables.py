@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 from pipeline.collect.cells import Row as Row
 from pipeline.collect.cells import Said
-from pipeline.collect.claims import also_called, claims, not_there, placed
+from pipeline.collect.claims import Placed, also_called, claims, not_there, placed
 from pipeline.collect.columns import LOOKED_AT, WORDS, Meaning, as_flag, like_picture, listed, meaning_of, plain
 from pipeline.collect.entries import MAX_ENTRIES, Entry, Found, Labelling, Link, Note, Refused, opener, shown, split_of
-from pipeline.collect.finder import FinderOnDisk, Sighting
+from pipeline.collect.finder import LABEL_STUDIO, FinderOnDisk, Sighting
 from pipeline.collect.name_encodings import KNOWN, names_of
 from pipeline.errors import SourceError
 from pipeline.safe_text import restored
@@ -28,6 +28,7 @@ MAX_LINE = 1 << 20
 SNIFFED = 4096
 DELIMITERS = (",", ";", "\t", "|")
 SHOWN = 5
+TITLES = 10  # lines that may stand above a header
 MOST_OF_LETTERS = 1 << 20
 OTHER_SCRIPTS = ("cp932", "gb18030", "cp950", "cp949", "cp1251", "koi8-r", "cp866", "cp1253", "cp1250")
 BOMS = (
@@ -211,14 +212,7 @@ def _lines(name: str, text: io.StringIO) -> Iterator[str]:
 def _csv_table(
     name: str, lines: Iterator[str], note: Note | None, header: tuple[str, ...], delimiter: str, how: Labelling
 ) -> Table:
-    before = 0
-    first = ""
-    for first in lines:
-        if told := re.fullmatch(r'"?sep=(.)"?\s*', first, re.I):  # Excel's own way to say it
-            delimiter = told[1]
-        elif first.strip(" \t\r\n,;"):
-            break
-        before += 1
+    before, first, delimiter, lines = _first_line(lines, delimiter)
     reader = csv.reader(chain([first] if first else [], lines), delimiter=delimiter or _delimiter(first))
     start = header
     if not header:
@@ -237,23 +231,46 @@ def _csv_table(
     return Table(name, meaning, records, note, tuple(tuple(row) for row in shown_rows[:SHOWN]))
 
 
+def _first_line(lines: Iterator[str], delimiter: str) -> tuple[int, str, str, Iterator[str]]:
+    """How many lines stand before the first one that counts, that line, the separator if it is told, and the rest.
+
+    Empty lines do not count, nor does a title or a remark above a line with two names of columns that are known.
+    """
+    before = 0
+    for first in lines:
+        if told := re.fullmatch(r'"?sep=(.)"?\s*', first, re.I):  # Excel's own way to say it
+            delimiter = told[1]
+        elif first.strip(" \t\r\n,;"):
+            break
+        before += 1
+    else:
+        return before, "", delimiter, lines
+    ahead = list(islice(lines, TITLES))
+    header = next((n for n, line in enumerate(ahead) if max(_known(line, sign) for sign in DELIMITERS) > 1), None)
+    cells = [cell for cell in re.split("[,;\t]", first) if cell.strip(' \r\n"')]
+    is_title = first.startswith("#") or (len(cells) == 1 and not like_picture(cells[0]))
+    if header is not None and is_title and not any(_known(first, sign) for sign in DELIMITERS):
+        return before + 1 + header, ahead[header], delimiter, chain(ahead[header + 1 :], lines)
+    return before, first, delimiter, chain(ahead, lines)
+
+
+def _known(line: str, sign: str) -> int:
+    """How many names of columns in a line have a meaning."""
+    words = {plain(cell) for cell in line.split(sign)}
+    return sum(not words.isdisjoint(names) for names in WORDS)
+
+
 def _delimiter(header: str) -> str:
     """What separates the most column names that mean something; else what is there most often outside quotes.
 
     Blanks, where there is nothing else and a picture is named.
     """
     bare = re.sub(r'"[^"]*"', "", header)
-
-    def known(sign: str) -> int:
-        words = {plain(cell) for cell in header.split(sign)}
-        return sum(not words.isdisjoint(names) for names in WORDS)
-
     if not any(sign in bare for sign in DELIMITERS):
         return " " if len(bare.split()) == 2 and any(map(like_picture, bare.split())) else ","
-    signs = [
-        sign for sign in DELIMITERS if sign != "|" or known(sign) > 1 or not any(s in bare for s in DELIMITERS[:3])
-    ]
-    return max(signs, key=lambda sign: (known(sign), bare.count(sign)))
+    usual = any(sign in bare for sign in DELIMITERS[:3])
+    signs = [sign for sign in DELIMITERS if sign != "|" or _known(header, sign) > 1 or not usual]
+    return max(signs, key=lambda sign: (_known(header, sign), bare.count(sign)))
 
 
 def _raw_records(reader: Any, before: int) -> Iterator[tuple[int, list[str] | str]]:
@@ -291,6 +308,8 @@ def _cells(meaning: Meaning, row: Sequence[str]) -> Cells | str:
     if meaning.more and (label := cells.pop("label", "")):
         more = [row[index].strip() for index in meaning.more if index < len(row)]
         cells["labels"] = json.dumps([label, *filter(None, more)])
+    if (folder := cells.get("folder")) and cells.get("path") and "/" not in cells["path"]:
+        cells["path"] = f"{folder.rstrip('/')}/{cells['path']}"
     if meaning.one_hot:
         flags = []
         for index in meaning.one_hot:
@@ -368,34 +387,49 @@ def _check_columns(table: Table, how: Labelling, need: Sequence[str]) -> None:
 
 
 def _found(source: Path, table: Table, rows: Sequence[Row], need: Sequence[str]) -> Iterator[Found]:
-    """Links and entries of rows, then those that name nothing that is there. Several rows about one are joined."""
+    """Links and entries of rows, then those that name nothing that is there. Several rows about one are joined. A file
+    that is here goes before its URL.
+    """
+    paths: dict[PurePosixPath, Path] = {}
+    there = _placed(source, table, [row for row in rows if "path" in need and _may_be_file(row)], paths)
+    here = {row.line for named in there.rows.values() for row in named}
     links: dict[str, list[Row]] = {}
-    files: list[Row] = []
     problems: list[Refused] = []
     for row in rows:
         url = row.url or (row.path if WEB.match(row.path) else "")
+        if row.line in here:
+            continue
         if url and "url" in need and row.label is not None:
             links.setdefault(url, []).append(row)
         elif url and "url" in need:
             problems.append(Refused(f"line {row.line}", "A class needs a name."))
         elif "path" not in need:
             problems.append(Refused(f"line {row.line}", "It has no URL."))
-        elif not row.path or "\0" in row.path:
+        elif not _may_be_file(row):
             problems.append(Refused(f"line {row.line}", "It names no file."))
-        else:
-            files.append(row)
-    said = claims(table.name, links, table.meaning, "address")
-    yield from map(Note, said.notes)
+    addresses, files = (
+        claims(table.name, links, table.meaning, "address"),
+        claims(table.name, there.rows, table.meaning),
+    )
+    yield from map(Note, (*addresses.notes, *there.notes, *files.notes))
     for url in links:
-        for row in (said.rows[url], *said.others.get(url, ())):
+        for row in (addresses.rows[url], *addresses.others.get(url, ())):
             yield Link(url, str(row.label), row.split, row.scene)
-    yield from _entries(source, table, files)
+    for path in there.rows:
+        yield _entry(paths[path], source.parent, files.rows[path], files.others.get(path, ()))
+    yield from not_there([(row, why) for row, why in there.missing if not row.url and not WEB.match(row.path)])
     yield from problems
 
 
-def _entries(source: Path, table: Table, rows: Sequence[Row]) -> Iterator[Found]:
+def _may_be_file(row: Row) -> bool:
+    """Whether the path may be one of this machine; Label Studio writes its own as addresses."""
+    is_address = WEB.match(row.path) and not any(prefix in row.path for prefix in LABEL_STUDIO)
+    return bool(row.path) and "\0" not in row.path and not is_address
+
+
+def _placed(source: Path, table: Table, rows: Sequence[Row], paths: dict[PurePosixPath, Path]) -> Placed:
+    """Which file each row means; their places are put into ``paths``."""
     finder = FinderOnDisk(source)
-    paths: dict[PurePosixPath, Path] = {}
 
     def find(row: Row) -> Sighting:
         path, sighting = finder.find(row.path, row.split or split_of(source.stem))
@@ -404,17 +438,13 @@ def _entries(source: Path, table: Table, rows: Sequence[Row]) -> Iterator[Found]
         paths[PurePosixPath(path)] = path
         return Sighting((PurePosixPath(path),), sighting.how)
 
-    there = placed(table.name, rows, find)
-    said = claims(table.name, there.rows, table.meaning)
-    yield from map(Note, (*there.notes, *said.notes))
-    for path in there.rows:
-        yield _entry(paths[path], source.parent, said.rows[path], said.others.get(path, ()))
-    yield from not_there(there.missing)
+    return placed(table.name, rows, find)
 
 
 def _entry(path: Path, folder: Path, row: Row, others: Sequence[Row]) -> Entry:
-    """Named as the row has it; where it names no ending, as the file lies."""
+    """Named as the row has it, if that is enough to tell it; else as the file lies."""
     name = row.path
-    if not like_picture(name) and path.is_relative_to(folder.absolute()):
-        name = path.relative_to(folder.absolute()).as_posix()
+    if path.is_relative_to(folder.absolute()):
+        lies = path.relative_to(folder.absolute()).as_posix()
+        name = name if name.replace("\\", "/").endswith(lies) else lies
     return Entry(shown(name), row.label, row.split, path.stat().st_size, opener(path), row.scene, also_called(others))

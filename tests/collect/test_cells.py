@@ -250,6 +250,26 @@ def test_what_is_not_there_is_told_once_where_it_is_much(tmp_path: Path) -> None
     assert "There is no file 1.jpg. So it is with 48 more rows." in refused[0].reason
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class,filename\ncat,1.jpg\ndog,1.jpg\n",
+        "folder,filename,label\ncat,1.jpg,cat\ndog,1.jpg,dog\n",
+        "My pictures of 2024,\n,\nfile,label\ncat/1.jpg,cat\ndog/1.jpg,dog\n",
+        "# by hand\nfile;label\ncat/1.jpg;cat\ndog/1.jpg;dog\n",
+        "image,url,label\ncat/1.jpg,https://example.org/1.jpg,cat\ndog/1,https://example.org/2.jpg,dog\n",
+    ],
+)
+def test_files_in_folders_below_titles_and_beside_addresses_are_found(tmp_path: Path, text: str) -> None:
+    lay(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "t.csv").write_text(text)
+    assert placed(tmp_path / "t.csv") == {"cat/1.jpg": ("cat", None), "dog/1.jpg": ("dog", None)}
+
+
+def test_one_column_of_yes_and_no_is_the_label() -> None:
+    assert labels("id,has_cactus", "1.jpg,1", "2.jpg,0", "3.jpg,1") == ["1", "0", "1"]
+
+
 def test_scenes_come_with_their_rows(tmp_path: Path) -> None:
     lay(tmp_path, "0.jpg", "1.jpg")
     (tmp_path / "t.csv").write_text("file,label,patient\n0.jpg,a,P1\n1.jpg,b,P1\n")

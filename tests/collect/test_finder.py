@@ -51,6 +51,9 @@ def found(files: tuple[str, ...], named: str, beside: str = "", split: str | Non
         ("/data/upload/1/1a2b3c4d-cat.jpg", "images/cat.jpg"),
         ("/data/upload/1a2b3c4d-cat.jpg", "images/1a2b3c4d-cat.jpg"),
         ("http://localhost:8080/data/upload/1/1a2b3c4d-cat.jpg", "cat.jpg"),
+        ("7", "x/000007.jpg"),
+        ("7.0", "000007.jpg"),
+        ("7.0", "7.jpg"),
         ("/data/local-files/?d=sub/my%20cat.jpg", "sub/my cat.jpg"),
     ],
 )
@@ -78,6 +81,7 @@ def test_the_nearest_file_is_meant(files: tuple[str, ...], named: str, beside: s
     [
         (("a/1.jpg", "b/1.jpg"), "1.jpg"),
         (("a/1.jpg", "a/1.png"), "1"),
+        (("a/01.jpg", "a/001.png"), "1"),
         (("A.jpg", "a.JPG"), "a.jpg"),
         (("1.jpg", "b/1.jpg"), "/old/c/1.jpg"),
     ],
