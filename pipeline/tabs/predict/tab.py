@@ -14,6 +14,7 @@ from gradio.utils import get_upload_folder
 from pipeline.ask.many import PredictConfig, last_list, page_of, predict_many
 from pipeline.ask.one import MakeClient, Models, about_model, fetch_picture, one_picture_client, picture_id
 from pipeline.errors import RunError, UsageError
+from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.jobs import job as jobs
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName
@@ -358,7 +359,7 @@ class _Many:
         with gr.Row(elem_classes="w-cards"), gr.Column(elem_classes="w-card", min_width=300):
             self.files = gr.File(
                 file_count="multiple",
-                file_types=["image"],
+                file_types=["image", *sorted(PICTURE_SUFFIXES)],
                 show_label=False,
                 height=130,
                 elem_id="predict-files",
