@@ -15,6 +15,7 @@ from pipeline.collect.importing import Imported
 from pipeline.collect.relabelling import Differing
 from pipeline.workspace.workspace import Workspace
 from tests.support.importing import bring_in, picture
+from tests.support.site import reply, running
 
 
 def table(folder: Path, *rows: tuple[int, str], column: str = "label") -> Path:
@@ -172,3 +173,23 @@ def test_no_label_changes_unless_asked_for_and_an_undo_restores_all(
         if took.relabelled:
             undo_step(workspace)
         assert had.items() <= workspace.store.labels().items()
+
+
+@pytest.mark.slow
+def test_addresses_are_pictures_too(workspace: Workspace, tmp_path: Path) -> None:
+    with running({f"/{number}.png": reply(picture(number)) for number in range(6)}) as site:
+
+        def bring(*rows: tuple[int, str], relabel: bool = False) -> Imported:
+            lines = [f"http://{site.host}/{number}.png,{label}" for number, label in rows]
+            (tmp_path / "t.csv").write_text("\n".join(["url,label", *lines]))
+            return bring_in(workspace, tmp_path / "t.csv", relabel=relabel, allow_hosts=(site.host,))
+
+        first = bring((0, "cat"), (0, "dog"), (1, "cat"), (2, "dog"), (3, "dog"), (4, "dog"), (5, "dog"))
+        assert (first.added, first.labels_differ) == (6, ())
+        called = workspace.store.sources()[["name", "claimed_label"]].to_numpy().tolist()
+        assert [label for name, label in called if name.endswith("/0.png")] == ["cat", "dog"]
+        rows = ((1, "owl"), (2, "dog"))
+        found = bring(*rows)
+        assert (found.added, found.duplicates, len(found.labels_differ)) == (0, 1, 1)
+        assert bring(*rows, relabel=True).relabelled == 1
+        assert sorted(workspace.store.labels().values()) == ["cat", "dog", "dog", "dog", "dog", "owl"]
