@@ -61,7 +61,7 @@ def model_card(run: Run, info: Mapping[str, Any], sources: pd.DataFrame, weights
         calibration=_calibration(run),
         by_predict=filled("use.md", alone=_alone(info)) if weights else "",
         onnx=_onnx(info),
-        scales=_scales(info),
+        scales=scales_in_words(info),
         data_version=str(info["data_version"])[:12],
         false_alarms=_false_alarms(info),
         versions=", ".join(f"{name} {number}" for name, number in info["versions"].items()),
@@ -168,7 +168,7 @@ def _alone(info: Mapping[str, Any]) -> str:
     size = f"({preprocessing.size[1]}, {preprocessing.size[0]})"
     if info["members"] > 1 or (preprocessing.resize == "pad" and preprocessing.padding != "zeros"):
         return ""
-    if _scales(info):
+    if scales_in_words(info):
         return ""
     bleed = "" if preprocessing.crop_pct == 1 else f", bleed={(1 - preprocessing.crop_pct) / 2:.6g}"
     resized = {
@@ -180,7 +180,7 @@ def _alone(info: Mapping[str, Any]) -> str:
     return filled("alone.md", resized=resized, activation="sigmoid()" if sigmoid else "softmax(dim=1)")
 
 
-def _scales(info: Mapping[str, Any]) -> str:
+def scales_in_words(info: Mapping[str, Any]) -> str:
     """How pictures of more than 8 bits become what the network sees, where the model has one scale for them."""
     opening = Preprocessing.from_json(info["preprocessing"]).opening
     said = [

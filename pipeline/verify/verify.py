@@ -59,6 +59,7 @@ class VerifyConfig(SplitConfig):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self)
 
     def limits(self, opening: Opening) -> WorkerLimits:

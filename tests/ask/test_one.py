@@ -14,6 +14,7 @@ from pipeline.errors import NetworkError, RunError, UsageError
 from pipeline.web.fetch import Client
 from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace
+from tests.support.paths import DATA
 from tests.support.shelf import tiny_run, trained
 from tests.support.site import Site, reply
 
@@ -71,6 +72,16 @@ def test_a_picture_is_fetched_byte_for_byte(site: Site, apple: str, tmp_path: Pa
     )
     assert file.read_bytes() == Path(apple).read_bytes() and file.suffix == ".jpg"
     assert file.is_relative_to(tmp_path)
+
+
+def test_a_heic_picture_is_fetched_without_being_opened_here(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = (DATA / "grey_and_green.heic").read_bytes()
+    site.pages["/a.heic"] = reply(data, "Content-Type: image/heic")
+    monkeypatch.setattr("pipeline.ask.one.open_header", lambda _: pytest.fail("opened"))
+    file = fetch_picture(f"http://{site.host}/a.heic", tmp_path, partial(Client, allow_hosts=(site.host,)))
+    assert file.read_bytes() == data and file.suffix == ".heic"
 
 
 def test_internal_hosts_are_never_asked(site: Site, tmp_path: Path) -> None:

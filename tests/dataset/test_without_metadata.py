@@ -185,3 +185,15 @@ def test_no_segment_of_a_jpeg_that_may_tell_something_is_copied(kind: int, body:
 def test_any_bytes_are_answered(data: bytes, kind: str) -> None:
     starts = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "WEBP": b"RIFF\0\0\0\0WEBP"}
     assert is_bare(starts.get(kind, b"") + data, kind) in (True, False)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("PNG", "u2"), ("TIFF", "u2"), ("TIFF", "i4"), ("TIFF", "f4")])
+def test_values_of_more_than_eight_bits_are_published_as_they_are(tmp_path: Path, kind: str, dtype: str) -> None:
+    values = np.linspace(0, 3900, 48).reshape(6, 8).astype(dtype)
+    source = tmp_path / "scan"
+    source.write_bytes(encoded(kind, Image.fromarray(values), exif=exif(position=True, orientation=6)))
+    published = publish(Wanted("1", source, tmp_path / "published"))
+    written = (tmp_path / published.name).read_bytes()
+    assert published.re_encoded and published.name.endswith(".png" if dtype == "u2" else ".tif")
+    assert SECRET not in written and not has_position(open_header(written), written)
+    assert np.array_equal(np.asarray(open_header(written)), np.rot90(values, -1))

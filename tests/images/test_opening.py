@@ -9,12 +9,16 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.collect.arrivals import judge
 from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.deploy.model_card import scales_in_words
+from pipeline.deploy.space import write_app
 from pipeline.images.decode import Checked, examine, large_picture
 from pipeline.images.in_workers import Wanted, seen
 from pipeline.images.opening import Values, about_scales, opening_of, scale, seen_values
@@ -333,3 +337,27 @@ def test_the_trainer_decodes_what_its_cache_lacks_by_the_same_scale(workspace: W
         assert np.array_equal(np.asarray(dataset.exact[np.array([number])])[0], pixels(opened, geometry))
     dark, light = (dataset.exact[np.flatnonzero(dataset.rows["label"] == name)].max() for name in ("dark", "light"))
     assert dark < 80 and light > 240
+
+
+def test_what_leaves_with_a_model_knows_its_scale(tmp_path: Path) -> None:
+    source = tmp_path / "scan.png"
+    source.write_bytes(png(ramp(0, 4000)))
+    opening = Opening(whole=(0.0, 4095.0))
+    info = {"preprocessing": Preprocessing(opening=opening).to_json()}
+    examples = pd.DataFrame({"path": [str(source)], "label": ["scan"], "source_provider": ["folder"]})
+    (tmp_path / "space").mkdir()
+    info |= {"versions": {"torch": "2", "timm": "1", "safetensors": "0", "pillow": "12", "numpy": "2"}}
+    write_app("gradio", info, tmp_path / "space", examples, "Scans")
+    with Image.open(tmp_path / "space" / "examples" / "01.jpg") as shown:
+        assert max(shown.convert("L").getextrema()) > 240
+    assert "from 0 (black) to 4,095 (white)" in scales_in_words(info)
+    assert scales_in_words({"preprocessing": Preprocessing().to_json()}) == ""
+
+
+def test_a_download_that_is_made_smaller_leaves_deep_pictures_alone(workspace: Workspace) -> None:
+    deep = png(ramp(0, 4000, side=64))
+    plain = io.BytesIO()
+    Image.new("L", (64, 64), 9).save(plain, "PNG")
+    kept = [judged.kept for judged in judge([deep, plain.getvalue()], workspace, max_side=16)]
+    assert kept[0] is not None and workspace.image_file(kept[0].file).read_bytes() == deep
+    assert kept[1] is not None and kept[1].original_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from pipeline.errors import Cancelled, TrainingError
-from pipeline.predict import Classifier, Preprocessing
+from pipeline.predict import Classifier, Opening, Preprocessing
 from pipeline.stage import Progress, run
 from pipeline.train.checkpoints import Checkpoints
 from pipeline.train.data import Dataset
@@ -139,6 +140,20 @@ def test_a_setting_that_comes_later_leaves_older_checkpoints_where_they_are(
     assert place(TrainConfig(sizes=(32, 64), epochs=2)) == "3e8153f73ef85926abf64bd3", "as version 0.1 called it"
     assert place(Later(sizes=(32, 64), epochs=2)) == place(TrainConfig(sizes=(32, 64), epochs=2))
     assert place(Later(mirrors=4)) != place(TrainConfig())
+
+
+def test_pictures_scaled_otherwise_are_another_training() -> None:
+    rows = pd.DataFrame({"id": ["1", "2"], "split": ["train", "valid"], "label": ["pear", "apple"]})
+    nothing = np.zeros((2, 1, 1, 3), np.uint8)
+
+    def identity(opening: Opening) -> str:
+        how = Preprocessing(opening=opening)
+        dataset = Dataset(rows, ("apple", "pear"), how, nothing, nothing, np.ones(2, np.float32))
+        return json.dumps(Task(TrainConfig(), dataset, torch.tensor([1, 0]), "cpu").identity)
+
+    openings = (Opening(), Opening(whole=(0.0, 4095.0)), Opening(real=(0.0, 4095.0)))
+    assert len({identity(opening) for opening in openings}) == 3
+    assert identity(Opening(megapixels=200)) == identity(Opening())
 
 
 def checkpoints(folder: Path) -> Checkpoints:

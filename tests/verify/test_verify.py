@@ -19,7 +19,7 @@ from PIL import Image
 from cleaner.clean.decisions import keep, relabel, remove, restore
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.collect.starter_set import BROKEN, write_messy
-from pipeline.errors import TooManyBroken
+from pipeline.errors import TooManyBroken, UsageError
 from pipeline.stage import Progress, run
 from pipeline.verify.findings import PROBLEMS, Verified, verified
 from pipeline.verify.verify import VerifyConfig, verify
@@ -381,3 +381,10 @@ def test_a_picture_with_several_labels_is_no_conflict(workspace: Workspace, tmp_
     run(import_images(workspace, ImportConfig(str(tmp_path / "labels.csv"))))
     found = run(verify(workspace, VerifyConfig(workers=1)))
     assert list(workspace.store.images()["label"]) == ["dog|person"] and found.label_conflicts == ()
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(UsageError, match="less than 1"):
+        VerifyConfig(valid=0.6, test=0.6)
+    with pytest.raises(UsageError, match="--max-megapixels is from 50 to 1000"):
+        VerifyConfig(max_megapixels=7)
