@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.collect.columns import Meaning, as_flag
+from pipeline.collect.columns import NO_SPLIT, Meaning, as_flag
 from pipeline.collect.entries import Labelling, split_of
 from pipeline.collect.nested import labels_of_cell
 from pipeline.errors import SourceError
@@ -17,7 +17,6 @@ from pipeline.predict import NONE, SEVERAL
 
 Cells: TypeAlias = Mapping[str, str]
 MISSING = frozenset({"", "nan", "null", "<na>", "#n/a"})
-NO_SPLIT = frozenset({*MISSING, "none", "unassigned", "unused", "n/a", "-"})
 PLAIN_SPLITS = frozenset({"train", "training", "valid", "val", "validation", "test"})
 WHOLE = re.compile(r"-?\d+\.0+")
 NUMBERS = re.compile(r"\d+( \d+)*")

@@ -30,12 +30,14 @@ NAMES = _words("name imagename imageid imgid id idcode isicid photoid pictureid 
 URLS = _words("url link imageurl imagelink photourl pictureurl uri imgurl src coverimageurl mediumurl")
 LABELS = _words("labels tags findinglabels categories classes attributes choices multilabel objects annotations")
 LABEL = _words(
-    "label class category classname labelname categoryname tag class_ choice target groundtruth gt y truelabel "
-    "benignmalignant diagnosis dx breed species disease scientificname commonname taxonname taxon finding "
+    "label class category classname labelname categoryname tag class_ choice target groundtruth truelabel "
+    "benignmalignant diagnosis dx breed species disease scientificname commonname taxonname taxon findinglabel finding "
     "emotion expression level grade retinopathygrade severity cultivar variety "
     "classid labelid categoryid classindex classidx labelidx targetid"
 )
 NUMBERED = frozenset(_words("classid labelid categoryid classindex classidx labelidx targetid target label class"))
+# What stands where no split is given.
+NO_SPLIT = frozenset(("", "nan", "null", "<na>", "#n/a", "none", "unassigned", "unused", "n/a", "-"))
 SPLITS = ("split", "splits", "datasplit", "traintestsplit", "trainvaltest", "mluse")
 # Only where most of their cells are words for a split.
 SPLITS_TOO = _words("set subset dataset datatype partition phase usage part stage mode purpose group type")
@@ -219,7 +221,7 @@ class _Look:
             one_hot,
             flag,
             self._more(),
-            boxes=bool(set(self.words) & set(BOXES)),
+            boxes=any(word in BOXES or word.startswith("bbox") for word in self.words),
             annotators=bool(set(self.words) & set(ANNOTATORS)),
             notes=tuple(self.notes),
         )
@@ -304,7 +306,7 @@ class _Look:
         if "split" not in self.roles:
             likely = [n for n in self._with(SPLITS_TOO) if self._share(n, split_of) >= 0.5]
             free = [n for n in self._free() if self.words[n] not in (*LABEL, *LABELS, *FILES, *NAMES)]
-            most = [n for n in free if self._share(n, split_of) >= MOST]
+            most = [n for n in free if self._share(n, _split_like) >= MOST and any(map(split_of, self.cells[n]))]
             likely += [n for n in most if not self.headed or len({split_of(cell) for cell in self.cells[n]}) > 1]
             if likely:
                 self.roles["split"] = likely[0]
@@ -438,6 +440,10 @@ def _is_number(cell: str) -> bool:
         return math.isfinite(float(cell))
     except ValueError:
         return False
+
+
+def _split_like(cell: str) -> bool:
+    return split_of(cell) is not None or cell.lower() in NO_SPLIT
 
 
 def _flag_like(cell: str) -> bool:

@@ -366,6 +366,11 @@ def _as_text(value: Any) -> str:
 
 def _check_columns(table: Table, how: Labelling, need: Sequence[str]) -> None:
     has = listed(table.columns, table.meaning.headed)
+    if not table.roles & set(need) and "path" in table.roles:
+        raise SourceError(
+            f"{table.name} has no column 'url' (it has: {has}). It names files, so its pictures have to come along: "
+            "choose them together with it, or import a folder or a zip that holds both."
+        )
     if not table.roles & set(need):
         option = (
             " Its first line has to name its columns; or say which it is (--file-column)." if "path" in need else ""

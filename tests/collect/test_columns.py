@@ -154,6 +154,7 @@ def test_unknown_names_are_decided_by_what_is_in_the_cells(lines: tuple[str, ...
         (("1.jpg,cat", "2.jpg,dog"), {"path": "1", "label": "2"}),
         (("cat,1.jpg", "dog,2.jpg", "cat,3.jpg"), {"label": "1", "path": "2"}),
         (("TRAIN,gs://b/1.jpg,daisy", "TEST,gs://b/2.jpg,rose"), {"split": "1", "path": "2", "label": "3"}),
+        (("UNASSIGNED,gs://b/1.jpg,daisy", "TEST,gs://b/2.jpg,rose"), {"split": "1", "path": "2", "label": "3"}),
         (("TRAIN,gs://b/1.jpg,daisy", "TRAIN,gs://b/2.jpg,daisy"), {"split": "1", "path": "2", "label": "3"}),
         (("gs://b/1.jpg,daisy", "gs://b/2.jpg,rose"), {"path": "1", "label": "2"}),
         (("https://x.org/1.jpg,daisy", "https://x.org/2.jpg,rose"), {"url": "1", "label": "2"}),
@@ -203,6 +204,8 @@ def test_a_column_called_like_a_split_that_says_something_else_is_none() -> None
 
 def test_boxes_and_annotators_are_seen() -> None:
     assert meant("filename,class,xmin,ymin", "1.jpg,cat,1,2").boxes
+    assert meant("Image Index,Finding Label,Bbox [x,y,w,h]", "1.png,Mass,1,2,3,4").boxes
+    assert roles("Image Index,Finding Label,Bbox [x,y,w,h]", "1.png,Mass,1,2,3,4")["label"] == "Finding Label"
     assert meant("image,choice,annotator", "1.jpg,cat,7").annotators
 
 
