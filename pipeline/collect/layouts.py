@@ -33,7 +33,7 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PACKED = "It is an archive. Archives in archives or folders are left packed: import it by itself."
 NO_PICTURE = "It is not a picture, by its name and by its content."
 NOT_NEEDED = "files that this set does not need"
-IGNORED = "files in folders that are to be ignored"
+IGNORED = "files that are to be ignored"
 TWICE = "files that are given twice"
 FOLDERS, NAMES, TOLD = "their folders", "their names", "--label"
 SNIFFED = 4096
@@ -101,7 +101,9 @@ class _Tree:
         self.refused += [Refused(shown(file.path), NO_PICTURE) for file in listings.left]
         self.notes += listings.notes
         self.how = replace(self.how, names={**self.how.names, **listings.classes})
-        places = Places((file.path for file in self.pictures), self.how)
+        files = {name for file in self.files for name in (shown(file.path), file.path.name)}
+        folders = {name: meaning for name, meaning in self.how.read_as.items() if name not in files}
+        places = Places((file.path for file in self.pictures), replace(self.how, read_as=folders))
         return self._entries(places, listings, _Decision(self.how, places, listings))
 
     def _sorted_out(self) -> list[File]:
@@ -109,6 +111,9 @@ class _Tree:
         how = self.how
         tables = candidates(self.files, how, [file.path for file in self.files if _is_called_picture(file)])
         known = {file.path for file in tables}
+        ignored = [file for file in tables if self._is_ignored(file)]
+        self.left_out[IGNORED] += len(ignored)
+        tables = [file for file in tables if file not in ignored]
         for file in self.files:
             if file.path in known:
                 continue
@@ -123,6 +128,9 @@ class _Tree:
         wanted = [file for file in tables if file.path.name.lower() in (*how.tables, *how.lists)]
         self.left_out[NOT_NEEDED] += len(tables) - len(wanted)
         return wanted
+
+    def _is_ignored(self, table: File) -> bool:
+        return any(self.how.read_as.get(name) == "ignore" for name in (shown(table.path), table.path.name))
 
     def _entries(self, places: Places, listings: Listings, decision: _Decision) -> Reading:
         said: dict[PurePosixPath, _Said] = {}
@@ -212,9 +220,12 @@ class _Decision:
         self.told = how.label is not None or self.matcher is not None
         self.labelling = [table for table in listings.tables if table.labelled]
         self.rows: dict[PurePosixPath, tuple[Listing, Row]] = {}
+        self.contradicted: dict[tuple[str, str], list[PurePosixPath]] = {}
         for table in self.labelling:
             for path in table.labelled:
-                self.rows.setdefault(path, (table, table.rows[path]))
+                first, row = self.rows.setdefault(path, (table, table.rows[path]))
+                if row.label != table.rows[path].label:
+                    self.contradicted.setdefault((first.name, table.name), []).append(path)
         if how.split_from == "column" and not any(table.has_splits for table in listings.tables):
             raise SourceError("There is no table with a column 'split' to take the split from.")
         if how.split_from == "folders" and not places.splits:
@@ -315,6 +326,11 @@ class _Decision:
                 f"{few([table.name for table in self.labelling])} was not used: the class folders say what the "
                 "pictures show. --labels-from table believes it instead."
             )
+        for (first, second), paths in () if self.told else self.contradicted.items():
+            notes.append(
+                f"{first} and {second} call {number(len(paths), 'picture')} differently, like {shown(paths[0])}: what "
+                f"{first} says counts."
+            )
         return [*notes, *self._hint(said)]
 
     def _words(self) -> set[str]:
@@ -333,8 +349,17 @@ class _Decision:
         ]
 
     def questions(self) -> tuple[Question, ...]:
-        """What the folders leave open, where they matter."""
-        return () if self.told or self.by_table or self.how.labels_from else tuple(self.places.questions)
+        """What the tables leave open, and the folders where they matter."""
+        if self.told or self.how.labels_from in ("folders", "none"):
+            return ()
+        asked = [
+            Question(
+                f"{first} and {second} call {number(len(paths), 'picture')} differently. Which one is right?",
+                (Choice(first, {"read_as": [f"{second}=ignore"]}), Choice(second, {"read_as": [f"{first}=ignore"]})),
+            )
+            for (first, second), paths in self.contradicted.items()
+        ]
+        return (*asked, *(() if self.by_table or self.how.labels_from else self.places.questions))
 
     def others(self, said: Mapping[PurePosixPath, _Said]) -> tuple[Choice, ...]:
         """What else the source could be."""

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from pipeline.collect.annotations import ENDINGS as ANNOTATIONS
+from pipeline.collect.annotations import read_annotations
 from pipeline.collect.claims import also_called, claims, placed
+from pipeline.collect.columns import Meaning
 from pipeline.collect.entries import File, Labelling, Refused, shown, split_of, words_of
 from pipeline.collect.finder import Finder, Sighting
 from pipeline.collect.places import split_in
@@ -35,7 +38,8 @@ class Listing:
 
     ``believed``: before class folders, whatever they say. ``placeholders``: its labels are examples of what is to be
     handed in. ``split``: what its name says all of them are. ``labels``: which column has the labels, in words.
-    ``told``: what came up while it was read.
+    ``told``: what came up while it was read. ``boxes``: its rows are parts of pictures. ``together``: how many files of
+    one folder it stands for.
     """
 
     file: File
@@ -44,6 +48,9 @@ class Listing:
     split: str | None = None
     has_splits: bool = False
     labels: str = ""
+    has_files: bool = True
+    boxes: bool = False
+    together: int = 1
     rows: dict[PurePosixPath, Row] = field(default_factory=dict)
     also: dict[PurePosixPath, tuple[str, ...]] = field(default_factory=dict)
     count: int = 0
@@ -55,6 +62,8 @@ class Listing:
     @property
     def name(self) -> str:
         """Where the table lies, as text."""
+        if self.together > 1:
+            return f"{self.together:,} {shown(self.file.path.parent / '*')}{self.file.path.suffix}"
         return shown(self.file.path)
 
     @property
@@ -66,6 +75,16 @@ class Listing:
     def labelled(self) -> set[PurePosixPath]:
         """The pictures that it gives a label."""
         return set() if self.placeholders else {path for path, row in self.rows.items() if row.label is not None}
+
+    def joined_with(self, others: Sequence[Listing]) -> Listing:
+        """It, with what others that are like it say."""
+        for other in others:
+            self.rows |= other.rows
+            self.also |= other.also
+            self.missing += other.missing
+            self.count += other.count
+        self.together += len(others)
+        return self
 
     def notes(self) -> Iterator[str]:
         """What a person should know of the table."""
@@ -102,12 +121,12 @@ class Listings:
 
 
 def candidates(files: Iterable[File], how: Labelling, pictures: Iterable[PurePosixPath]) -> list[File]:
-    """The files that may be tables about the pictures, by their names."""
+    """The files that may be tables about the pictures, or other programs' annotations, by their names."""
     stems = {path.stem for path in pictures}
     found, lists = [], []
     for file in files:
         name, ending = file.path.name.lower(), file.path.suffix.lower()
-        if name in how.lists or name == CLASSES or name in METADATA or ending in TABLE_SUFFIXES:
+        if name in how.lists or name == CLASSES or name in METADATA or ending in (*TABLE_SUFFIXES, *ANNOTATIONS):
             found.append(file)
         elif ending in LISTS and file.path.stem not in stems and file.size <= MOST_LIST_BYTES:
             lists.append(file)
@@ -118,49 +137,120 @@ def read_listings(files: Sequence[File], pictures: Sequence[PurePosixPath], how:
     """The tables among ``files`` with the ``pictures`` that they name. Raises SourceError where a column was named that
     none of them has.
     """
-    finder = Finder(pictures)
-    tables: list[Listing] = []
-    classes: dict[str, str] = {}
-    read: list[str] = []
-    refused: list[Refused] = []
-    notes: list[str] = []
-    left: list[File] = []
-    problems: list[SourceError] = []
+    reader = _Reader(how, _Shelves(pictures))
     for file in files:
-        is_list = file.path.suffix.lower() in LISTS and file.path.name not in how.lists
-        try:
-            table = _open(file, how)
-            if file.path.name.lower() == CLASSES and table.roles >= {"folder", "label"}:
-                found = _class_names(table, how)
-                classes |= found
-                read.append(shown(file.path))
-                notes += [] if found else [f"{read[-1]} was not used: no row names a folder and its class."]
-                continue
-            listing = _listing(file, table, how, finder)
-        except SourceError as error:
-            if is_list:
-                left.append(file)
-            else:
-                problems.append(error)
-                refused.append(Refused(shown(file.path), str(error)))
-            continue
-        if is_list and (not listing.rows or len(listing.rows) * 2 < listing.count):
-            left.append(file)
-            continue
-        read.append(listing.name)
-        if listing.rows:
-            tables.append(listing)
-        else:
-            notes.append(_unused(listing, table))
+        reader.take(file)
     named = (how.file_column, how.label_column, how.split_column, how.group_column)
-    if any(named) and not tables and problems:
-        raise problems[0]
-    tables.sort(key=lambda one: (not one.believed, -len(one.file.path.parts), one.name))
-    return Listings(tuple(tables), classes, tuple(read), tuple(refused), tuple(notes), tuple(left))
+    if any(named) and not reader.tables and reader.problems:
+        raise reader.problems[0]
+    return reader.listings()
 
 
-def _unused(listing: Listing, table: Table) -> str:
-    if "path" not in table.roles:
+class _Shelves:
+    """Finds the pictures that rows name: among all of them, and where that leaves a doubt, below the table's folder."""
+
+    def __init__(self, pictures: Sequence[PurePosixPath]) -> None:
+        self.pictures = pictures
+        self.all = Finder(pictures)
+        self.below: dict[PurePosixPath, Finder] = {}
+
+    def find(self, named: str, beside: PurePosixPath, split: str | None) -> Sighting:
+        """The picture that ``named`` names in a table in the folder ``beside``."""
+        sighting = self.all.find(named, beside, split)
+        if len(sighting.paths) < 2 or not beside.parts:
+            return sighting
+        if beside not in self.below:
+            self.below[beside] = Finder([path for path in self.pictures if path.is_relative_to(beside)])
+        nearer = self.below[beside].find(named, beside, split)
+        return nearer if nearer.path is not None else sighting
+
+
+class _Reader:
+    """Takes one file after the other."""
+
+    def __init__(self, how: Labelling, finder: _Shelves) -> None:
+        self.how, self.finder = how, finder
+        self.tables: list[Listing] = []
+        self.problems: list[SourceError] = []
+        self._classes: dict[str, str] = {}
+        self._read: list[str] = []
+        self._refused: list[Refused] = []
+        self._notes: list[str] = []
+        self._left: list[File] = []
+
+    def take(self, file: File) -> None:
+        """Read it as what it may be; what is no table is left."""
+        unsure = file.path.suffix.lower() in (*LISTS, *ANNOTATIONS) and file.path.name not in self.how.lists
+        try:
+            listing = self._annotated(file) if file.path.suffix.lower() in ANNOTATIONS else self._table(file)
+        except SourceError as error:
+            if unsure:
+                self._left.append(file)
+            else:
+                self.problems.append(error)
+                self._refused.append(Refused(shown(file.path), str(error)))
+            return
+        if listing is None:
+            return
+        if unsure and (not listing.rows or len(listing.rows) * 2 < listing.count):
+            self._left.append(file)
+            return
+        self._read.append(listing.name)
+        if listing.rows:
+            self.tables.append(listing)
+        else:
+            self._notes.append(_unused(listing))
+
+    def listings(self) -> Listings:
+        """What was read, the tables that name the most pictures first; metadata.csv before them, boxes after them."""
+        tables = _with_their_like(self.tables)
+        tables.sort(key=lambda one: (not one.believed, one.boxes, -len(one.rows), one.name))
+        kept = (self._classes, tuple(self._read), tuple(self._refused), tuple(self._notes), tuple(self._left))
+        return Listings(tuple(tables), *kept)
+
+    def _table(self, file: File) -> Listing | None:
+        data = _bytes(file)
+        name = file.path.name
+        if name in self.how.lists:
+            table = open_table(name, data, ("path", "label"), " ", self.how)
+        else:
+            table = open_table(name, data, how=self.how)
+        if name.lower() == CLASSES and table.roles >= {"folder", "label"}:
+            found = _class_names(table, self.how)
+            self._classes |= found
+            self._read.append(shown(file.path))
+            self._notes += [] if found else [f"{self._read[-1]} was not used: no row names a folder and its class."]
+            return None
+        return _listing(file, table, self.how, self.finder)
+
+    def _annotated(self, file: File) -> Listing | None:
+        found = read_annotations(file.path.name, _bytes(file), self.how)
+        if found is None:
+            self._left.append(file)
+            return None
+        listing = Listing(
+            file,
+            split=split_in(file.path.stem),
+            has_splits=any(row.split for row in found.rows),
+            labels=found.kind,
+            told=list(found.notes),
+        )
+        _place(listing, found.rows, found.meaning, self.finder)
+        return listing
+
+
+def _with_their_like(tables: Sequence[Listing]) -> list[Listing]:
+    """The tables, those of one program that speak of one picture each in a folder as one."""
+    together: dict[object, list[Listing]] = {}
+    for table in tables:
+        one_each = table.columns is None and table.count <= 1
+        key = (table.file.path.parent, table.file.path.suffix, table.labels) if one_each else table.file.path
+        together.setdefault(key, []).append(table)
+    return [group[0].joined_with(group[1:]) for group in together.values()]
+
+
+def _unused(listing: Listing) -> str:
+    if not listing.has_files:
         why = "its first line names no column for the file"
     elif not listing.count:
         why = "it has no rows that can be read"
@@ -175,7 +265,7 @@ def _class_names(table: Table, how: Labelling) -> dict[str, str]:
     return {how.name(row["folder"]): how.name(row["label"]) for row in cells if row.get("folder") and row.get("label")}
 
 
-def _open(file: File, how: Labelling) -> Table:
+def _bytes(file: File) -> bytes:
     if file.size > MAX_TABLE_BYTES:
         raise SourceError(f"It is larger than {MAX_TABLE_BYTES >> 20} MiB.")
     try:
@@ -185,11 +275,10 @@ def _open(file: File, how: Labelling) -> Table:
         raise SourceError(f"It cannot be read: {error}.") from error
     if len(data) > MAX_TABLE_BYTES:
         raise SourceError(f"It is larger than {MAX_TABLE_BYTES >> 20} MiB.")
-    name = file.path.name
-    return open_table(name, data, ("path", "label"), " ") if name in how.lists else open_table(name, data, how=how)
+    return data
 
 
-def _listing(file: File, table: Table, how: Labelling, finder: Finder) -> Listing:
+def _listing(file: File, table: Table, how: Labelling, finder: _Shelves) -> Listing:
     stem = file.path.stem
     listing = Listing(
         file,
@@ -198,6 +287,8 @@ def _listing(file: File, table: Table, how: Labelling, finder: Finder) -> Listin
         split=split_of(stem) if file.path.name in how.lists else split_in(stem),
         has_splits=bool(table.roles & {"split", "is_valid"}),
         labels=_label_column(table),
+        has_files="path" in table.roles,
+        boxes=table.meaning.boxes,
         told=[note.text for note in table.notes],
         columns=_columns(shown(file.path), table),
     )
@@ -209,22 +300,28 @@ def _listing(file: File, table: Table, how: Labelling, finder: Finder) -> Listin
             listing.refused.append(Refused(f"{listing.name} {row.path}", row.reason))
         else:
             listing.told.append(row.text)
-    listing.count = len(rows)
-
-    def find(row: Row) -> Sighting:
-        return finder.find(row.path, file.path.parent, row.split or listing.split) if row.path else Sighting()
-
-    there = placed(listing.name, rows, find)
-    said = claims(listing.name, there.rows, table.meaning)
-    listing.told += [*there.notes, *said.notes]
-    listing.missing = [row.path for row, _ in there.missing]
-    listing.rows = {path: said.rows[path] for path in there.rows}
-    listing.also = {path: labels for path in there.rows if (labels := also_called(said.others.get(path, ())))}
+    _place(listing, rows, table.meaning, finder)
     if len(listing.refused) > MOST_REFUSED:
         left = len(listing.refused) - MOST_REFUSED
         kinds = Counter(one.reason for one in listing.refused[MOST_REFUSED:]).most_common(1)[0][0]
         listing.refused[MOST_REFUSED:] = [Refused(listing.name, f"{number(left, 'more row')} like that: {kinds}")]
     return listing
+
+
+def _place(listing: Listing, rows: Sequence[Row], meaning: Meaning, finder: _Shelves) -> None:
+    """Find the pictures that the rows name, and what they say of each."""
+    parent = listing.file.path.parent
+
+    def find(row: Row) -> Sighting:
+        return finder.find(row.path, parent, row.split or listing.split) if row.path else Sighting()
+
+    there = placed(listing.name, rows, find)
+    said = claims(listing.name, there.rows, meaning)
+    listing.count = len(rows)
+    listing.told += [*there.notes, *said.notes]
+    listing.missing = [row.path for row, _ in there.missing]
+    listing.rows = {path: said.rows[path] for path in there.rows}
+    listing.also = {path: labels for path in there.rows if (labels := also_called(said.others.get(path, ())))}
 
 
 def _label_column(table: Table) -> str:

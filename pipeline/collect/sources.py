@@ -15,7 +15,7 @@ from pipeline.collect.layouts import laid_out
 from pipeline.collect.listings import TABLE_SUFFIXES
 from pipeline.collect.naming import with_one_name_each
 from pipeline.collect.reading import Reading, in_words
-from pipeline.collect.tables import read_table
+from pipeline.collect.tables import names_files, read_table
 from pipeline.errors import SourceError, UsageError
 
 WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -54,7 +54,15 @@ def _reading(source: Path, how: Labelling, local: bool) -> Reading:
 def _table(source: Path, how: Labelling, local: bool) -> Reading:
     if how.pattern is not None:
         raise UsageError("A regular expression finds labels in file names; a table has a column for them.")
-    found = list(read_table(source, how, ("path", "url") if local else ("url",)))
+    try:
+        found = list(read_table(source, how, ("path", "url") if local else ("url",)))
+    except SourceError as error:
+        if local or not names_files(source):
+            raise
+        raise SourceError(
+            f"{source.name} names files, and its pictures did not come along. Send the folder that holds both, or a "
+            "zip of it; or a table with a column 'url'."
+        ) from error
     reading = Reading(
         "",
         entries=tuple(one for one in found if isinstance(one, Entry)),
