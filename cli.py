@@ -29,9 +29,10 @@ Command = Callable[[argparse.Namespace], Any]
 
 
 def _import(args: argparse.Namespace) -> Any:
-    from pipeline.collect.importing import ImportConfig, import_images
+    from pipeline.collect.importing import ImportConfig
+    from pipeline.terminal.importing import import_here
 
-    return run_and_show(import_images(Workspace.create(args.workspace), _config(ImportConfig, args)))
+    return import_here(Workspace.create(args.workspace), _config(ImportConfig, args), can_ask(args.json))
 
 
 def _search(args: argparse.Namespace) -> Any:

@@ -47,11 +47,14 @@ def write_cells(table: pd.DataFrame, path: Path, encoding: str = "utf-8") -> Non
     safe.to_csv(path, index=False, encoding=encoding, quoting=csv.QUOTE_ALL, lineterminator="\n")
 
 
+def visible(words: str) -> str:
+    """``words`` with what would be invisible, or a command to a terminal, named by its code point."""
+    return INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", words)
+
+
 def plain(words: str) -> str:
     """``words`` as plain text in a line or table cell; what would be invisible is named by its code point."""
-    one_line = " ".join(words.split())
-    visible = INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", one_line)
-    return SPECIAL.sub(r"\\\1", html.escape(visible, quote=False))
+    return SPECIAL.sub(r"\\\1", html.escape(visible(" ".join(words.split())), quote=False))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], numbers: int = 1, most: int = 200) -> str:

@@ -7,11 +7,21 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from pipeline.safe_text import visible
 from pipeline.stage import Progress, Stage, run
 
 T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class InWords:
+    """A result, and the lines in which it is told to a person, instead of a list of its fields."""
+
+    result: Any
+    lines: tuple[str, ...]
 
 
 def run_and_show(stage: Stage[T]) -> T:
@@ -54,6 +64,29 @@ def confirmed(what: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def tell(text: str) -> None:
+    """A line for a person, beside the result."""
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def chosen(text: str, choices: Sequence[str]) -> int:
+    """Which of the choices a person takes, counted from 0; the first where they only press Enter, or three times
+    answer what is none.
+    """
+    tell("")
+    tell(text)
+    for number, choice in enumerate(choices, 1):
+        tell(f"  {number}  {choice}{' (or press Enter)' if number == 1 else ''}")
+    for _ in range(3):
+        print(f"1-{len(choices)}? ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline().strip()
+        if answer.isdecimal() and 1 <= int(answer) <= len(choices):
+            return int(answer) - 1
+        if not answer:
+            break
+    return 0
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -64,6 +97,11 @@ def print_result(result: Any, as_json: bool) -> None:
     """``result`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person."""
     if not _speaks():
         return
+    if isinstance(result, InWords):
+        if not as_json:
+            print("\n".join(map(visible, result.lines)))
+            return
+        result = result.result
     document = json.loads(json.dumps(result, default=_plain, ensure_ascii=False))
     if as_json:
         print(json.dumps(document, ensure_ascii=False))

@@ -1,0 +1,130 @@
+"""An import at the terminal: how the source is read, in sentences, and questions where somebody can answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from pipeline.collect.importing import ImportConfig, Imported, import_images
+from pipeline.collect.reading import Choice, Question
+from pipeline.collect.starter_set import STARTERS
+from pipeline.terminal.show import InWords, chosen, run_and_show, tell
+from pipeline.workspace.workspace import Workspace
+
+MOST_SHOWN = 20
+SPLITS = ("train", "valid", "test", "")
+
+
+def import_here(workspace: Workspace, config: ImportConfig, ask: bool) -> InWords:
+    """Import what ``config`` says. ``ask``: whether somebody is there to answer what the source leaves open; else the
+    best reading is taken, and said.
+    """
+    if ask and not config.dry_run and config.source not in STARTERS:
+        config = _answered(workspace, config)
+    imported: Imported = run_and_show(import_images(workspace, config))
+    if ask and not config.dry_run:
+        for question in filter(_is_about_labels_here, imported.questions):
+            told = _with(config, _choice(question).told)
+            imported = run_and_show(import_images(workspace, told)) if told.relabel else imported
+    return InWords(imported, tuple(_lines(imported, config.dry_run)))
+
+
+def _is_about_labels_here(question: Question) -> bool:
+    """Whether it is only known after an import: labels that differ from those in the workspace."""
+    return any("relabel" in choice.told for choice in question.choices)
+
+
+def _answered(workspace: Workspace, config: ImportConfig) -> ImportConfig:
+    """The configuration with the answers to all that the source leaves open, which is read anew after each."""
+    asked: set[str] = set()
+    while True:
+        read: Imported = run_and_show(import_images(workspace, replace(config, dry_run=True)))
+        question = next((one for one in read.questions if one.text not in asked and one.choices), None)
+        if question is None:
+            return config
+        if not asked:
+            tell(read.layout)
+        asked.add(question.text)
+        config = _with(config, _choice(question).told)
+
+
+def _choice(question: Question) -> Choice:
+    return question.choices[chosen(question.text, [choice.words for choice in question.choices])]
+
+
+def _with(config: ImportConfig, told: Mapping[str, Any]) -> ImportConfig:
+    """The configuration with an answer; what folders stand for is added to what was said of others before."""
+    known = {name: value for name, value in told.items() if name in {field.name for field in fields(ImportConfig)}}
+    if "read_as" in known:
+        known["read_as"] = (*config.read_as, *known["read_as"])
+    return replace(config, **known)
+
+
+# --- in words -----------------------------------------------------------------------------------------------------
+
+
+def _lines(imported: Imported, dry_run: bool) -> Iterator[str]:
+    yield imported.layout
+    yield from _counts(imported.read)
+    yield from (f"- {note}" for note in imported.notes)
+    if imported.left_out:
+        yield f"- Left out: {', '.join(f'{count:,} {kind}' for kind, count in imported.left_out.items())}."
+    if imported.empty:
+        yield f"- No picture is in {_few(imported.empty)}."
+    if imported.failed:
+        yield f"- Not taken: {len(imported.failed):,}"
+        yield from (f"    {one.path}: {one.reason}" for one in imported.failed[:MOST_SHOWN])
+        if (more := len(imported.failed) - MOST_SHOWN) > 0:
+            yield f"    and {more:,} more (--json lists all)"
+    for question in imported.questions:
+        if _is_about_labels_here(question):  # a note says it, too
+            continue
+        yield f"? {question.text}"
+        yield from (_told(choice) for choice in question.choices)
+    if imported.others and dry_run:
+        yield "It could also be read so:"
+        yield from (_told(choice) for choice in imported.others)
+    if dry_run:
+        yield "Nothing was stored. Without --dry-run it is."
+        return
+    here = imported.duplicates + len(imported.labels_differ)
+    changed = f", {imported.relabelled:,} of them got another label" if imported.relabelled else ""
+    yield f"{imported.added:,} added, {here:,} were here already{changed}."
+    classes = _few([f"{name} {count:,}" for name, count in imported.classes.items()])
+    yield f"Classes of the workspace: {classes or 'none yet'}"
+
+
+def _counts(read: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """A table of labels and splits, as wide as it has to be."""
+    columns = [split for split in SPLITS if any(split in splits for splits in read.values())]
+    if not read:
+        return
+    names = {label: (label or "(no label)").replace("|", ", ")[:40] for label in list(read)[:MOST_SHOWN]}
+    width = max(map(len, names.values()))
+    if columns != [""]:
+        yield f"  {'':{width}} " + "".join(f"{split or 'no split':>9}" for split in columns)
+    for label, name in names.items():
+        counts = (f"{read[label][split]:,}" if split in read[label] else "" for split in columns)
+        yield f"  {name:{width}} " + "".join(f"{count:>9}" for count in counts)
+    if len(read) > MOST_SHOWN:
+        yield f"  and {len(read) - MOST_SHOWN:,} more"
+
+
+def _told(choice: Choice) -> str:
+    """A choice, and the arguments that make it."""
+    flags: list[str] = []
+    for name, value in choice.told.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            flags.append(flag)
+        elif isinstance(value, list | tuple):
+            flags += [f'{flag} "{one}"' for one in value]
+        elif value not in (False, None):
+            flags.append(f'{flag} "{value}"')
+    return f"    {choice.words}{': ' + ' '.join(flags) if flags else ''}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - MOST_SHOWN
+    return ", ".join(names[:MOST_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
