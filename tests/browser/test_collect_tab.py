@@ -261,6 +261,57 @@ def test_two_sources_at_once_are_refused_and_a_folder_can_be_forgotten(
     told(page, "Choose files first")
 
 
+# --- how it is read ---------------------------------------------------------------------------------------------------
+
+
+def laid_out(root: Path, *places: str) -> Path:
+    """A folder with a picture of its own at each place."""
+    for number, place in enumerate(places):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes(noise(number))
+    return root
+
+
+def test_how_a_folder_is_read_is_seen_corrected_and_answered_before_anything_is_stored(
+    serve: Serve, page: Page, complaints: list[str], workspace: Workspace, tmp_path: Path
+) -> None:
+    leaves = laid_out(tmp_path / "leaves", *(f"train_images/{number}.png" for number in range(6)), "test_images/9.png")
+    rows = [f"{number},{'rust' if number % 2 else HOSTILE},{'rare' if number < 2 else 'often'}" for number in range(6)]
+    (leaves / "train.csv").write_text("\n".join(("image_id,label,seen", *rows)))
+    opened(page, serve(workspace.root))
+    read = page.locator("#collect-read")
+    page.locator("#collect-path").locator("input, textarea").fill(str(leaves))
+    page.locator("#collect-import").click()
+    expect(read.locator(".layout")).to_contain_text("train.csv", timeout=LATER)
+    expect(read.locator(".classes")).to_contain_text(HOSTILE)
+    expect(read.locator(".none")).to_contain_text("without a class")
+    expect(read.locator(".strip img")).to_have_count(7)
+    assert page.evaluate("window.harmed") is None and page.locator("img[src='x']").count() == 0
+    fits(page)
+    read.locator("summary").click()
+    read.locator("[data-column=label_column]").select_option("seen")
+    read.get_by_role("button", name="Read it so").click()
+    expect(read.locator(".classes")).to_contain_text("often", timeout=LATER)
+    read.get_by_role("button", name="folders").click()
+    expect(read.locator(".classes")).to_contain_text("train_images", timeout=LATER)
+    reload(page, complaints)
+    expect(read.locator(".classes")).to_contain_text("train_images", timeout=LATER)
+    page.set_viewport_size(PHONE)
+    fits(page)
+    page.get_by_role("button", name="Not these").click()
+    expect(page.locator("#collect-reading")).to_be_hidden(timeout=SOON)
+    assert workspace.store.images().empty
+    bears = laid_out(tmp_path / "bears", "grizzly/1.png", "grizzly/2.png", "black/3.png", "unknown/4.png")
+    page.locator("#collect-path").locator("input, textarea").fill(str(bears))
+    page.locator("#collect-import").click()
+    question = read.locator(".question")
+    expect(question).to_contain_text("unknown", timeout=LATER)
+    question.get_by_text("a class of its own").click()
+    taken(page)
+    expect(page.locator("#job")).to_contain_text("4 pictures added", timeout=LATER)
+    assert workspace.store.class_counts() == {"grizzly": 2, "black": 1, "unknown": 1}
+
+
 # --- downloading ------------------------------------------------------------------------------------------------------
 
 
