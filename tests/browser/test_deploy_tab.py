@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from pipeline.deploy.space import space_folder
-from pipeline.workspace.runs import load_run
+from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.support.apps import Server
@@ -21,7 +22,6 @@ from tests.support.paths import ROOT
 from tests.support.trials import as_tested
 
 pytestmark = pytest.mark.browser
-SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
 CANARY = "hf_CanaryThatMustBeNowhere0123456789"
 SOON = 30_000
 
@@ -35,9 +35,17 @@ class App:
     home: Path
 
 
-@pytest.fixture
-def served(trained: Workspace, tmp_path: Path) -> Iterator[tuple[App, HubStandIn]]:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def mine(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The workspace that all tests here work on, each with a Space folder of its own."""
+    copy = tmp_path_factory.mktemp("deploy") / "trained"
+    shutil.copytree(tiny_run.folder.parents[1], copy, ignore=shutil.ignore_patterns("cache"))
+    return Workspace.open(copy)
+
+
+@pytest.fixture(scope="module")
+def server(mine: Workspace) -> Iterator[tuple[App, HubStandIn]]:
+    home = mine.root.parent / "home"
     home.mkdir()
     with HubStandIn(CANARY) as hub:
         environment = {
@@ -49,12 +57,25 @@ def served(trained: Workspace, tmp_path: Path) -> Iterator[tuple[App, HubStandIn
             "HF_DEBUG": "1",
         }
         log = home / "log"
-        with Server(ROOT, "--workspace", str(trained.root), environment=environment, log=log) as server:
-            yield App(server.url, log, tmp_path), hub
+        with Server(ROOT, "--workspace", str(mine.root), environment=environment, log=log) as server:
+            yield App(server.url, log, mine.root.parent), hub
+
+
+@pytest.fixture
+def served(server: tuple[App, HubStandIn]) -> tuple[App, HubStandIn]:
+    """That app, and the hub as nobody has used it."""
+    _, hub = server
+    hub.recover()
+    hub.spaces.clear()
+    return server
 
 
 def space_in(workspace: Workspace) -> Path:
+    """A Space folder that nobody has tested."""
     folder = space_folder(workspace, load_run(workspace))
+    shutil.rmtree(folder, ignore_errors=True)
+    for job in workspace.jobs.iterdir():
+        shutil.rmtree(job)
     (folder / "examples").mkdir(parents=True)
     (folder / "README.md").write_text("---\nsdk: gradio\napp_file: app.py\n---\n")
     (folder / "app.py").write_text("import gradio\n")
@@ -67,16 +88,14 @@ def opened(page: Page, url: str) -> None:
     expect(page.locator("#deploy-about")).to_contain_text("subscription", timeout=SOON)
 
 
-@SIZES
 def test_a_tested_space_is_sent_and_the_token_is_nowhere_afterwards(
     served: tuple[App, HubStandIn],
     page: Page,
-    trained: Workspace,
-    viewport: ViewportSize,
+    mine: Workspace,
 ) -> None:
     app, hub = served
-    folder = space_in(trained)
-    as_tested(trained, folder)
+    folder = space_in(mine)
+    as_tested(mine, folder)
     opened(page, app.url)
     expect(page.locator("#deploy-proof")).to_contain_text("7 golden pictures", timeout=SOON)
     page.locator("#deploy-repo input, #deploy-repo textarea").first.fill("ann/bears")
@@ -96,16 +115,16 @@ def test_a_tested_space_is_sent_and_the_token_is_nowhere_afterwards(
     expect(page.locator("body")).not_to_contain_text(re.compile("hf_Canary"))
 
 
-@SIZES
+@pytest.mark.parametrize("viewport", [PHONE], indirect=True)
 def test_a_refusal_shows_no_token_and_says_what_is_free(
     served: tuple[App, HubStandIn],
     page: Page,
-    trained: Workspace,
+    mine: Workspace,
     viewport: ViewportSize,
     complaints: list[str],
 ) -> None:
     app, hub = served
-    as_tested(trained, space_in(trained))
+    as_tested(mine, space_in(mine))
     hub.fail("POST", "/api/repos/create", 402, f"pay first, {CANARY}")
     opened(page, app.url)
     expect(page.locator("#deploy-push")).to_be_visible(timeout=SOON)
@@ -118,15 +137,13 @@ def test_a_refusal_shows_no_token_and_says_what_is_free(
     complaints.clear()
 
 
-@SIZES
 def test_kinds_are_explained_and_nothing_can_be_sent_before_it_was_tested(
     served: tuple[App, HubStandIn],
     page: Page,
-    trained: Workspace,
-    viewport: ViewportSize,
+    mine: Workspace,
 ) -> None:
     app, _ = served
-    space_in(trained)
+    space_in(mine)
     opened(page, app.url)
     expect(page.locator("#deploy-test")).to_be_visible(timeout=SOON)
     expect(page.locator("#deploy-push")).to_be_hidden()
@@ -135,4 +152,6 @@ def test_kinds_are_explained_and_nothing_can_be_sent_before_it_was_tested(
     expect(page.locator("#deploy-test")).to_be_hidden()
     page.locator("#deploy-kind").get_by_text("borrowed GPU").click()
     expect(page.locator("#deploy-about")).to_contain_text("ZeroGPU", timeout=SOON)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    for size in (DESKTOP, PHONE):
+        page.set_viewport_size(size)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -21,11 +21,10 @@ MINUTES = 300_000
 VISITORS = {"mine-a": ("apple", "melon"), "mine-b": ("pear", "orange")}
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``python app.py`` with what a Space sets."""
-    place = tmp_path / "temporary"
-    place.mkdir()
+    place = tmp_path_factory.mktemp("temporary")
     with Server(ROOT, environment={"SPACE_ID": "me/winnow", "TMPDIR": str(place)}) as server:
         yield server.url
     assert [path.name for path in place.glob("winnow-demo-*")] == [], "the demo clears everything away"

@@ -184,6 +184,7 @@ def launch_settings(door: Door, whose: Whose | None = None) -> dict[str, Any]:
         "footer_links": [],
         "mcp_server": False,
         "pwa": False,
+        "_frontend": False,  # Gradio would end the app where its first page takes longer than 3 seconds
         "strict_cors": True,
         "state_session_capacity": 1000,
         "theme": theme(),
