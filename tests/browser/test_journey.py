@@ -4,16 +4,21 @@ export; then start the exported Space and ask it over HTTP.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
 from cleaner.clean.decisions import decisions
+from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.jobs.job import Job, cancel, list_jobs
 from pipeline.predict import Classifier
+from pipeline.stage import run
 from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
 from tests.support.apps import Server, until
@@ -25,7 +30,13 @@ PATIENCE = 60_000  # milliseconds for the page to follow
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[Server]:
+def app(starter_folder: Path, tmp_path: Path) -> Iterator[Server]:
+    """The app on 100 photographs, 20 of each class."""
+    for folder in sorted(path for path in starter_folder.iterdir() if path.is_dir()):
+        (tmp_path / "in" / folder.name).mkdir(parents=True)
+        for picture in sorted(folder.iterdir())[:20]:
+            shutil.copy(picture, tmp_path / "in" / folder.name)
+    run(import_images(Workspace.create(tmp_path / "fruit"), ImportConfig(str(tmp_path / "in"))))
     server = Server(ROOT, "--workspace", str(tmp_path / "fruit"))
     yield server
     server.stop()
@@ -52,12 +63,12 @@ def test_from_opening_the_app_to_a_space_that_answers(
 ) -> None:
     workspace = Workspace.open(tmp_path / "fruit")
     page.goto(app.url)
-    expect(page.locator("#collect-summary")).to_contain_text("600", timeout=PATIENCE)
+    expect(page.locator("#collect-summary")).to_contain_text("100", timeout=PATIENCE)
 
     tab(page, "Verify")
     page.locator("#verify-run").click()
     ended(workspace, 1)
-    expect(page.locator("#verify-summary")).to_contain_text("600", timeout=PATIENCE)
+    expect(page.locator("#verify-summary")).to_contain_text("100", timeout=PATIENCE)
 
     _train_and_lose_sight_of_it(app, page, complaints, workspace)
 
@@ -99,6 +110,8 @@ def _train_and_lose_sight_of_it(app: Server, page: Page, complaints: list[str], 
     page.keyboard.press("Tab")
     page.locator("#train-run").click()
     until(lambda: list_jobs(workspace)[0].stage == "train" and list_jobs(workspace)[0].done > 0, 8 * MINUTES)
+    training = psutil.Process(json.loads((list_jobs(workspace)[0].folder / "process.json").read_text())["pid"])
+    training.suspend()  # for as long as the page is away: else it would have to take that long
 
     page.reload()
     expect(page.locator("#job-view .w-job")).to_have_attribute("data-status", "running", timeout=PATIENCE)
@@ -109,6 +122,7 @@ def _train_and_lose_sight_of_it(app: Server, page: Page, complaints: list[str], 
     expect(page.locator("#job-view .w-job")).to_have_attribute("data-status", "running", timeout=PATIENCE)
     complaints.clear()
 
+    training.resume()
     job = ended(workspace, 2)
     tab(page, "Train")
     expect(page.locator("#job-view")).to_contain_text("valid", timeout=PATIENCE)
