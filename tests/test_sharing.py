@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,12 +50,17 @@ def test_what_is_on_the_shelf_was_made_once_and_what_failed_is_made_again(tmp_pa
     assert len(calls) == 2
 
 
-def timed(spent: dict[str, float], marked: set[str], task: float) -> list[str]:
-    """The complaints about tests that took so many CPU seconds."""
+def timed(spent: dict[str, float], marked: set[str], task: float, own: dict[str, float] | None = None) -> Durations:
+    """A run whose tests took so many CPU seconds, all or so many of them (``own``) in their own process."""
     run = Durations(SimpleNamespace(getoption=lambda _: True))  # type: ignore[arg-type]
     run.tasks, run.marked = [task], marked
     run.tests = defaultdict(dict, {name: {"call": seconds} for name, seconds in spent.items()})
-    return list(run._complaints())
+    run.own = spent if own is None else own
+    return run
+
+
+def complaints(spent: dict[str, float], marked: set[str], task: float) -> list[str]:
+    return list(timed(spent, marked, task)._complaints())
 
 
 @pytest.fixture
@@ -64,9 +71,30 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("told")
-def test_growth_without_a_note_and_long_tests_without_a_mark_are_complained_of() -> None:
-    assert timed({"a.py::one": 4.0, "a.py::two": 105.0}, {"a.py::two"}, task=0.02) == []
-    grown = timed({"a.py::one": 4.0, "b.py::two": 107.0}, {"b.py::two"}, task=0.02)
+def test_growth_without_a_note_is_complained_of() -> None:
+    assert complaints({"a.py::one": 4.0, "a.py::two": 105.0}, {"a.py::two"}, task=0.02) == []
+    grown = complaints({"a.py::one": 4.0, "b.py::two": 107.0}, {"b.py::two"}, task=0.02)
     assert "takes 111 CPU seconds" in grown[0] and "says 100" in grown[0] and "+107.0  b.py" in grown[1]
-    assert timed({"a.py::one": 4.0, "b.py::two": 207.0}, {"b.py::two"}, task=0.04) == [], "the machine was busy"
-    assert timed({"a.py::one": 11.0}, set(), task=0.02) == [], "it is told, and fails nothing"
+    assert complaints({"a.py::one": 4.0, "b.py::two": 207.0}, {"b.py::two"}, task=0.04) == [], "the machine was busy"
+
+
+@pytest.mark.usefixtures("told")
+def test_a_long_test_without_a_mark_fails_by_its_own_seconds_and_is_told_of_by_those_of_its_children() -> None:
+    (said,) = complaints({"a.py::one": 11.0}, set(), task=0.02)
+    assert said.startswith("a.py::one takes 11.0 CPU seconds: mark it")
+    assert complaints({"a.py::one": 11.0}, {"a.py::one"}, task=0.02) == []
+    assert complaints({"a.py::one": 11.0}, set(), task=0.04) == [], "the machine was busy"
+    assert len(complaints({"a.py::one": 11.0}, set(), task=0.01)) == 1, "it was quiet: by the seconds as they are"
+    waited = timed({"a.py::one": 11.0}, set(), task=0.02, own={"a.py::one": 1.0})
+    assert list(waited._complaints()) == []
+    (told,) = waited._long()
+    assert "11.0 CPU seconds with the processes" in told
+    assert list(timed({"a.py::one": 11.0}, set(), task=0.02)._long()) == [], "it failed already"
+
+
+def test_a_process_that_ends_in_a_test_is_counted_apart() -> None:
+    own, children = durations.cpu_seconds()
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    after, after_children = durations.cpu_seconds()
+    assert after_children - children >= 0.19 > after - own

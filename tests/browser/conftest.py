@@ -8,6 +8,7 @@ itself, with ``browser``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -122,10 +123,40 @@ def window(browser: Browser) -> Window:
     return Window(browser)
 
 
+@pytest.fixture(scope="module")
+def kept(browser: Browser) -> Window:
+    """Another window, whose page is kept from test to test; a test asks for ``still``."""
+    return Window(browser)
+
+
 @pytest.fixture
 def page(window: Window, viewport: ViewportSize, complaints: list[str]) -> Iterator[Page]:
     """A page without memory of other tests; it must end without complaints."""
     page = window.take(viewport)
+    with overheard(page, complaints):
+        yield page
+        found = list(complaints)  # before it is emptied: by now the server may be gone, which is no fault of the page
+    window.give_back()
+    _judge(found)
+
+
+@pytest.fixture
+def still(kept: Window, viewport: ViewportSize, complaints: list[str]) -> Iterator[Page]:
+    """A page that stays as the test before left it, for tests that only look; blank for the first one of a module."""
+    page = kept.take(viewport)
+    with overheard(page, complaints):
+        yield page
+    _judge(complaints)
+
+
+def _judge(complaints: list[str]) -> None:
+    if complaints:
+        pytest.fail("The page complained:\n" + "\n".join(complaints), pytrace=False)
+
+
+@contextmanager
+def overheard(page: Page, complaints: list[str]) -> Iterator[None]:
+    """What the page complains of meanwhile goes to ``complaints``."""
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -142,14 +173,12 @@ def page(window: Window, viewport: ViewportSize, complaints: list[str]) -> Itera
     page.on("console", on_console)
     page.on("request", on_request)
     page.on("pageerror", on_error)
-    yield page
-    found = list(complaints)  # before it is emptied: by now the server may be gone, which is no fault of the page
-    page.remove_listener("console", on_console)
-    page.remove_listener("request", on_request)
-    page.remove_listener("pageerror", on_error)
-    window.give_back()
-    if found:
-        pytest.fail("The page complained:\n" + "\n".join(found), pytrace=False)
+    try:
+        yield
+    finally:
+        page.remove_listener("console", on_console)
+        page.remove_listener("request", on_request)
+        page.remove_listener("pageerror", on_error)
 
 
 # --- apps ------------------------------------------------------------------------------------------------------------

@@ -70,6 +70,22 @@ def taken(page: Page) -> None:
     page.locator("#collect-read [data-do=take]").click(timeout=LATER)
 
 
+@pytest.fixture(scope="module")
+def nobodys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that stays empty."""
+    return tmp_path_factory.mktemp("empty") / "nobodys"
+
+
+@pytest.fixture
+def empty(still: Page, apps: Apps, nobodys: Path) -> Page:
+    """The whole app on an empty workspace, loaded once for all who only look; Collect is open."""
+    address = apps.on(nobodys, whole)
+    if still.url == "about:blank":
+        opened(still, address)
+    tab(still, "Collect")
+    return still
+
+
 def told(page: Page, words: str) -> None:
     """A message with these words is on the screen; close it."""
     message = page.get_by_test_id("toast-body").first
@@ -97,28 +113,23 @@ def fits(page: Page) -> None:
 # --- every tab --------------------------------------------------------------------------------------------------------
 
 
-@SIZES
-def test_every_tab_fits_the_screen_with_a_trained_model(
-    serve: Serve,
-    page: Page,
-    trained: Workspace,
-    viewport: ViewportSize,
-) -> None:
+def test_every_tab_fits_the_screen_with_a_trained_model(serve: Serve, page: Page, trained: Workspace) -> None:
     opened(page, serve(trained.root))
     for name in TABS:
         tab(page, name)
         page.wait_for_timeout(700)
-        fits(page)
+        for size in (PHONE, DESKTOP):
+            page.set_viewport_size(size)
+            page.wait_for_timeout(100)
+            fits(page)
     tab(page, "Train")
     expect(page.locator("#train-latest")).to_contain_text("of the test pictures are wrong")
     expect(page.locator("#train-runs table")).to_contain_text("tf_efficientnet_lite0")
 
 
 @SIZES
-def test_an_empty_workspace_says_in_every_tab_what_is_missing(
-    serve: Serve, page: Page, workspace: Workspace, viewport: ViewportSize
-) -> None:
-    opened(page, serve(workspace.root))
+def test_an_empty_workspace_says_in_every_tab_what_is_missing(empty: Page, viewport: ViewportSize) -> None:
+    page = empty
     expect(page.locator("#collect-summary")).to_contain_text("No pictures yet")
     for name, place, words in (
         ("Verify", "#verify-summary", "Go to Collect"),
@@ -135,8 +146,8 @@ def test_an_empty_workspace_says_in_every_tab_what_is_missing(
         fits(page)
 
 
-def test_buttons_pressed_too_early_answer_with_what_to_do(serve: Serve, page: Page, workspace: Workspace) -> None:
-    opened(page, serve(workspace.root))
+def test_buttons_pressed_too_early_answer_with_what_to_do(empty: Page) -> None:
+    page = empty
     page.locator("#collect-import").click()
     told(page, "Choose files first")
     page.locator("#collect-find").click()
@@ -151,8 +162,8 @@ def test_buttons_pressed_too_early_answer_with_what_to_do(serve: Serve, page: Pa
     told(page, "Go to Collect")
 
 
-def test_the_next_button_leads_from_tab_to_tab(serve: Serve, page: Page, workspace: Workspace) -> None:
-    opened(page, serve(workspace.root))
+def test_the_next_button_leads_from_tab_to_tab(empty: Page) -> None:
+    page = empty
     for name in ("Verify", "Train", "Review", "Clean", "Predict", "Deploy"):
         page.get_by_role("button", name=f"Next: {name}").click()
         expect(page.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")
@@ -246,13 +257,18 @@ def test_cancel_stops_a_job_and_says_so(serve: Serve, page: Page, workspace: Wor
     assert jobs.get_job(workspace, counting.id).status == "cancelled"
 
 
-def test_an_idle_page_asks_for_nothing(serve: Serve, page: Page, workspace: Workspace) -> None:
-    opened(page, serve(workspace.root))
-    page.wait_for_timeout(1500)
+def test_an_idle_page_asks_for_nothing(empty: Page) -> None:
+    page = empty
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", note := lambda request: "heartbeat" in request.url or asked.append(request.url))
+    for _ in range(20):
+        asked.clear()
+        page.wait_for_timeout(1500)  # what opening the tab asked for has come
+        if not asked:
+            break
     page.wait_for_timeout(3000)
-    assert [url for url in asked if "heartbeat" not in url] == []
+    page.remove_listener("request", note)
+    assert asked == []
 
 
 def test_ones_own_pictures_come_in_as_a_zip_and_as_loose_files(
@@ -299,12 +315,12 @@ def test_a_picture_that_was_set_aside_can_be_taken_back(
     expect(page.locator("#verify-summary")).to_contain_text("1 picture came in since", timeout=SOON)
 
 
-def test_the_command_line_follows_the_options(serve: Serve, page: Page, workspace: Workspace) -> None:
-    opened(page, serve(workspace.root))
+def test_the_command_line_follows_the_options(empty: Page, nobodys: Path) -> None:
+    page = empty
     tab(page, "Train")
     page.locator("#train-options button").first.click()
     line = page.locator("#train-command textarea, #train-command input")
-    expect(line).to_have_value(re.compile(rf"^python cli\.py train {re.escape(str(workspace.root))}$"), timeout=SOON)
+    expect(line).to_have_value(re.compile(rf"^python cli\.py train {re.escape(str(nobodys))}$"), timeout=SOON)
     page.locator("#train-note textarea, #train-note input").fill("first try")
     expect(line).to_have_value(re.compile(r"--note 'first try'$"), timeout=SOON)
 
@@ -357,8 +373,8 @@ def test_a_space_folder_is_listed_downloaded_and_not_sent_without_a_token(
     told(page, "needs a Hugging Face token")
 
 
-def test_models_can_be_filtered(serve: Serve, page: Page, workspace: Workspace) -> None:
-    opened(page, serve(workspace.root))
+def test_models_can_be_filtered(empty: Page) -> None:
+    page = empty
     tab(page, "Models")
     expect(page.locator("#models-table")).to_contain_text("tf_efficientnet_lite0 (fast, the default)", timeout=SOON)
     page.locator("#models-filter").locator("input, textarea").fill("resnet18")

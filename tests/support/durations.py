@@ -2,7 +2,11 @@
 
 Processor time, because the clock also measures what else a machine does. Even that grows where caches and cores are
 shared, so a small task of always the same size is timed beside the tests, and seconds are told in its measure: as if
-the machine were the one on which the file was written.
+the machine were the one on which the file was written. That task varies, too: the smaller of the two, the seconds in
+its measure and the seconds as they are, is what is compared.
+
+A process's time is counted where it ends, which may be in another test than began it. So only what a test takes in the
+tests' own process fails it where it has no mark for that; with its children, it is told.
 
     pytest --compare-durations                      the ten slowest and the sum; fails where they grew without a note
     python -m tests.support.durations "why"         writes the file anew from that run, with a note
@@ -29,7 +33,7 @@ from tests.support.paths import ROOT
 KEPT = ROOT / "tests" / "durations.json"
 CACHE = "winnow/durations"
 GROWTH = 1.10
-LONGEST = 5.0  # CPU seconds of a test without one of these marks
+LONGEST = 5.0  # CPU seconds of a test without one of these marks, in its own process
 LEEWAY = 2.0  # of one test, as the first that imports a library pays for it
 LONG = ("slow", "browser", "exhaustive", "network", "gpu")
 SHOWN = 10
@@ -40,10 +44,10 @@ def kept() -> dict[str, Any]:
     return json.loads(KEPT.read_text()) if KEPT.exists() else {"task": 0.0, "notes": [], "modules": {}}
 
 
-def cpu_seconds() -> float:
-    """Of this process and of those of its children that have ended."""
+def cpu_seconds() -> tuple[float, float]:
+    """Of this process, and of those of its children that have ended."""
     spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
+    return spent.user + spent.system, spent.children_user + spent.children_system
 
 
 class Durations:
@@ -55,6 +59,7 @@ class Durations:
         self.began = time.monotonic()
         self.module: Path | None = None
         self.tests: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self.own: dict[str, float] = {}
         self.marked: set[str] = set()
         self.tasks: list[float] = []
         self.complaints: list[str] = []
@@ -88,6 +93,8 @@ class Durations:
                 self.tasks.append(float(value))
             elif name == "long":
                 self.marked.add(report.nodeid)
+            elif name == "own":
+                self.own[report.nodeid] = float(value)
             elif name in ("setup", "call", "teardown"):
                 self.tests[report.nodeid][name] += float(value)
 
@@ -129,16 +136,22 @@ class Durations:
             modules[test.split("::")[0]] += sum(parts.values())
         return dict(modules)
 
+    def _too_long(self, seconds: float) -> bool:
+        return seconds * min(self._measure(), 1.0) > LEEWAY * LONGEST
+
     def _long(self) -> Iterator[str]:
-        """What is told and fails nothing: a process's time is counted where it ends, which may be another test."""
-        measure = self._measure()
+        """What is told and fails nothing: the tests without a mark that are long with the processes that ended."""
         for test, parts in sorted(self.tests.items()):
-            if test not in self.marked and parts["call"] * measure > LEEWAY * LONGEST:
-                yield f"{test} takes {parts['call'] * measure:.1f} CPU seconds: mark it, or make it cheaper"
+            spent = parts["call"]
+            if test not in self.marked and self._too_long(spent) and not self._too_long(self.own.get(test, 0.0)):
+                yield f"{test} takes {spent:.1f} CPU seconds with the processes that ended in it: should it be marked?"
 
     def _complaints(self) -> Iterator[str]:
+        for test, seconds in sorted(self.own.items()):
+            if test not in self.marked and self._too_long(seconds):
+                yield f"{test} takes {seconds:.1f} CPU seconds: mark it, or make it cheaper"
         before = kept()
-        measure = min(self._measure(), 1.0)  # by its own seconds at most: what the small task takes varies, too
+        measure = min(self._measure(), 1.0)
         if not before["notes"]:
             return
         told = float(before["notes"][-1]["seconds"])
@@ -153,11 +166,14 @@ class Durations:
 
 
 def _timed(item: pytest.Item, name: str) -> Generator[None, Any, Any]:
-    began = cpu_seconds()
+    own, children = cpu_seconds()
     try:
         return (yield)
     finally:
-        item.user_properties.append((name, round(cpu_seconds() - began, 3)))
+        own, children = (now - began for now, began in zip(cpu_seconds(), (own, children), strict=True))
+        item.user_properties.append((name, round(own + children, 3)))
+        if name == "call":
+            item.user_properties.append(("own", round(own, 3)))
 
 
 def _task() -> float:
