@@ -237,6 +237,15 @@ def apps() -> Iterator[Apps]:
         demo.close(verbose=False)
 
 
+Serve = Callable[[Path], str]
+
+
+@pytest.fixture
+def serve(apps: Apps, request: pytest.FixtureRequest) -> Serve:
+    """The address of the module's ``APP`` (what ``tabs`` gives, or the whole) on a workspace."""
+    return lambda root: apps.on(root, request.module.APP)
+
+
 def tabs(*builds: tuple[str, Callable[[gr.Tab, Shared], None] | None]) -> Callable[[Whose], gr.Blocks]:
     """What draws an app of these tabs alone; where nothing builds one, it is empty."""
 
@@ -246,7 +255,7 @@ def tabs(*builds: tuple[str, Callable[[gr.Tab, Shared], None] | None]) -> Callab
             shared = draw_shared(whose, True)
             with shared.tabs:
                 for name, build in builds:
-                    with gr.Tab(name, id=name.lower()) as tab:
+                    with gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}") as tab:
                         if build is not None:
                             build(tab, shared)
             shared.wire(demo)

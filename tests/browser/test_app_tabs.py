@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
@@ -21,7 +21,7 @@ from pipeline.tabs.page.whose import Whose
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE, Apps
+from tests.browser.conftest import DESKTOP, PHONE, Apps, Serve
 from tests.support.stages import CountConfig, count
 from tests.support.trials import as_tested
 
@@ -32,17 +32,12 @@ SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids
 HOSTILE = "<img src=x onerror=window.harmed=1>${window.harmed=2}{{harm}}"
 SOON, LATER = 20_000, 120_000
 
-Serve = Callable[[Path], str]
-
 
 def whole(whose: Whose) -> gr.Blocks:
     return app.create_app(whose, local=True)
 
 
-@pytest.fixture
-def serve(apps: Apps) -> Serve:
-    """The address of the app on a workspace."""
-    return lambda root: apps.on(root, whole)
+APP = whole
 
 
 @pytest.fixture
@@ -110,6 +105,14 @@ def fits(page: Page) -> None:
     assert small == []
 
 
+def fits_everywhere(page: Page) -> None:
+    """At both sizes; the window keeps the last one, a telephone's."""
+    for size in (DESKTOP, PHONE):
+        page.set_viewport_size(size)
+        page.wait_for_timeout(100)
+        fits(page)
+
+
 # --- every tab --------------------------------------------------------------------------------------------------------
 
 
@@ -118,10 +121,8 @@ def test_every_tab_fits_the_screen_with_a_trained_model(serve: Serve, page: Page
     for name in TABS:
         tab(page, name)
         page.wait_for_timeout(700)
-        for size in (PHONE, DESKTOP):
-            page.set_viewport_size(size)
-            page.wait_for_timeout(100)
-            fits(page)
+        fits_everywhere(page)
+        page.set_viewport_size(DESKTOP)
     tab(page, "Train")
     expect(page.locator("#train-latest")).to_contain_text("of the test pictures are wrong")
     expect(page.locator("#train-runs table")).to_contain_text("tf_efficientnet_lite0")

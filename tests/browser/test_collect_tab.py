@@ -24,13 +24,12 @@ from pipeline.labels import clean_label
 from pipeline.search.wanted import BLUR
 from pipeline.stage import run
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import PHONE
-from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, reload, serve, taken, told
+from tests.browser.conftest import PHONE, Serve
+from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, fits, opened, reload, taken, told, whole
 from tests.support.paths import SHARED
 
-__all__ = ["serve"]  # a fixture
-
 pytestmark = pytest.mark.browser
+APP = whole
 
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"
 SITE = "https://pictures.example"

@@ -24,11 +24,13 @@ from pipeline.tabs.predict import tab as predict
 from pipeline.web.fetch import Client
 from pipeline.workspace.runs import load_run, write_info
 from pipeline.workspace.workspace import Workspace
-from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, Serve, fits, opened, serve, tab, told
+from tests.browser.conftest import PHONE, Serve, tabs
+from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, fits, fits_everywhere, tab, told
 from tests.support.site import Site, reply
 
-__all__ = ["serve"]
 pytestmark = pytest.mark.browser
+ON_A_PHONE = pytest.mark.parametrize("viewport", [PHONE], indirect=True, ids=["phone"])
+APP = tabs(("Predict", predict.build))
 PASTE = """async (data) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
     await navigator.clipboard.write([new ClipboardItem({'image/png': new Blob([bytes], {type: 'image/png'})})]);
@@ -59,7 +61,7 @@ def answer(page: Page, words: str) -> None:
 def test_an_upload_is_answered_looked_at_and_compared(
     serve: Serve, page: Page, trained: Workspace, starter_folder: Path
 ) -> None:
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Predict")
     upload(page, sorted((starter_folder / "apple").iterdir())[-1])
     answer(page, "apple")
@@ -89,7 +91,7 @@ def test_a_strange_picture_is_called_unfamiliar(
     info = read_info(folder)
     del info["checksum"]
     write_info(folder, {**info, "unfamiliar": {**info["unfamiliar"], "threshold": info["unfamiliar"]["threshold"] / 9}})
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Predict")
     upload(page, sorted((starter_folder / "pear").iterdir())[-1])
     answer(page, "Unfamiliar")
@@ -101,14 +103,14 @@ def test_a_picture_is_pasted(
 ) -> None:
     melon = tmp_path / "melon.png"
     Image.open(sorted((starter_folder / "melon").iterdir())[-1]).save(melon)
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Predict")
     page.evaluate(PASTE, base64.b64encode(melon.read_bytes()).decode())
     page.get_by_label("Paste from clipboard").first.click()
     answer(page, "melon")
 
 
-@SIZES
+@ON_A_PHONE
 def test_a_picture_is_fetched_by_its_address_and_internal_hosts_are_refused(
     with_site: str, page: Page, site: Site, starter_folder: Path, complaints: list[str]
 ) -> None:
@@ -165,7 +167,7 @@ def test_an_answer_about_a_picture_that_was_taken_away_does_not_stay(
     answer(page, "apple")
 
 
-@SIZES
+@ON_A_PHONE
 def test_a_folder_becomes_a_table_and_a_csv_file(
     serve: Serve, page: Page, trained: Workspace, starter_folder: Path, tmp_path: Path
 ) -> None:
@@ -174,7 +176,7 @@ def test_a_folder_becomes_a_table_and_a_csv_file(
     for file in sorted((starter_folder / "melon").iterdir())[:3]:
         shutil.copy(file, folder / file.name)
     (folder / "=1+1.jpg").write_bytes(b"<html>")
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Predict")
     page.locator("#predict-start").click()
     told(page, "Choose pictures or a folder first")
@@ -186,7 +188,7 @@ def test_a_folder_becomes_a_table_and_a_csv_file(
     expect(rows.first).to_contain_text("It is a web page, not a picture.")
     expect(rows.nth(1)).to_contain_text("melon")
     expect(rows.nth(1).locator("img")).to_be_visible()
-    fits(page)
+    fits_everywhere(page)
     with page.expect_download(timeout=SOON) as download:
         page.locator("#predict-csv").click()
     saved = tmp_path / "saved.csv"
@@ -202,7 +204,7 @@ def test_several_files_and_hostile_names_are_shown_as_text(
 ) -> None:
     apple = sorted((starter_folder / "apple").iterdir())[0]
     hostile = shutil.copy(apple, tmp_path / f"{HOSTILE.replace('/', '')}.jpg")
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Predict")
     page.locator("#predict-files input[type=file]").set_input_files([apple, hostile])
     expect(page.locator("#predict-files")).to_contain_text(apple.name[:4], timeout=SOON)

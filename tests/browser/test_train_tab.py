@@ -7,18 +7,19 @@ import re
 import shutil
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
+from pipeline.tabs.train import tab as train
 from pipeline.tabs.train.rates import rates_view
 from pipeline.workspace.runs import MANIFEST, Run, discarded, list_runs
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE
-from tests.browser.test_app_tabs import LATER, SOON, Serve, fits, opened, serve, tab
+from tests.browser.conftest import PHONE, Serve, tabs
+from tests.browser.test_app_tabs import LATER, SOON, fits, fits_everywhere, tab
 from tests.tabs.train.test_rates import CURVE, ended
 
-__all__ = ["serve"]
 pytestmark = pytest.mark.browser
-SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
+ON_A_PHONE = pytest.mark.parametrize("viewport", [PHONE], indirect=True, ids=["phone"])
+APP = tabs(("Train", train.build))
 
 
 def second(workspace: Workspace) -> Run:
@@ -38,12 +39,12 @@ def options(page: Page) -> None:
     expect(page.locator("#train-preview")).to_be_visible()
 
 
-@SIZES
+@ON_A_PHONE
 def test_a_run_is_named_its_settings_used_again_and_it_goes_to_the_trash_and_back(
-    serve: Serve, page: Page, trained: Workspace, viewport: ViewportSize
+    serve: Serve, page: Page, trained: Workspace
 ) -> None:
     run = second(trained)
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Train")
     page.locator(f"#train-runs input[data-id='{run.id}']").check()
     page.locator("#train-run-name").locator("input, textarea").fill("Seven <b>epochs</b>")
@@ -60,13 +61,12 @@ def test_a_run_is_named_its_settings_used_again_and_it_goes_to_the_trash_and_bac
     page.locator("#train-undo").click()
     expect(page.locator("#train-runs tbody tr")).to_have_count(2, timeout=SOON)
     assert len(list_runs(trained)) == 2 and not discarded(trained)
-    fits(page)
+    fits_everywhere(page)
 
 
-@SIZES
-def test_two_runs_stand_side_by_side(serve: Serve, page: Page, trained: Workspace, viewport: ViewportSize) -> None:
+def test_two_runs_stand_side_by_side(serve: Serve, page: Page, trained: Workspace) -> None:
     run = second(trained)
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Train")
     boxes = page.locator("#train-runs input")
     expect(boxes).to_have_count(2, timeout=SOON)
@@ -77,15 +77,13 @@ def test_two_runs_stand_side_by_side(serve: Serve, page: Page, trained: Workspac
     expect(page.locator("#train-compare svg")).to_have_count(1)
     expect(page.locator("#train-compare")).to_contain_text(run.id)
     expect(page.locator("#train-compare tr", has_text="momentum")).to_contain_text("0.9")
-    fits(page)
+    fits_everywhere(page)
 
 
-@SIZES
-def test_a_click_on_the_curve_and_the_keys_take_a_learning_rate(
-    serve: Serve, page: Page, trained: Workspace, viewport: ViewportSize
-) -> None:
+@ON_A_PHONE
+def test_a_click_on_the_curve_and_the_keys_take_a_learning_rate(serve: Serve, page: Page, trained: Workspace) -> None:
     ended(trained, 1, {"suggestion": 1e-3, "steepest": 5e-4, "curve": CURVE})
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Train")
     options(page)
     command, curve = page.locator("#train-command textarea"), page.locator("#train-rates svg")
@@ -103,11 +101,11 @@ def test_a_click_on_the_curve_and_the_keys_take_a_learning_rate(
     expect(command).to_have_value(re.compile("--base-lr 0.79"), timeout=SOON)
     expect(page.locator("#train-rates [role=status]")).to_contain_text("Set now: 7.9e−1")
     assert rates_view(trained, None)["curve"]
-    fits(page)
+    fits_everywhere(page)
 
 
 def test_the_preview_shows_what_the_settings_make_of_the_pictures(serve: Serve, page: Page, trained: Workspace) -> None:
-    opened(page, serve(trained.root))
+    page.goto(serve(trained.root))
     tab(page, "Train")
     options(page)
     page.locator("#train-preview").click()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from cleaner.tabs.review.story import story_alone
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import run
+from pipeline.tabs.verify import tab as verify_tab
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE
-from tests.browser.test_app_tabs import LATER, SOON, Serve, opened, serve, tab
+from tests.browser.conftest import DESKTOP, PHONE, Serve, tabs
+from tests.browser.test_app_tabs import LATER, SOON, tab
 
-__all__ = ["serve"]
 pytestmark = pytest.mark.browser
+APP = tabs(("Verify", partial(verify_tab.build, story=story_alone)))
 
 
 def filled(workspace: Workspace, photographs: Path, folder: Path, broken: int) -> None:
@@ -48,7 +51,7 @@ def test_pictures_of_a_card_are_set_aside_and_come_back(
     filled(workspace, photographs, tmp_path / "in", broken=1)
     run(verify(workspace, VerifyConfig(workers=1)))
     before = statuses(workspace)
-    opened(page, serve(workspace.root))
+    page.goto(serve(workspace.root))
     tab(page, "Verify")
     card(page, "dark")
     page.locator("button.pick").first.press("Enter")
@@ -73,7 +76,7 @@ def test_the_best_of_each_group_is_kept_and_what_is_no_problem_goes_until_it_is_
 ) -> None:
     filled(workspace, photographs, tmp_path / "in", broken=0)
     run(verify(workspace, VerifyConfig(workers=1)))
-    opened(page, serve(workspace.root))
+    page.goto(serve(workspace.root))
     tab(page, "Verify")
     card(page, "duplicate")
     expect(page.locator(".group")).to_have_count(2)
@@ -99,7 +102,7 @@ def test_where_many_are_broken_it_asks_and_goes_on_when_told_to(
     serve: Serve, page: Page, workspace: Workspace, photographs: Path, tmp_path: Path
 ) -> None:
     filled(workspace, photographs, tmp_path / "in", broken=8)
-    opened(page, serve(workspace.root))
+    page.goto(serve(workspace.root))
     tab(page, "Verify")
     page.locator("#verify-run").click()
     expect(page.locator("#verify-question")).to_contain_text("8 of 51 pictures cannot be used", timeout=LATER)
