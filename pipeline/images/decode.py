@@ -37,6 +37,8 @@ VERDICTS = ("ok", "suspect", "empty", "not_an_image", "truncated", "corrupt", "t
 THUMBNAIL_SIDE = 256
 LARGE_SIDE = 1024
 TINY_SIDE = 32
+BITS_TAG = 258  # TIFF's bits of each channel
+MOST_OF_LITTLE = 64
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,16 @@ def examine(data: bytes, opening: Opening | None = None) -> tuple[Checked, Image
     objection = objection or grey_end(image, facts["exif_orientation"])
     if objection:
         return Checked("suspect", objection, **facts), image
+    remark = remark or _lost_bits_note(data, header, image)
     return Checked("ok", _joined(remark, note(data, str(header.format), facts["frames"])), **facts), image
+
+
+def _lost_bits_note(data: bytes, header: Image.Image, image: Image.Image) -> str:
+    """What is to be said of a coloured picture of 16 bits a channel, of which the upper 8 are read and hold little."""
+    bits = data[24] if header.format == "PNG" else max(getattr(header, "tag_v2", {}).get(BITS_TAG, (8,)))
+    if bits <= 8 or is_deep(header.mode) or np.asarray(image).max() >= MOST_OF_LITTLE:
+        return ""
+    return "It has 16 bits a channel, of which the upper 8 are read, and little is in these; save it with 8 of them."
 
 
 def _first(header: Image.Image) -> Image.Image:

@@ -58,7 +58,8 @@ def seen_values(image: Image.Image, data: bytes) -> Values | None:
         return None
     low = np.quantile(values, OUTERMOST, method="lower")
     high = np.quantile(values, 1 - OUTERMOST, method="higher")
-    return Values(whole, float(low), float(high), _top(image, data) if whole else 0.0)
+    top = _top(image, data) if whole else 0.0
+    return Values(whole, float(low), float(high), top if 255 <= top < 2**32 else 0.0)
 
 
 def _number(text: Any) -> float | None:
@@ -78,9 +79,8 @@ def _top(image: Image.Image, data: bytes) -> float:
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(258, (16,))
     named = tags.get(TOP_TAG, 0)
-    if isinstance(named, tuple):
-        named = named[0] if named else 0
-    return float(named or (2 ** bits[0] - 1 if bits[0] < 16 else 0))
+    named = _number(named[0] if isinstance(named, tuple) and named else named)
+    return named or float(2 ** bits[0] - 1 if bits[0] < 16 else 0)
 
 
 def scale(seen: Sequence[Values], before: Range | None = None) -> Range | None:

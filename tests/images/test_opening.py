@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from pipeline.collect.arrivals import judge
 from pipeline.collect.importing import ImportConfig, import_images
@@ -213,6 +213,13 @@ def test_depths_that_files_name_are_read() -> None:
     assert values_of(with_significant_bits(png(ramp(0, 4000)), 12)).top == 4095
     assert values_of(tiff(ramp(0, 4000), more=((281, 4095),))).top == 4095
     assert values_of(png(ramp(0, 4000))).top == 0
+    for nonsense in ("abc", "", "nan", "inf", "-5"):
+        file = io.BytesIO()
+        odd = TiffImagePlugin.ImageFileDirectory_v2()
+        odd.tagtype[281] = odd.tagtype[42113] = 2  # text
+        odd[281] = odd[42113] = nonsense
+        Image.fromarray(ramp(0, 4000)).save(file, "TIFF", tiffinfo=odd)
+        assert values_of(file.getvalue()).top == 0
 
 
 def test_pictures_of_eight_bits_have_no_values() -> None:
@@ -361,3 +368,15 @@ def test_a_download_that_is_made_smaller_leaves_deep_pictures_alone(workspace: W
     kept = [judged.kept for judged in judge([deep, plain.getvalue()], workspace, max_side=16)]
     assert kept[0] is not None and workspace.image_file(kept[0].file).read_bytes() == deep
     assert kept[1] is not None and kept[1].original_bytes
+
+
+@pytest.mark.parametrize(("top", "told"), [(4095, True), (65535, False)])
+def test_colours_of_sixteen_bits_that_hold_twelve_are_told_of(top: int, told: bool) -> None:
+    values = np.stack([ramp(0, top)] * 3, axis=2)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    data = b"\x89PNG\r\n\x1a\n"
+    size = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2, 0, 0, 0)
+    for kind, content in ((b"IHDR", size), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        data += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    checked = examine(data)[0]
+    assert checked.verdict == "ok" and ("upper 8" in checked.reason) == told
