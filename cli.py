@@ -112,10 +112,13 @@ def _suspects(args: argparse.Namespace) -> Any:
 
 def _decide(args: argparse.Namespace) -> Any:
     from cleaner.clean.decisions import decide, restore, wish
+    from pipeline.verify.groups import not_the_same
 
     workspace = Workspace.open(args.workspace)
     if args.action == "restore":
         return {"decisions": [restore(workspace, args.id)]}
+    if args.action == "not_same":
+        return {"decisions": not_the_same(workspace, [args.id])}
     return {"decisions": [decide(workspace, wish(args.action or "relabel", args.id, args.relabel or ""))]}
 
 

@@ -161,6 +161,8 @@ def _decide(command: Command) -> None:
     for action in ("keep", "remove", "restore"):
         choice.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=f"{action} it")
     choice.add_argument("--relabel", metavar="L", help="give it this label")
+    about = "it and the others of its duplicate group are not the same picture: the group is dissolved for good"
+    choice.add_argument("--not-same", dest="action", action="store_const", const="not_same", help=about)
 
 
 def _undo(command: Command) -> None:
@@ -218,7 +220,7 @@ COMMANDS: Mapping[str, tuple[str, Fill]] = {
     "train": ("fine-tune a backbone; the result is a run", _settings("pipeline.train.config:TrainConfig")),
     "review": ("what a run gets wrong", _review),
     "suspects": ("the cleaning queue", _suspects),
-    "decide": ("keep, remove, restore or relabel one image", _decide),
+    "decide": ("keep, remove, restore or relabel one image, or dissolve its duplicate group", _decide),
     "undo": ("take back the last decisions", _undo),
     "decisions": ("the journal", _decisions),
     "replay": ("make somebody else's decisions here, on the same pictures", _replay),

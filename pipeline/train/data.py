@@ -28,6 +28,11 @@ from pipeline.train.config import Augmentation
 from pipeline.workspace.workspace import Workspace
 
 MIN_TRAIN_PER_CLASS = 2
+GIVEN = "Their source put them there, and a split that was given is kept."
+ADD_FREE = (
+    "Import pictures that no folder and no column gives a split: some are drawn for what is missing. Or begin a new "
+    "workspace, and import without --split-from folders."
+)
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -130,15 +135,26 @@ def _check_enough(rows: pd.DataFrame, classes: Sequence[str], outputs: Outputs) 
             f"add pictures of what it should be told apart from{more}."
         )
     if few := [name for name in classes if train[name] < MIN_TRAIN_PER_CLASS]:
-        raise NotEnoughData(
-            f"'{few[0]}' has {train[few[0]]} pictures in the train split; every class needs at least "
-            f"{MIN_TRAIN_PER_CLASS}. Add pictures to it (about 10 give one to valid and test), or relabel them."
-        )
+        raise NotEnoughData(_too_few_to_learn_from(rows, few[0], train[few[0]]))
     if not (rows["split"] == "valid").any():
+        given = set(rows["given_split"].dropna())
         raise NotEnoughData(
             f"None of the {len(rows)} pictures is in the valid split, so nothing would tell whether training helps. "
-            "Add more pictures (about 7 of a class give one to it)."
+            + (f"{GIVEN} {ADD_FREE}" if given else "Add more pictures (about 7 of a class give one to it).")
         )
+
+
+def _too_few_to_learn_from(rows: pd.DataFrame, name: str, count: int) -> str:
+    """What there is of a class outside train, and what to do about it."""
+    what = f"'{name}' has {count} pictures in the train split; every class needs at least {MIN_TRAIN_PER_CLASS}."
+    own = rows[[name in named(str(label)) for label in rows["label"]]]
+    elsewhere = own[own["split"] != "train"]
+    where = Counter(str(split) for split in elsewhere["split"])
+    if not where:
+        return f"{what} Add pictures to it (about 10 give one to valid and test), or relabel them."
+    lie = " and ".join(f"{number} in {split}" for split, number in sorted(where.items()))
+    why = GIVEN if elsewhere["given_split"].notna().any() else "A picture never moves from one split to another."
+    return f"{what} It has {lie}. {why} {ADD_FREE}"
 
 
 def load_dataset(
@@ -151,6 +167,9 @@ def load_dataset(
     are decoded whenever they are needed.
     """
     rows, classes, outputs = usable_rows(workspace, head)
+    for split in ("valid", "test"):
+        if drawn := int(((rows["split"] == split) & (rows["given_split"] == "train")).sum()):
+            yield Progress(0, 0, f"There was no {split} split: {drawn:,} pictures for it were drawn from train")
     ids = [str(image) for image in rows["id"]]
     cache = PixelCache.of(workspace.cache, preprocessing, presize)
     cache.drop_others()

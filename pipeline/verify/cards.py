@@ -13,6 +13,7 @@ from pipeline.errors import StaleDecision
 from pipeline.labels import named
 from pipeline.predict import NONE, SEVERAL
 from pipeline.verify.findings import PROBLEMS, SetAside, Verified, labels_given, verified
+from pipeline.verify.groups import not_the_same
 from pipeline.workspace.records import IN_USE, USABLE, State, Wish
 from pipeline.workspace.workspace import Workspace
 
@@ -27,6 +28,10 @@ GROUPS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "the same picture in its train, valid or test; here all copies are in one split",
         ),
         "duplicate": ("There more than once", "the same picture again; the best copy comes first"),
+        "series": (
+            "Alike, but not the same",
+            "each is a series: many pictures of one thing or place, perhaps one scene; nothing is wrong with them",
+        ),
     }
 )
 BROKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -40,8 +45,9 @@ BROKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
         "by_hand": ("Set aside by hand", "out of use until they are taken back"),
     }
 )
-LOOK, SAME, ASIDE = ("set_aside", "ignore"), ("keep_best", "set_aside", "ignore"), ("restore",)
-CALLED = ("label", *LOOK)
+LOOK, ASIDE = ("set_aside", "ignore"), ("restore",)
+SAME = ("keep_best", "set_aside", "not_same", "ignore")
+CALLED = ("label", "set_aside", "not_same", "ignore")
 CHANGED = "This card has changed meanwhile, so nothing was done. Look again, then decide anew."
 
 
@@ -49,7 +55,8 @@ CHANGED = "This card has changed meanwhile, so nothing was done. Look again, the
 class Card:
     """One kind of problem. ``groups``: the pictures, one each or all copies of one (the best first); ``reasons``: what
     is known about some of them, by id; ``ignored``: groups of this kind that a person found to be no problem.
-    ``actions``, of set_aside, keep_best, restore, ignore and label (of one group at a time), are what can be done.
+    ``actions``, of set_aside, keep_best, restore, not_same, ignore and label (of one group at a time), are what can be
+    done.
     """
 
     kind: str
@@ -83,11 +90,13 @@ def _every(found: Verified) -> Iterator[Card]:
         "leak": found.leaks,
         "given_leak": found.given_leaks,
         "duplicate": found.duplicate_groups,
+        "series": found.series,
     }
+    actions = {"label_conflict": CALLED, "series": LOOK}
     best_first = {image: group for group in found.duplicate_groups for image in group}
     for kind, (title, meaning) in GROUPS.items():
-        groups = tuple(best_first.get(group[0], group) for group in of_kind[kind])
-        yield Card(kind, title, meaning, groups, CALLED if kind == "label_conflict" else SAME)
+        groups = tuple(group if kind == "series" else best_first.get(group[0], group) for group in of_kind[kind])
+        yield Card(kind, title, meaning, groups, actions.get(kind, SAME))
     for kind, (title, meaning) in PROBLEMS.items():
         yield Card(kind, title, meaning, tuple((image,) for image in found.problems.get(kind, ())), LOOK)
     yield _single(
@@ -112,9 +121,10 @@ def _without(card: Card, ignored: set[str]) -> Card:
 
 @dataclass(frozen=True)
 class Acted:
-    """What an action did to a card's ``groups``: ``images`` were set aside, restored or given a label (``action``),
-    which can be taken back, ``number`` of them otherwise than before; of ``ignore`` there is nothing to take back.
-    ``decisions``: the first and last number in the journal, of labels.
+    """What an action did to a card's ``groups``: ``images`` were set aside, restored, given a label or told apart
+    (``action``), which can be taken back, ``number`` of them otherwise than before; of ``ignore`` there is nothing to
+    take back.
+    ``decisions``: the first and last number in the journal, of labels and of what was told apart.
     """
 
     action: str = ""
@@ -151,6 +161,9 @@ def act(workspace: Workspace, kind: str, action: str, ids: Sequence[str] | None,
         if len(groups) != 1 or label not in choices(workspace, groups)[groups[0][0]]:
             raise StaleDecision(CHANGED)
         return _labelled(workspace, groups, label)
+    if action == "not_same":
+        done = not_the_same(workspace, [group[0] for group in groups])
+        return Acted(action, groups, images, len(images), (done[0].id, done[-1].id))
     workspace.store.ignore(kind, images)
     return Acted(action, groups)
 
@@ -202,8 +215,8 @@ def _labelled(workspace: Workspace, groups: tuple[Group, ...], label: str) -> Ac
 
 
 def take_back(workspace: Workspace, done: Acted) -> int:
-    """Take back what an action did; returns how many pictures that changed. Raises StoreError where labels that it gave
-    were decided on since.
+    """Take back what an action did; returns how many pictures that changed. Raises StoreError where pictures that
+    it gave a label or told apart were decided on since.
     """
     if done.decisions is not None:
         return len(workspace.store.journal.undo_these(*done.decisions))

@@ -6,13 +6,16 @@ And which of them to keep.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from pipeline.verify.close_look import CloseLook, Floats, Mask, Positions, Views
 
 # Tuned on the starter set, solar cells (which all look alike), textile and Fashion-MNIST, with copies of their own
 # pictures: recompressed, at half size, brighter, darker, cropped. tests/verify/test_duplicates.py measures the
@@ -47,8 +50,13 @@ APART_CROPPED = LONGER * 2 * (1 - CROPPED)
 # Pairs make up more than one in so many of a block: a matrix product is quicker than pair by pair.
 SPARSE = 16
 
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
-Positions = np.ndarray[Any, np.dtype[np.int64]]
+# What best_copy looks at.
+QUALITY = ("width", "height", "verdict", "bytes", "added_at", "id")
+# Pictures that look alike and are more than so many, not counting copies, are a series.
+HANDFUL = 5
+# Among few pictures that look alike every pair is looked at closely; else each with the nearest ones first.
+FEW, NEAREST, FIRST_LOOKS = 12, 4, 16
+
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Miniatures = Callable[[Sequence[str]], Bytes]
@@ -58,31 +66,72 @@ PIXELS = SIDE * SIDE * 3
 HALF = SIDE // 2
 HALF_PIXELS = HALF * HALF * 3
 SMOOTH = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def group_duplicates(fingerprints: pd.DataFrame, miniatures: Miniatures, known: Mapping[str, str]) -> dict[str, str]:
-    """id -> duplicate group of every image of ``fingerprints`` (columns id, pixels, phash).
-
-    ``miniatures`` gives the 32 x 32 RGB pixels of some ids, uint8 [N, 3072]; it is asked for a sample and for the
-    pictures whose hashes are close. A group is named by one of its images and keeps that name: ``known`` holds the
-    groups given before. Groups that turn out to be one take the name that comes first.
+@dataclass(frozen=True)
+class Grouping:
+    """``groups``: image -> its duplicate group, named by one of its images. ``series``: image -> its series, for those
+    that are alike with more than a handful of others that are not the same picture.
     """
-    rows = fingerprints.sort_values("id")
+
+    groups: dict[str, str]
+    series: dict[str, str]
+
+
+def group_duplicates(
+    fingerprints: pd.DataFrame,
+    miniatures: Miniatures,
+    views: Views,
+    known: Mapping[str, str],
+    apart: Sequence[Collection[str]] = (),
+) -> Grouping:
+    """The duplicate group of every image of ``fingerprints`` (as the store gives them), and the series there are.
+
+    ``miniatures`` gives the 32 x 32 RGB pixels of some ids, uint8 [N, 3072], for a sample and for pictures whose hashes
+    are close; ``views`` those of pictures that look alike (see :data:`close_look.Views`). A group is around its best
+    copy: each member agrees with that one by itself. ``known`` holds the groups given before; they keep their names
+    and members, and those that turn out to be one take the name that comes first. Of a set of ``apart`` no two are
+    grouped unless their pixels are equal.
+    """
+    rows = fingerprints.sort_values("id").reset_index(drop=True)
     ids = [str(image) for image in rows["id"]]
     places = {image: place for place, image in enumerate([*ids, *(set(known.values()) - set(ids))])}
-    groups = _Groups(len(places))
+    groups, alike = _Groups(len(places)), _Groups(len(places))
     content, _ = pd.factorize(rows["pixels"])
     _, first = np.unique(content, return_index=True)
-    groups.join(np.arange(len(content)), first[content])  # the same pixels
     named = [(place, places[known[image]]) for image, place in places.items() if image in known]
-    groups.join(*np.array(named, dtype=np.int64).reshape(-1, 2).T)
+    for some in (groups, alike):
+        some.join(np.arange(len(content)), first[content])  # the same pixels
+        some.join(*np.array(named, dtype=np.int64).reshape(-1, 2).T)
     if len(ids) > 1:
-        _join_near(groups, rows, _SecondLook(ids, rows["phash"], miniatures))
+        look = _SecondLook(ids, rows["phash"], miniatures)
+        _join_near(alike, rows, look)
+        far = [{places[image] for image in some if image in places} for some in apart]
+        different = np.flatnonzero(~rows["pixels"].duplicated().to_numpy())
+        _Copies(groups, alike, look, CloseLook(ids, views), _ranks(rows), far).join(different)
     names: dict[int, str] = {}
     for image in sorted(ids, key=lambda member: (member not in known, member)):
         names.setdefault(int(groups.root[places[image]]), image)
-    return {image: names[int(groups.root[places[image]])] for image in ids}
+    found = {image: names[int(groups.root[places[image]])] for image in ids}
+    return Grouping(found, _series(ids, found, alike.root[: len(ids)]))
+
+
+def _series(ids: Sequence[str], groups: Mapping[str, str], alike: Positions) -> dict[str, str]:
+    """image -> the first image of its series: those of ``alike`` [N] that make up more than a handful of groups."""
+    members: dict[int, list[str]] = {}
+    for image, root in zip(ids, alike.tolist(), strict=True):
+        members.setdefault(root, []).append(image)
+    many = [some for some in members.values() if len({groups[image] for image in some}) > HANDFUL]
+    return {image: some[0] for some in many for image in some}
+
+
+def _ranks(rows: pd.DataFrame) -> Positions:
+    """[N]: where each of ``rows`` stands among all, the best copy first."""
+    ranks = np.empty(len(rows), dtype=np.int64)
+    ranks[sorted(range(len(rows)), key=list(map(_quality, *(rows[name] for name in QUALITY))).__getitem__)] = np.arange(
+        len(rows)
+    )
+    return ranks
 
 
 def best_copy(rows: pd.DataFrame) -> str:
@@ -91,13 +140,12 @@ def best_copy(rows: pd.DataFrame) -> str:
     The one with the most pixels; of these one that the strict decoder has no objection to; the largest file, as it is
     the least compressed; the first that was added.
     """
-    columns = ("width", "height", "verdict", "bytes", "added_at", "id")
+    return str(min(zip(*(rows[name] for name in QUALITY), strict=True), key=lambda row: _quality(*row))[-1])
 
-    def order(row: tuple[Any, ...]) -> tuple[Any, ...]:
-        width, height, verdict, size, added_at, image = row
-        return -int(width) * int(height), verdict != "ok", -int(size), str(added_at), str(image)
 
-    return str(min(zip(*(rows[column] for column in columns), strict=True), key=order)[-1])
+def _quality(width: Any, height: Any, verdict: Any, size: Any, added_at: Any, image: Any) -> tuple[Any, ...]:
+    """What orders copies (their columns QUALITY), the best first."""
+    return -int(width) * int(height), verdict != "ok", -int(size), str(added_at), str(image)
 
 
 class _Groups:
@@ -181,6 +229,107 @@ def _join_alike(groups: _Groups, pairs: Positions, look: _SecondLook) -> None:
         partners *= 4
 
 
+@dataclass(frozen=True)
+class _Copies:
+    """Finds which of the pictures that look ``alike`` are one, and joins their ``groups``. ``ranks`` [N]: the best copy
+    first; ``apart``: the places of pictures of which no two may be joined.
+    """
+
+    groups: _Groups
+    alike: _Groups
+    look: _SecondLook
+    close: CloseLook
+    ranks: Positions
+    apart: Sequence[set[int]]
+
+    def join(self, different: Positions) -> None:
+        """Join the groups of pictures that are the same; ``different``: the places of pictures of other pixels."""
+        order = different[np.argsort(self.alike.root[different], kind="stable")]
+        parts = np.split(order, np.flatnonzero(np.diff(self.alike.root[order])) + 1) if len(order) else []
+        parts = [part for part in parts if self.groups.apart(part[:1], part).any()]
+        pairs = [self._first_pairs(part) for part in parts]
+        i, j = np.concatenate(pairs, axis=1) if pairs else np.empty((2, 0), dtype=np.int64)
+        same = self.close.same(i, j)
+        linked = np.zeros(len(self.groups.root), dtype=np.bool_)
+        linked[i[same]] = linked[j[same]] = True
+        known = dict(zip(zip(i.tolist(), j.tolist(), strict=True), same.tolist(), strict=True))
+        for part in parts:
+            self._around_the_best(part[linked[part] | self._tied(part)], linked, known)
+
+    def _tied(self, part: Positions) -> Mask:
+        """Which of the pictures share their group with another one of ``part``."""
+        _, at, count = np.unique(self.groups.root[part], return_inverse=True, return_counts=True)
+        tied: Mask = count[at] > 1
+        return tied
+
+    def _first_pairs(self, part: Positions) -> Positions:
+        """[2, N]: the pairs of two groups to look at first: all, or each picture with those nearest to it."""
+        if len(part) <= FEW:
+            i, j = part[np.stack(np.triu_indices(len(part), 1))]
+        else:
+            near = self.look.nearest(part, NEAREST)
+            i, j = np.repeat(part, near.shape[1]), part[near.ravel()]
+            i, j = np.unique(np.sort(np.stack([i, j]), axis=0), axis=1)
+        two = self.groups.apart(i, j)
+        return np.stack([i[two], j[two]])
+
+    def _around_the_best(self, part: Positions, linked: Mask, known: dict[tuple[int, int], bool]) -> None:
+        """Of pictures that are alike make groups: the best one with all those that are the same as it, then the best of
+        what is left. What is one group already stays one, around its best copy.
+        """
+        units: dict[int, list[int]] = {}
+        for place in sorted(part.tolist(), key=self.ranks.__getitem__):
+            units.setdefault(int(self.groups.root[place]), []).append(place)
+        of = {place: unit for unit in units.values() for place in unit}
+        left = dict.fromkeys(of)
+        for unit in units.values():
+            centre = unit[0]
+            if centre not in left:
+                continue
+            together = list(unit)
+            for place in unit:
+                del left[place]
+            if not linked[unit].any():
+                continue
+            for other in self._candidates(centre, np.array(list(left), dtype=np.int64), of, known):
+                judged = other if len(unit) > 1 else other[:1]
+                if all(self._known([(centre, one) for one in judged], known)) and not self._kept_apart(together, other):
+                    together += other
+                    for place in other:
+                        del left[place]
+            self.groups.join(np.full(len(together), centre), np.array(together))
+
+    def _kept_apart(self, some: Sequence[int], others: Sequence[int]) -> bool:
+        return any(not told.isdisjoint(some) and not told.isdisjoint(others) for told in self.apart)
+
+    def _known(self, pairs: Sequence[tuple[int, int]], known: dict[tuple[int, int], bool]) -> list[bool]:
+        """Whether pairs are the same; what is not ``known`` yet is looked at, and told."""
+        pairs = [(min(pair), max(pair)) for pair in pairs]
+        if new := [pair for pair in pairs if pair not in known]:
+            known.update(zip(new, self.close.same(*np.array(new, dtype=np.int64).T).tolist(), strict=True))
+        return [known[pair] for pair in pairs]
+
+    def _candidates(
+        self, centre: int, left: Positions, of: Mapping[int, list[int]], known: dict[tuple[int, int], bool]
+    ) -> list[list[int]]:
+        """The groups ``of`` those pictures that are ``left`` and the same as the centre: the nearest are looked at
+        first, more only as long as any are the same.
+        """
+        near = left[np.argsort(self.look.distances(centre, left), kind="stable")].tolist()
+        found: dict[int, list[int]] = {}
+        start, count = 0, FIRST_LOOKS
+        while start < len(near):
+            some = near[start : start + count]
+            agreed = [
+                one for one, same in zip(some, self._known([(centre, one) for one in some], known), strict=True) if same
+            ]
+            if not agreed:
+                break
+            found.update((of[one][0], of[one]) for one in agreed)
+            start, count = start + count, 4 * count
+        return list(found.values())
+
+
 class _SecondLook:
     """Whether pictures, by their places in ``ids``, look alike: their miniatures vary alike beside what all share."""
 
@@ -252,6 +401,24 @@ class _SecondLook:
             a, b = a[near], b[near]
         pairs = np.stack([i[a], j[b]])
         return pairs[:, np.abs(self._mean[pairs[0]] - self._mean[pairs[1]]) <= DIFFERENCE + 1e-3]
+
+    def nearest(self, places: Positions, count: int) -> Positions:
+        """[N, count]: of each of ``places`` [N] the nearest others, as positions in ``places``."""
+        self._see(places)
+        short = self._short[places]
+        lengths = squared(short)
+        found = np.empty((len(places), count), dtype=np.int64)
+        for start in range(0, len(places), CHUNK):
+            some = slice(start, start + CHUNK)
+            apart = lengths[None, :] - 2 * short[some] @ short.T
+            apart[np.arange(len(apart)), np.arange(start, start + len(apart))] = np.inf
+            found[some] = np.argpartition(apart, count, axis=1)[:, :count]
+        return found
+
+    def distances(self, place: int, others: Positions) -> Floats:
+        """[N]: how far ``others`` are from the picture at ``place``, squared, as their projections tell."""
+        self._see(np.append(others, place))
+        return squared(self._short[others] - self._short[place])
 
     def _see(self, places: Positions) -> None:
         new = places[~self._seen[places]]

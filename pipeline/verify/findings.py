@@ -13,8 +13,9 @@ import pandas as pd
 
 from pipeline.images.opening import about_scales
 from pipeline.labels import of_today
-from pipeline.verify.duplicates import best_copy
-from pipeline.verify.split import given_leaks, leaks
+from pipeline.verify.duplicates import HANDFUL, best_copy
+from pipeline.verify.split import SplitConfig, given_leaks, leaks
+from pipeline.verify.split_problems import SplitProblem, split_problems
 from pipeline.workspace.journal import renamings
 from pipeline.workspace.records import USABLE
 from pipeline.workspace.workspace import Workspace
@@ -75,6 +76,8 @@ class Verified:
     decoder objects; ``notes``: kept, with something to know. ``problems``: the ids of kept pictures with each kind of
     problem (keys of PROBLEMS), the worst first. ``classes``: usable pictures of each. ``doubt``: why something else may
     be wrong, where many were set aside this time. ``scales``: how grey pictures of more than 8 bits are scaled.
+    ``series``: ids of many alike pictures that are not the same one, copies included: perhaps a scene.
+    ``split_problems``: what to know of train, valid and test.
     """
 
     checked: int
@@ -92,6 +95,8 @@ class Verified:
     class_problems: tuple[ClassProblem, ...] = ()
     doubt: str = ""
     scales: str = ""
+    series: tuple[tuple[str, ...], ...] = ()
+    split_problems: tuple[SplitProblem, ...] = ()
 
 
 def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
@@ -117,6 +122,8 @@ def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
         class_problems=tuple(_class_problems(classes)),
         doubt=doubt,
         scales=about_scales(workspace),
+        series=tuple(_series(ok)),
+        split_problems=split_problems(ok, SplitConfig(**(workspace.store.fact("split") or {}))),
     )
 
 
@@ -132,6 +139,13 @@ def _groups(ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
     for _, group in several.groupby("group", sort=False):
         best = best_copy(group)
         yield (best, *(str(image) for image in group["id"] if image != best))
+
+
+def _series(ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """The series of which more than a handful of pictures are still in use, copies counted once."""
+    for _, rows in ok[ok["series"].notna()].groupby("series", sort=False):
+        if rows["group"].fillna(rows["id"]).nunique() > HANDFUL:
+            yield tuple(str(image) for image in rows["id"])
 
 
 def label_conflicts(workspace: Workspace, ok: pd.DataFrame) -> Iterator[tuple[str, ...]]:

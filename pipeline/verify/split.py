@@ -1,10 +1,10 @@
-"""Stable, stratified splits by duplicate group: given once, written down, never moved."""
+"""Stable, stratified splits by duplicate group and scene: given once, written down, never moved."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import pandas as pd
@@ -14,7 +14,8 @@ from pipeline.settings import setting
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
-UNLABELLED = ""
+# Of a class in a given train split, so many pictures stay where others are drawn for valid.
+LEFT_IN_TRAIN = 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class SplitConfig:
 
 
 def assign_splits(workspace: Workspace, config: SplitConfig | None = None) -> dict[str, str]:
-    """Give every usable image without a split its split; returns what was given (id -> split).
+    """Give every usable image that has a label its split; returns what was given (id -> split).
 
     The configuration of the first call that gives any is kept with the workspace, so that later images are drawn the
     same way.
@@ -47,31 +48,124 @@ def assign_splits(workspace: Workspace, config: SplitConfig | None = None) -> di
 
 
 def new_splits(images: pd.DataFrame, config: SplitConfig) -> dict[str, str]:
-    """id -> split for the 'ok' images of a store's table that have none yet.
+    """id -> split for the 'ok' images with a label of a store's table that have none yet.
 
-    In this order: the split of the image's duplicate group, the split its source gave it, or, for a group that is new,
-    the split that its class is most short of (so any prefix of the images is stratified). Groups are drawn in an order
-    that depends on the seed and their name only.
+    In this order: the split of the image's duplicate group, the split its source gave it, that of its scene, or the one
+    that its class is most short of, counted in pictures (so any prefix of the images is stratified). Duplicate groups
+    and scenes are drawn whole, the largest first, then in an order that depends on the seed and their name only. Where
+    the source gave a train split but none to steer by, one is drawn from its train.
     """
-    rows = images.assign(group=images["group"].fillna(images["id"]), label=images["label"].fillna(UNLABELLED))
+    rows = images.assign(group=images["group"].fillna(images["id"]), scene=images.get("scene"))
+    labelled = rows["label"].fillna("") != ""
     groups: dict[str, str] = {}
     for row in rows[rows["split"].notna()].itertuples():
         groups.setdefault(str(row.group), str(row.split))
-    new = rows[(rows["status"] == "ok") & rows["split"].isna()]
-    chosen: dict[str, str] = {}
+    new = rows[(rows["status"] == "ok") & rows["split"].isna() & labelled]
+    settled, old = set(groups), set(rows[rows["split"].notna()]["scene"].dropna())
     for row in new[new["given_split"].notna()].itertuples():
-        chosen[str(row.id)] = groups.setdefault(str(row.group), str(row.given_split))
-    counts = _counts(rows, chosen)
-    labels = {str(row.group): str(row.label) for row in new[::-1].itertuples()}  # of the oldest image of each group
+        groups.setdefault(str(row.group), str(row.given_split))
+    counts, scenes = _so_far(rows[labelled], groups)
+    free = [unit for unit in _units(new) if unit.groups.isdisjoint(groups)]
+    left = Counter(unit.label for unit in free)
+    for unit in sorted(free, key=lambda unit: (-unit.size, unit.drawn(config))):
+        taken: Counter[str] = sum((scenes[scene] for scene in unit.scenes if scene in scenes), Counter())
+        split = taken.most_common(1)[0][0] if taken else _most_wanted(unit, counts, left[unit.label], config)
+        left[unit.label] -= 1
+        groups.update(dict.fromkeys(unit.groups, split))
+        for label, number in unit.labels.items():
+            counts.setdefault(label, Counter())[split] += number
+    given = new[new["group"].map(groups) == "train"]
+    fixed = old | {scene for scene, there in scenes.items() if set(there) != {"train"}}
+    for lacking in _lacking(rows[labelled & rows["status"].isin(("ok", "new"))]):
+        whole = [unit for unit in _units(given) if unit.groups.isdisjoint(settled) and unit.scenes.isdisjoint(fixed)]
+        groups.update(_from_train(whole, counts, lacking, config))
+        given = given[given["group"].map(groups) == "train"]
+    return {str(row.id): groups[str(row.group)] for row in new.itertuples() if str(row.group) in groups}
 
-    def drawn(group: str) -> str:
-        return hashlib.sha256(f"{config.seed}:{group}".encode()).hexdigest()
 
-    for group in sorted(labels.keys() - groups.keys(), key=drawn):
-        label = labels[group]
-        groups[group] = _most_wanted(counts.setdefault(label, Counter()), config)
-        counts[label][groups[group]] += 1
-    return {str(row.id): groups[str(row.group)] for row in new.itertuples()}
+@dataclass(frozen=True)
+class _Unit:
+    """Pictures that go into one split: duplicate groups and scenes that touch. ``labels``: how many of each."""
+
+    groups: frozenset[str]
+    scenes: frozenset[str]
+    labels: Counter[str]
+
+    @property
+    def size(self) -> int:
+        return self.labels.total()
+
+    @property
+    def label(self) -> str:
+        """What most of them are called."""
+        return max(sorted(self.labels), key=self.labels.__getitem__)
+
+    def drawn(self, config: SplitConfig) -> str:
+        return hashlib.sha256(f"{config.seed}:{min(self.groups)}".encode()).hexdigest()
+
+
+def _units(rows: pd.DataFrame) -> list[_Unit]:
+    """What of ``rows`` must stay together."""
+    above: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        while (higher := above.setdefault(node, node)) != node:
+            above[node] = node = above[higher]
+        return node
+
+    keys = [(("group", str(row.group)), ("scene", str(row.scene)), str(row.label)) for row in rows.itertuples()]
+    known = rows["scene"].notna().tolist()
+    for (group, scene, _), has_scene in zip(keys, known, strict=True):
+        above[root(group)] = root(scene) if has_scene else root(group)
+    found: dict[tuple[str, str], tuple[set[str], set[str], Counter[str]]] = {}
+    for (group, scene, label), has_scene in zip(keys, known, strict=True):
+        groups, scenes, labels = found.setdefault(root(group), (set(), set(), Counter()))
+        groups.add(group[1])
+        scenes.update([scene[1]] if has_scene else [])
+        labels[label] += 1
+    return [_Unit(frozenset(groups), frozenset(scenes), labels) for groups, scenes, labels in found.values()]
+
+
+def _so_far(rows: pd.DataFrame, groups: Mapping[str, str]) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
+    """How many pictures of each label, and of each scene, are in each split, with what comes by ``groups``."""
+    splits = rows["split"].where(rows["split"].notna(), rows["group"].map(dict(groups)))
+    counts: dict[str, Counter[str]] = {}
+    scenes: dict[str, Counter[str]] = {}
+    for split, label, scene in zip(splits, rows["label"], rows["scene"], strict=True):
+        if pd.isna(split):
+            continue
+        counts.setdefault(str(label), Counter())[str(split)] += 1
+        if not pd.isna(scene):
+            scenes.setdefault(str(scene), Counter())[str(split)] += 1
+    return counts, scenes
+
+
+def _lacking(rows: pd.DataFrame) -> list[str]:
+    """The splits that the source should have given besides its train: valid, and test where it gave neither."""
+    asked = set(rows["given_split"].dropna())
+    if "train" not in asked or "valid" in asked:
+        return []
+    return ["valid"] if "test" in asked else ["valid", "test"]
+
+
+def _from_train(
+    units: Sequence[_Unit], counts: dict[str, Counter[str]], split: str, config: SplitConfig
+) -> dict[str, str]:
+    """duplicate group -> ``split`` for what is taken from a given train split: its share of each class that has nothing
+    there, as far as whole groups and scenes allow, and at least two pictures stay.
+    """
+    moved: dict[str, str] = {}
+    share = {"valid": config.valid, "test": config.test}[split]
+    for unit in sorted(units, key=lambda unit: unit.drawn(config)):
+        here = counts[unit.label]
+        wanted = share * (here["train"] + here[split])
+        fits = here[split] == 0 or here[split] + unit.size <= round(wanted)
+        if share and here[split] < max(1, round(wanted)) and fits and here["train"] - unit.size >= LEFT_IN_TRAIN:
+            moved.update(dict.fromkeys(unit.groups, split))
+            for label, number in unit.labels.items():
+                counts[label]["train"] -= number
+                counts[label][split] += number
+    return moved
 
 
 def leaks(images: pd.DataFrame) -> list[list[str]]:
@@ -95,18 +189,21 @@ def given_leaks(ok: pd.DataFrame, sources: pd.DataFrame) -> list[list[str]]:
     return [sorted(group["id"]) for _, group in members.groupby(members["group"].fillna(members["id"]), sort=True)]
 
 
-def _counts(rows: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, Counter[str]]:
-    """Duplicate groups per label and split, so far."""
-    split = rows["split"].where(rows["split"].notna(), rows["id"].map(dict(chosen)))
-    known = rows.assign(split=split)[split.notna()].drop_duplicates("group")
-    counts: dict[str, Counter[str]] = {}
-    for label, name in zip(known["label"], known["split"], strict=True):
-        counts.setdefault(str(label), Counter())[str(name)] += 1
-    return counts
-
-
-def _most_wanted(counts: Counter[str], config: SplitConfig) -> str:
-    """The split furthest below its share once one more group is placed; ties go to train, then valid."""
+def _most_wanted(unit: _Unit, counts: Mapping[str, Counter[str]], left: int, config: SplitConfig) -> str:
+    """The split furthest below its share once the unit is placed; ties go to train, then valid. Where no more of its
+    class are ``left`` (this one counted) than there are splits without any, and it is more than one picture, one of
+    those.
+    """
     shares = {"train": 1 - config.valid - config.test, "valid": config.valid, "test": config.test}
-    total = counts.total() + 1
-    return max(SPLITS, key=lambda name: (round(shares[name] * total - counts[name], 9), -SPLITS.index(name)))
+
+    def short(name: str) -> float:
+        missing = 0.0
+        for label, number in unit.labels.items():
+            of_label = counts.get(label, Counter())
+            missing += number * (shares[name] * (of_label.total() + number) - of_label[name])
+        return round(missing / unit.size, 9)
+
+    own = counts.get(unit.label, Counter())
+    empty = [name for name in SPLITS if shares[name] > 0 and not own[name]]
+    names = empty if unit.size > 1 and left <= len(empty) and own["train"] else SPLITS
+    return max(names, key=lambda name: (short(name), -SPLITS.index(name)))

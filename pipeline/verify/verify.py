@@ -18,8 +18,8 @@ from pipeline.predict import MEGAPIXELS, Opening
 from pipeline.settings import check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.verify.cards import restore
-from pipeline.verify.duplicates import group_duplicates
 from pipeline.verify.findings import Verified, verified
+from pipeline.verify.groups import find_duplicates
 from pipeline.verify.split import SplitConfig, assign_splits
 from pipeline.verify.worker import check_file, examine_file
 from pipeline.workspace.records import Verdict
@@ -198,11 +198,3 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.rglob("*") if file.is_file())
     else:
         yield path
-
-
-def find_duplicates(workspace: Workspace) -> None:
-    """Write the duplicate group of every image that decodes."""
-    store = workspace.store
-    known = store.groups()
-    groups = group_duplicates(store.fingerprints(), store.miniatures, known)
-    store.set_groups({image: group for image, group in groups.items() if known.get(image) != group})

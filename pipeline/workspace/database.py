@@ -89,6 +89,10 @@ MIGRATIONS: Mapping[str, str] = {
         ALTER TABLE sources_with_claims RENAME TO sources;
         CREATE UNIQUE INDEX sources_place ON sources (image_id, provider, name, coalesce(claimed_label, ''))
     """,
+    "0007_scenes_and_series": """
+        ALTER TABLE images ADD COLUMN scene TEXT;
+        ALTER TABLE images ADD COLUMN series TEXT
+    """,
 }
 
 

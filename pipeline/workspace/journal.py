@@ -156,6 +156,9 @@ def _grant(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision | 
     after = wish.change(before)
     if after is None:
         return None
+    if after.group is not None:
+        [group] = db.execute("SELECT coalesce(duplicate_group, id) FROM images WHERE id = ?", (wish.image,)).fetchone()
+        before = replace(before, group=group)
     _write_state(db, wish.image, after)
     at, told = now(), [json.dumps(asdict(state), ensure_ascii=False) for state in (before, after)]
     cursor = db.execute(
@@ -217,13 +220,17 @@ def _state(db: sqlite3.Connection, image_id: str) -> State:
 
 def _write_state(db: sqlite3.Connection, image_id: str, state: State) -> None:
     db.execute("UPDATE images SET status = ?, reason = ? WHERE id = ?", (state.status, state.reason, image_id))
+    if state.group is not None:
+        db.execute("UPDATE images SET duplicate_group = ? WHERE id = ?", (state.group, image_id))
     db.execute("DELETE FROM labels WHERE image_id = ?", (image_id,))
     db.executemany("INSERT INTO labels VALUES (?, ?)", [(image_id, label) for label in state.labels])
 
 
 def _decision(row: sqlite3.Row) -> Decision:
     told = [json.loads(row[name]) for name in ("before", "after")]
-    before, after = (State(tuple(one["labels"]), one["status"], one.get("reason", "")) for one in told)
+    before, after = (
+        State(tuple(one["labels"]), one["status"], one.get("reason", ""), one.get("group")) for one in told
+    )
     return Decision(row["id"], row["image"], row["action"], before, after, row["at"], bool(row["undone"]), row["batch"])
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 # The states of an image that training and cleaning look at, and the verdicts of Verify with which it may be used.
 IN_USE = ("ok", "new")
 USABLE = ("ok", "suspect")
+# The action by which a person says that a picture is not the same as the others of the decision's batch.
+NOT_SAME = "not_same"
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class State:
-    """What a decision can change about an image."""
+    """What a decision can change about an image. ``group``: its duplicate group, where the decision is about that."""
 
     labels: tuple[str, ...]
     status: str
     reason: str = ""
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,9 @@ class Decision:
     @property
     def about_label(self) -> bool:
         """Whether it stands and says what the image shows; an image set aside or restored is not judged by that, nor
-        is one whose class has another name now.
+        is one whose class has another name now, or that is another picture than those like it.
         """
-        return not self.undone and self.action not in ("set_aside", "restore", "rename")
+        return not self.undone and self.action not in ("set_aside", "restore", "rename", NOT_SAME)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.errors import StoreError
 from pipeline.workspace.database import Database, now
 from pipeline.workspace.journal import Journal
-from pipeline.workspace.records import NewImage, Verdict
+from pipeline.workspace.records import NOT_SAME, NewImage, Verdict
 
 SPLITS = ("train", "valid", "test")
 STATUSES = ("new", "ok", "set_aside", "removed")
@@ -24,14 +24,15 @@ IMAGES_QUERY = """
     SELECT i.id, i.file, (SELECT group_concat(label, '|') FROM labels WHERE image_id = i.id) AS label,
            i.original_label, i.split, i.duplicate_group AS "group", i.status, i.verdict, i.reason,
            i.width, i.height, i.format, i.bytes, i.added_at, i.given_split, i.quality,
-           s.provider AS source_provider, s.name AS source_name, s.page_url AS source_page, s.licence AS source_licence
+           i.scene, i.series, s.provider AS source_provider, s.name AS source_name, s.page_url AS source_page,
+           s.licence AS source_licence
     FROM images i LEFT JOIN sources s
       ON s.rowid = (SELECT min(rowid) FROM sources WHERE image_id = i.id)
 """
 
 ADD_IMAGE = """
-    INSERT OR IGNORE INTO images (id, file, original_label, given_split, bytes, added_at)
-    VALUES (:id, :file, :label, :split, :bytes, :at)
+    INSERT OR IGNORE INTO images (id, file, original_label, given_split, bytes, added_at, scene)
+    VALUES (:id, :file, :label, :split, :bytes, :at, :scene)
 """
 WITHOUT_LABEL = """
     SELECT value FROM json_each(?)
@@ -76,8 +77,9 @@ class Store:
 
     def images(self, status: str | None = None) -> pd.DataFrame:
         """One row per image, oldest first: id, file, label, original_label, split, group, status, verdict, reason,
-        width, height, format, bytes, added_at, given_split, quality (JSON) and the first source (source_provider,
-        _name, _page, _licence). ``status`` keeps only one of new, ok, set_aside, removed.
+        width, height, format, bytes, added_at, given_split, quality (JSON), scene (what it was taken together with),
+        series (of alike pictures) and the first source (source_provider, _name, _page, _licence). ``status`` keeps only
+        one of new, ok, set_aside, removed.
         """
         query, values = (IMAGES_QUERY + " WHERE i.status = ?", [status]) if status else (IMAGES_QUERY, [])
         return self.database.frame(query + " ORDER BY i.rowid", values)
@@ -170,6 +172,8 @@ class Store:
             added = db.executemany(ADD_IMAGE, rows).rowcount
             _label_where_none(db, {row["id"]: row["label"] for row in reversed(rows) if row["label"]})
             db.executemany(ADD_SOURCE, rows)
+            scenes = [(row["scene"], row["id"]) for row in rows if row["scene"]]
+            db.executemany("UPDATE images SET scene = ? WHERE id = ? AND scene IS NULL", scenes)
         return max(added, 0)
 
     def sources(self, image_id: str | None = None) -> pd.DataFrame:
@@ -181,11 +185,13 @@ class Store:
         return self.database.frame("SELECT * FROM sources" + where + " ORDER BY rowid", values)
 
     def fingerprints(self) -> pd.DataFrame:
-        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes) of the images that decode.
+        """id, pixels (SHA-256 of the RGB pixels), phash (8 bytes), and width, height, verdict, bytes, added_at, which
+        tell the best copy, of the images that decode.
 
         Removed ones too: they may come back, and then have to be where their duplicates are.
         """
-        return self.database.frame("SELECT id, pixels, phash FROM images WHERE pixels IS NOT NULL ORDER BY id")
+        columns = "id, pixels, phash, width, height, verdict, bytes, added_at"
+        return self.database.frame(f"SELECT {columns} FROM images WHERE pixels IS NOT NULL ORDER BY id")
 
     def miniatures(self, image_ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """uint8 [N, 3072]: the 32 x 32 RGB miniatures of images that decode, in the order asked for."""
@@ -217,6 +223,22 @@ class Store:
                 "UPDATE images SET duplicate_group = ? WHERE id = ?",
                 [(group, image) for image, group in groups.items()],
             )
+
+    def set_series(self, series: Mapping[str, str]) -> None:
+        """Write which images make up a series (id -> its name), in place of all there were."""
+        with self.database.transaction() as db:
+            db.execute("UPDATE images SET series = NULL WHERE series IS NOT NULL")
+            rows = [(name, image) for image, name in series.items()]
+            db.executemany("UPDATE images SET series = ? WHERE id = ?", rows)
+
+    def not_same(self) -> list[set[str]]:
+        """Sets of images that a person said are not the same picture, as far as that was not taken back."""
+        query = "SELECT image, coalesce(batch, id) AS said FROM decisions WHERE action = ? AND undone = 0"
+        found: dict[str, set[str]] = {}
+        with self.database.transaction(write=False) as db:
+            for row in db.execute(query, (NOT_SAME,)):
+                found.setdefault(str(row["said"]), set()).add(row["image"])
+        return list(found.values())
 
     def set_splits(self, splits: Mapping[str, str]) -> None:
         """Write the split of images that have none (id -> split). A split that is written down never moves."""

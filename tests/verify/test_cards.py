@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from cleaner.clean.decisions import rename
-from pipeline.errors import StaleDecision
+from pipeline.errors import StaleDecision, StoreError
 from pipeline.stage import run
 from pipeline.verify.cards import Card, act, cards, choices, set_aside, take_back
 from pipeline.verify.findings import verified
+from pipeline.verify.groups import not_the_same
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
@@ -159,3 +160,55 @@ def test_a_class_with_another_name_is_no_conflict_with_what_its_sources_call_it(
     found = run(verify(workspace, VerifyConfig(workers=1)))
     assert found.label_conflicts == ((image,),) and alone != image
     assert choices(workspace, [(image,)])[image] == ("dog", "kitten")
+
+
+def of_kind(workspace: Workspace, kind: str) -> Card:
+    return next(card for card in cards(workspace) if card.kind == kind)
+
+
+def splits(workspace: Workspace) -> dict[str, str | None]:
+    images = workspace.store.images()
+    return dict(zip(images["id"], images["split"], strict=True))
+
+
+def test_a_group_that_is_not_the_same_is_dissolved_for_good_and_comes_back_by_undo(workspace: Workspace) -> None:
+    image = Image.effect_noise((48, 48), 80).resize((96, 96)).convert("RGB")
+    one = put(workspace, "1.png", saved(image, "PNG"))
+    same, copy = (put(workspace, *told) for told in (("1.bmp", saved(image, "BMP")), ("2.jpg", saved(image, "JPEG"))))
+    (group,) = run(verify(workspace, VerifyConfig(workers=1))).duplicate_groups
+    assert set(group) == {one, same, copy}
+    before = splits(workspace)
+    done = act(workspace, "duplicate", "not_same", [group[0]], of_kind(workspace, "duplicate").seal)
+    assert [set(group) for group in verified(workspace).duplicate_groups] == [{one, same}]  # their pixels are equal
+    again = run(verify(workspace, VerifyConfig(workers=1)))
+    assert [set(group) for group in again.duplicate_groups] == [{one, same}]
+    another = put(workspace, "3.jpg", saved(image, "JPEG", quality=60))
+    groups = run(verify(workspace, VerifyConfig(workers=1))).duplicate_groups
+    assert not any({one, copy} <= set(group) for group in groups) and any(another in group for group in groups)
+    assert take_back(workspace, done) == 3
+    assert any({one, same, copy} <= set(group) for group in verified(workspace).duplicate_groups)
+    assert before.items() <= splits(workspace).items()
+
+
+def test_what_cannot_be_told_apart_is_refused_and_nothing_changes(workspace: Workspace) -> None:
+    image = Image.effect_noise((48, 48), 80).convert("RGB")
+    one = put(workspace, "1.png", saved(image, "PNG"))
+    put(workspace, "1.bmp", saved(image, "BMP"))
+    lone = put(workspace, "2.png", picture())
+    run(verify(workspace, VerifyConfig(workers=1)))
+    for image_id, why in ((one, "pixels are equal"), (lone, "no duplicate group"), ("nobody", "no image")):
+        with pytest.raises(StoreError, match=why):
+            not_the_same(workspace, [image_id])
+    assert workspace.store.journal.decisions() == []
+
+
+def test_a_series_is_a_card_of_its_own_and_no_duplicate(workspace: Workspace) -> None:
+    ground = Image.effect_noise((12, 12), 90).resize((128, 128), Image.Resampling.BICUBIC).convert("RGB")
+    for number in range(8):
+        spotted = ground.copy()
+        spotted.paste((255, 60, 60), (14 * number, 60, 14 * number + 8, 68))
+        put(workspace, f"{number}.png", saved(spotted, "PNG"))
+    found = run(verify(workspace, VerifyConfig(workers=1)))
+    assert found.duplicate_groups == () and [len(group) for group in found.series] == [8]
+    assert of_kind(workspace, "series").actions == ("set_aside", "ignore")
+    assert set(workspace.store.images()["series"]) == {min(found.series[0])}

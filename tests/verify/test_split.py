@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.verify.split import SplitConfig, assign_splits, leaks, new_splits
+from pipeline.verify.split_problems import split_problems
 from pipeline.workspace.records import NewImage, State, Verdict, Wish
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
@@ -80,8 +81,10 @@ def test_whatever_is_removed_relabelled_or_added_no_image_ever_moves(
         if action == "verify":
             give(rows, config)
         assert before.items() <= {r["id"]: r["split"] for r in rows}.items()
+    never_labelled = [r for r in rows if not r["label"] and not r["split"]]
     give(rows, config)
-    usable = [r for r in rows if r["status"] == "ok"]
+    assert all(r["split"] is None for r in never_labelled)
+    usable = [r for r in rows if r["status"] == "ok" and (r["label"] or r["split"])]
     assert all(r["split"] in SPLITS for r in usable)
     straddling = {group for group, splits in by_group(usable).items() if len(splits) > 1}
     assert straddling <= tied
@@ -268,3 +271,118 @@ def test_a_workspace_made_without_groups_is_split_image_by_image(tmp_path: Path)
     filled(workspace, 0, 3)
     assert set(assign_splits(workspace)) == {"000", "001", "002"}
     assert leaks(workspace.store.images()) == []
+
+
+# --- pictures are counted, not groups; scenes stay together
+
+
+def in_scenes(sizes: list[int], label: str = "cat") -> list[Row]:
+    return [
+        {**row(f"{label}{n}-{k}", label), "scene": f"{label}{n}"} for n, size in enumerate(sizes) for k in range(size)
+    ]
+
+
+def splits_of(rows: list[Row], config: SplitConfig | None = None) -> dict[str, Counter[str]]:
+    """label -> how many pictures it has in each split, once they were given."""
+    chosen = new_splits(pd.DataFrame(rows, dtype=object), config or SplitConfig())
+    found: dict[str, Counter[str]] = {}
+    for r in rows:
+        r["split"] = chosen.get(r["id"], r["split"])
+        found.setdefault(r["label"], Counter())[r["split"]] += 1
+    return found
+
+
+def test_a_large_group_is_counted_by_its_pictures_and_leaves_no_split_empty() -> None:
+    rows = [row(f"copy {n}", group="g") for n in range(20)] + [row(f"{n}") for n in range(20)]
+    give(rows)
+    assert Counter(r["split"] for r in rows) == {"train": 28, "valid": 6, "test": 6}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [([10], [10, 0, 0]), ([10] * 3, [10, 10, 10]), ([10] * 4, [20, 10, 10]), ([30], [30, 0, 0])]
+)
+def test_few_scenes_fill_the_splits_one_after_the_other(sizes: list[int], expected: list[int]) -> None:
+    counts = splits_of(in_scenes(sizes))["cat"]
+    assert [counts[name] for name in SPLITS] == expected
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=15), st.lists(st.integers(1, 30), max_size=15), st.integers(0, 3)
+)
+def test_no_scene_is_ever_cut_in_two_and_a_picture_more_goes_with_it(a: list[int], b: list[int], seed: int) -> None:
+    rows = [*in_scenes(a), *in_scenes(b, "dog")]
+    splits_of(rows, SplitConfig(seed=seed))
+    before = {r["id"]: r["split"] for r in rows}
+    rows += [{**r, "id": f"{r['id']} again", "group": f"{r['id']} again", "split": None} for r in rows[:5]]
+    splits_of(rows, SplitConfig(seed=seed))
+    assert before.items() <= {r["id"]: r["split"] for r in rows}.items()
+    together: dict[str, set[str]] = {}
+    for r in rows:
+        together.setdefault(r["scene"], set()).add(r["split"])
+    assert all(len(splits) == 1 for splits in together.values())
+
+
+def test_alike_pictures_keep_the_splits_that_their_source_gave_them() -> None:
+    asked = ["train"] * 26 + ["valid"] * 6 + ["test"] * 8
+    rows = [{**row(f"{n}", given=split), "scene": "one lamp"} for n, split in enumerate(asked)]
+    assert splits_of(rows)["cat"] == {"train": 26, "valid": 6, "test": 8}
+
+
+def test_pictures_without_a_label_are_in_no_split_whatever_their_source_says() -> None:
+    rows = [row("a", None, given="test"), row("b", None), row("c")]
+    assert give(rows) == {"c": "train"}
+    rows[1]["label"] = "cat"
+    assert set(give(rows)) == {"b"}
+
+
+# --- a source that gives some splits only
+
+
+def given_as(train: int, valid: int, test: int, label: str) -> list[Row]:
+    asked = ["train"] * train + ["valid"] * valid + ["test"] * test
+    return [row(f"{label}{n:03}", label, given=split) for n, split in enumerate(asked)]
+
+
+def test_valid_is_drawn_from_train_where_there_is_train_and_test_only() -> None:
+    rows = [*given_as(40, 0, 10, "cat"), *given_as(20, 0, 5, "dog")]
+    counts = splits_of(rows)
+    assert counts == {"cat": {"train": 34, "valid": 6, "test": 10}, "dog": {"train": 17, "valid": 3, "test": 5}}
+    assert splits_of(rows) == counts
+
+
+def test_valid_and_test_are_drawn_from_a_train_that_comes_alone() -> None:
+    assert splits_of(given_as(40, 0, 0, "cat"))["cat"] == {"train": 29, "valid": 6, "test": 5}
+
+
+@pytest.mark.parametrize("given", [(40, 10, 0), (0, 0, 12), (0, 9, 3)])
+def test_nothing_is_drawn_from_what_was_given_otherwise(given: tuple[int, int, int]) -> None:
+    counts = splits_of(given_as(*given, "cat"))["cat"]
+    assert tuple(counts[name] for name in SPLITS) == given
+
+
+def test_what_is_drawn_from_train_cuts_no_scene_and_leaves_two_pictures_of_each_class() -> None:
+    rows = [{**r, "given_split": "train"} for r in in_scenes([4] * 10)] + given_as(0, 0, 6, "cat")
+    rows += given_as(2, 0, 2, "rare")
+    counts = splits_of(rows)
+    assert counts["cat"]["valid"] == 4 and counts["rare"] == {"train": 2, "test": 2}
+    valid = {r["scene"] for r in rows if r["split"] == "valid"}
+    assert all(r["split"] == "valid" for r in rows if r.get("scene") in valid)
+
+
+def told(rows: list[Row], config: SplitConfig | None = None) -> list[tuple[str, str, tuple[str, ...]]]:
+    splits_of(rows, config)
+    table = pd.DataFrame([{"scene": None, **r} for r in rows], dtype=object)
+    return [(problem.kind, problem.split, problem.labels) for problem in split_problems(table, config or SplitConfig())]
+
+
+def test_what_is_missing_in_the_splits_is_said() -> None:
+    assert told([row(f"{n}") for n in range(100)]) == []
+    assert told(given_as(80, 0, 20, "cat")) == [("drawn", "valid", ())]
+    assert told(given_as(80, 20, 0, "cat")) == [("empty", "test", ())]
+    assert told(given_as(0, 0, 20, "cat")) == [("empty", "train", ()), ("empty", "valid", ())]
+    assert told([*given_as(80, 20, 20, "cat"), *given_as(80, 0, 20, "dog")]) == [("class", "valid", ("dog",))]
+    assert told([*given_as(80, 20, 3, "cat")]) == [("small", "test", ())]
+    assert told([row(f"{n}") for n in range(100)], SplitConfig(0.2, 0.0)) == []
+    straddling = [{**r, "scene": "one"} for r in given_as(60, 20, 20, "cat")]
+    assert told(straddling) == [("scene", "", ())]

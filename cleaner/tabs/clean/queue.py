@@ -137,7 +137,8 @@ def in_past(decision: Decision) -> str:
         return f"kept as {after}"
     if before != after:
         return f"{'renamed' if decision.action == 'rename' else 'relabelled'} from {before} to {after}"
-    return {"set_aside": "set aside", "restore": "restored"}.get(decision.action, "removed")
+    words = {"set_aside": "set aside", "restore": "restored", "not_same": "not the same as its copies"}
+    return words.get(decision.action, "removed")
 
 
 def classes(workspace: Workspace, run: Run) -> list[str]:

@@ -224,4 +224,7 @@ def splits(workspace: Workspace, found: Verified | None = None) -> str:
     ]
     left_out = len(order) - LISTED_CLASSES
     more = f"and {count(left_out, 'more class', 'more classes')}" if left_out > 0 else ""
-    return table(headers, rows, numbers=range(1, 5), caption=more)
+    told = (
+        "".join(f'<p class="w-hint">{escape(problem.reason)}</p>' for problem in found.split_problems) if found else ""
+    )
+    return table(headers, rows, numbers=range(1, 5), caption=more) + told

@@ -166,6 +166,7 @@ const WORDS = {
   restore: (all, count) => 'Take back ' + (all ? 'all ' : '') + number(count.pictures),
   keep_best: (all, count) =>
     count.groups === 1 ? 'Keep only the best copy' : 'Keep the best of each of ' + number(count.groups) + ' groups',
+  not_same: (all, count) => 'Not the same' + (count.groups === 1 ? '' : ': dissolve ' + number(count.groups) + ' groups'),
   ignore: (all, count, item) =>
     'No problem: ignore ' + (all ? 'all ' : '') + (item.grouped ? several(count.groups, 'group') : number(count.groups)),
 };

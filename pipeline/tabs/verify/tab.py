@@ -117,9 +117,11 @@ def carry_out(workspace: Workspace, sent: View, before: Told | None) -> Told:
         if action == "undo":
             undone = (before and before.acted) or Acted()
             number = count(take_back(workspace, undone), "picture")
-            words = {"restore": "set aside again", "label": "with the label of before"}.get(
-                undone.action, "back in use"
-            )
+            words = {
+                "restore": "set aside again",
+                "label": "with the label of before",
+                "not_same": "in their duplicate group again",
+            }.get(undone.action, "back in use")
             return Told(f"{number} {words}.")
         if action == "notice":
             card = card_of(workspace, kind)
@@ -138,6 +140,8 @@ def carry_out(workspace: Workspace, sent: View, before: Told | None) -> Told:
         return Told(f"{count(done.number, 'picture')} taken back.{again}", done)
     if action == "label":
         return Told(f"{count(done.number, 'picture')} now {in_words(str(sent['label']))[:80]}.", done)
+    if action == "not_same":
+        return Told(f"Not the same: {count(len(done.groups), 'group')} dissolved for good.", done)
     what = count(len(done.groups), "group" if kind in GROUPS else "picture")
     return Told(f"No problem: {what} not shown here any more.")
 

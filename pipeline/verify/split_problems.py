@@ -1,0 +1,101 @@
+"""What is wrong with how pictures are divided into train, valid and test, in words that say what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.labels import named
+from pipeline.verify.split import SplitConfig
+from pipeline.workspace.store import SPLITS
+
+# With fewer, one picture more or less that is known changes the error by a tenth.
+SMALL = 10
+NAMED = 3
+WITHOUT = {
+    "train": "No picture is in train: there is nothing to learn from.",
+    "valid": "No picture is in valid: nothing tells whether training helps.",
+    "test": (
+        "There is no test split: how often a model is wrong on new pictures cannot be told. The error on valid, by "
+        "which training is steered, looks better than it is."
+    ),
+}
+FOR = {"train": "to learn from", "valid": "to steer by", "test": "to be judged by"}
+
+
+@dataclass(frozen=True)
+class SplitProblem:
+    """Something about the splits to know. ``kind``: empty (nothing is in ``split``), drawn (it was drawn from the train
+    of a source that gave none), class (``labels`` have nothing there), small, or scene (``count`` scenes reach into
+    several splits); ``count``: pictures, classes or scenes; ``reason``: what it is and what to do, in words.
+    """
+
+    kind: str
+    split: str
+    labels: tuple[str, ...]
+    count: int
+    reason: str
+
+
+def split_problems(ok: pd.DataFrame, config: SplitConfig) -> tuple[SplitProblem, ...]:
+    """What to know of the splits of usable images (``ok``: rows of the store). Empty before any split was given."""
+    placed = ok[(ok["label"].fillna("") != "") & ok["split"].notna()]
+    return tuple(_found(placed, config)) if len(placed) else ()
+
+
+def _found(placed: pd.DataFrame, config: SplitConfig) -> Iterator[SplitProblem]:
+    wanted = {"train": True, "valid": config.valid > 0, "test": config.test > 0}
+    asked = set(placed["given_split"].dropna())
+    labels = {name: placed[placed["split"] == name]["label"].astype(str) for name in SPLITS}
+    everything = sorted({name for label in placed["label"] for name in named(str(label))})
+    for split in SPLITS:
+        there = labels[split]
+        drawn = int(((placed["split"] == split) & (placed["given_split"] == "train")).sum())
+        if drawn and split not in asked:
+            reason = f"What was imported gives no {split} split: {drawn:,} pictures for it were drawn from its train."
+            yield SplitProblem("drawn", split, (), drawn, reason)
+        if there.empty:
+            if wanted[split] or asked:
+                yield SplitProblem("empty", split, (), 0, f"{WITHOUT[split]} {_what_to_do(split, asked)}")
+            continue
+        present = {name for label in there for name in named(label)}
+        if missing := tuple(name for name in everything if name not in present):
+            yield SplitProblem("class", split, missing, len(missing), _without(split, missing))
+        if split != "train" and len(there) < SMALL:
+            reason = (
+                f"Only {_pictures(len(there))} in {split}: its error is hardly more than chance. "
+                "With more pictures it gets its share of them."
+            )
+            yield SplitProblem("small", split, (), len(there), reason)
+    yield from _scenes(placed)
+
+
+def _what_to_do(split: str, asked: set[str]) -> str:
+    if not asked:
+        return "With more pictures it gets its share of them."
+    return (
+        f"The folders or the table that the pictures came from put none there. Import pictures {FOR[split]}: a folder "
+        f"called {split}, or pictures that no folder and no column gives a split, of which some are drawn for it."
+    )
+
+
+def _without(split: str, missing: Sequence[str]) -> str:
+    names = ", ".join(f"“{name}”" for name in missing[:NAMED])
+    more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
+    has = "has" if len(missing) == 1 else "have"
+    return f"{names}{more} {has} no picture in {split} {FOR[split]}. Add pictures in Collect."
+
+
+def _scenes(placed: pd.DataFrame) -> Iterator[SplitProblem]:
+    known = placed[placed["scene"].notna()]
+    reaching = int((known.groupby("scene")["split"].nunique() > 1).sum())
+    if reaching:
+        what = "1 scene reaches" if reaching == 1 else f"{reaching:,} scenes reach"
+        reason = f"{what} into several splits, as their source gave them: the test error looks better than it is."
+        yield SplitProblem("scene", "", (), reaching, reason)
+
+
+def _pictures(number: int) -> str:
+    return "1 picture is" if number == 1 else f"{number:,} pictures are"
