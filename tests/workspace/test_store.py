@@ -32,7 +32,7 @@ from tests.support.sharing import Sample
 KILL_LOOP = SHARED / "kill_loop.py"
 COLUMNS = [
     *("id", "file", "label", "original_label", "split", "group", "status", "verdict", "reason"),
-    *("width", "height", "format", "bytes", "added_at", "given_split", "quality"),
+    *("width", "height", "format", "bytes", "added_at", "given_split", "quality", "scene", "series"),
     *("source_provider", "source_name", "source_page", "source_licence"),
 ]
 
@@ -123,7 +123,8 @@ def test_images_are_one_row_each_in_the_order_of_adding(store: Store) -> None:
 
 def test_an_empty_store_has_the_same_columns(workspace: Workspace) -> None:
     assert list(workspace.store.images().columns) == COLUMNS
-    assert list(workspace.store.fingerprints().columns) == ["id", "pixels", "phash"]
+    told = ["width", "height", "verdict", "bytes", "added_at"]
+    assert list(workspace.store.fingerprints().columns) == ["id", "pixels", "phash", *told]
 
 
 def test_an_image_that_is_known_only_gets_the_new_source(store: Store) -> None:
