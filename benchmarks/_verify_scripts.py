@@ -34,10 +34,13 @@ def _ours(imports: str, work: str, functions: str = "") -> str:
 CHECK = "from pipeline.stage import run\nfrom pipeline.verify.verify import check_files\n"
 LOOK = """
 from pathlib import Path
-from pipeline.images.decode import examine, fingerprint
+import numpy as np
+from PIL import Image
+from pipeline.images.decode import examine, fingerprint, squished
+from pipeline.verify.close_look import VIEW
 def look(path):
     checked, image = examine(Path(path).read_bytes())
-    return fingerprint(image)
+    return fingerprint(image), image.size, np.asarray(squished(image).resize((VIEW, VIEW), Image.Resampling.BOX))
 """
 HASHING = """
 import numpy as np, pandas as pd
@@ -46,12 +49,18 @@ from pipeline.images.sandbox import map_in_workers
 def hashed():
     files = sorted(map(str, folder.iterdir()))
     prints = dict(map_in_workers(look, files, lambda path, why: None, ahead=8))
-    rows = pd.DataFrame([(Path(path).stem, prints[path].pixels, prints[path].phash) for path in files])
-    tiny = {Path(path).stem: np.frombuffer(prints[path].tiny, dtype=np.uint8) for path in files}
-    return rows.set_axis(["id", "pixels", "phash"], axis=1), lambda ids: np.stack([tiny[image] for image in ids])
-def grouped(rows, miniatures):
+    told = ["id", "pixels", "phash", "width", "height", "verdict", "bytes", "added_at"]
+    rows = pd.DataFrame(
+        [(Path(path).stem, seen.pixels, seen.phash, *size, "ok", 0, "") for path, (seen, size, _) in prints.items()]
+    ).set_axis(told, axis=1)
+    tiny = {Path(path).stem: np.frombuffer(seen.tiny, dtype=np.uint8) for path, (seen, _, _) in prints.items()}
+    view = {Path(path).stem: (pixels, min(size)) for path, (_, size, pixels) in prints.items()}
+    def views(ids):
+        return np.stack([view[image][0] for image in ids]), np.array([view[image][1] for image in ids])
+    return rows, lambda ids: np.stack([tiny[image] for image in ids]), views
+def grouped(rows, miniatures, views):
     found = {}
-    for image, group in group_duplicates(rows, miniatures, {}).items():
+    for image, group in group_duplicates(rows, miniatures, views, {}).groups.items():
         found.setdefault(group, []).append(image)
     return [group for group in found.values() if len(group) > 1]
 """
