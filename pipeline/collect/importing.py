@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from pipeline.workspace.records import NewImage
 from pipeline.workspace.workspace import Workspace
 
 BATCH = 64
+MOST_BESIDE = 1000
 
 
 FOUND = {None: "found by its name"}
@@ -80,7 +83,7 @@ class ImportConfig:
     )
     read_as: tuple[str, ...] = setting(
         (),
-        "what a folder stands for: class, unlabelled, train, valid, test or ignore (repeatable)",
+        "what a folder stands for: class, unlabelled, train, valid, test, inside (only what is in it counts) or ignore",
         metavar="FOLDER=WHAT",
     )
     follow_links: bool = setting(False, "follow links that lead out of the folder, too")
@@ -197,6 +200,8 @@ def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyM
     >>> imported = w.run(w.import_images(bears, w.ImportConfig("photos")))
     >>> imported.added, imported.classes
     (4, {'apple': 2, 'pear': 2})
+    >>> imported.layout
+    '4 pictures with labels from their folders; nothing is split yet'
     """
     if config.label is not None:
         clean_label(config.label)
@@ -271,11 +276,21 @@ def _source(workspace: Workspace, config: ImportConfig, ready_made: ReadyMade) -
     name = ready_made_name(config.source)
     if name is None:
         raise SourceError(
-            f"There is nothing at {path}. Give a folder, a .zip or .tar archive, a .csv file, 'starter', or a "
-            f"ready-made set: {', '.join(READY_MADE)}."
+            f"There is nothing at {path}{_did_you_mean(path)}. Give a folder, a .zip or .tar archive, a .csv file, "
+            f"'starter', or a ready-made set: {', '.join(READY_MADE)}."
         )
     archive = yield from fetch_ready_made(name, workspace.cache / "archives", ready_made)
     return _Source(archive, name, config.labelling(READY_MADE[name]), ready_made.archive(name)[0])
+
+
+def _did_you_mean(path: Path) -> str:
+    """The name beside it that is most like it, as a question in brackets; nothing where there is none."""
+    try:
+        names = [other.name for other in islice(path.parent.iterdir(), MOST_BESIDE)]
+    except OSError:
+        return ""
+    like = get_close_matches(path.name, names, 1)
+    return f" (did you mean {like[0]}?)" if like else ""
 
 
 def _refuse_own_folder(workspace: Workspace, path: Path) -> None:

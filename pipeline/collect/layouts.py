@@ -145,7 +145,8 @@ class _Tree:
         splits = {one.split for one in said.values() if one.label is not None}
         if self._is_one_split(said.values(), splits):
             (split,) = splits
-            self.notes.append(f"Only '{split}' has pictures with labels, so nothing is split yet.")
+            if places.splits:
+                self.notes.append(f"Only '{split}' has pictures with labels, so nothing is split yet.")
             said = {path: replace(one, split=None) for path, one in said.items()}
         entries = tuple(
             Entry(shown(file.path), one.label, one.split, file.size, file.open, one.scene, one.also)
@@ -230,6 +231,7 @@ class _Decision:
             raise SourceError("There is no table with a column 'split' to take the split from.")
         if how.split_from == "folders" and not places.splits:
             raise SourceError("There are no train, valid or test folders to take the split from.")
+        self.origins = {table.words for table in self.labelling}
         self.by_table = not self.told and self._tables_decide()
         self.known = {row.label for _, row in self.rows.values()}
 
@@ -315,13 +317,14 @@ class _Decision:
             )
         elif self.by_table:
             names = few([table.name for table in self.labelling])
-            silent = [path for path, one in said.items() if one.label is None and self._is_near(path)]
+            near = {path.parent for path in self.rows}
+            silent = [path for path, one in said.items() if one.label is None and path.parent in near]
             if silent:
                 notes.append(
                     f"Not named in {names}, and so without a label: {number(len(silent), 'picture')} beside those that "
                     f"are ({few([shown(path) for path in silent])})."
                 )
-        elif self.labelling and not any(one.origin in self._words() for one in said.values()):
+        elif self.labelling and self.origins.isdisjoint(one.origin for one in said.values()):
             notes.append(
                 f"{few([table.name for table in self.labelling])} was not used: the class folders say what the "
                 "pictures show. --labels-from table believes it instead."
@@ -332,12 +335,6 @@ class _Decision:
                 f"{first} says counts."
             )
         return [*notes, *self._hint(said)]
-
-    def _words(self) -> set[str]:
-        return {table.words for table in self.labelling}
-
-    def _is_near(self, path: PurePosixPath) -> bool:
-        return path.parent in {named.parent for named in self.rows}
 
     def _hint(self, said: Mapping[PurePosixPath, _Said]) -> list[str]:
         names = _kinds_in_names(said) if not any(one.label for one in said.values()) and not self.told else []
@@ -370,7 +367,7 @@ class _Decision:
         folders = sorted(self.places.classes) or sorted({path.parent.name for path in said if path.parent.name})
         if folders and not any(one.origin == FOLDERS for one in said.values()):
             others.append(Choice(f"labels from the folders: {few(folders)}", {"labels_from": "folders"}))
-        if self.rows and not any(one.origin in self._words() for one in said.values()):
+        if self.rows and self.origins.isdisjoint(one.origin for one in said.values()):
             names = few([table.words for table in self.labelling])
             others.append(Choice(f"labels from {names}", {"labels_from": "table"}))
         if not labelled and _kinds_in_names(said):

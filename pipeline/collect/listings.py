@@ -72,9 +72,9 @@ class Listing:
         return f"{self.name} ({self.labels})" if self.labels else self.name
 
     @property
-    def labelled(self) -> set[PurePosixPath]:
+    def labelled(self) -> list[PurePosixPath]:
         """The pictures that it gives a label."""
-        return set() if self.placeholders else {path for path, row in self.rows.items() if row.label is not None}
+        return [] if self.placeholders else [path for path, row in self.rows.items() if row.label is not None]
 
     def joined_with(self, others: Sequence[Listing]) -> Listing:
         """It, with what others that are like it say."""

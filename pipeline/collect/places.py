@@ -148,7 +148,7 @@ class Places:
         self.beside: set[PurePosixPath] = set()
         self.questions: list[Question] = []
         self._met: set[str] = set()
-        root = tree(paths)
+        root = tree(sorted(paths))
         if how.labels_from == "folders":
             self._deepest(root)
         else:

@@ -88,7 +88,7 @@ def in_words(reading: Reading, origins: Mapping[str, int] | None = None) -> str:
     classes = {name for label in counts for name in label.split(SEVERAL)}
     origins = origins or {"": sum(sum(splits.values()) for splits in counts.values())}
     parts: list[str] = []
-    for origin, count in origins.items():
+    for origin, count in sorted(origins.items(), key=lambda one: (-one[1], one[0])):
         if not count:
             continue
         words = f"{count:,}" if parts else number(count, "picture")
@@ -96,7 +96,13 @@ def in_words(reading: Reading, origins: Mapping[str, int] | None = None) -> str:
         parts.append(f"{words} with labels{where}")
     if unlabelled:
         folders = Counter(PurePosixPath(one.name).parent for one in unlabelled if isinstance(one, Entry))
-        where = few([f"{folder}/" for folder, _ in folders.most_common() if folder.name])
+        where = few(
+            [
+                f"{folder}/"
+                for folder, _ in sorted(folders.items(), key=lambda one: (-one[1], str(one[0])))
+                if folder.name
+            ]
+        )
         words = f"{len(unlabelled):,}" if parts else number(len(unlabelled), "picture")
         parts.append(f"{words} without labels{f' from {where}' if where else ''}")
     splits = Counter(one.split for one in reading.all() if one.split)

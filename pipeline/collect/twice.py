@@ -33,18 +33,18 @@ def given_twice(files: Sequence[File]) -> tuple[dict[PurePosixPath, PurePosixPat
 
 def _repeated(by_path: Mapping[PurePosixPath, File]) -> dict[PurePosixPath, PurePosixPath]:
     """Files whose path is that of another, with one folder more in it, where most of that folder's files are such."""
-    below: Counter[PurePosixPath] = Counter()
-    found: dict[PurePosixPath, dict[PurePosixPath, PurePosixPath]] = {}
-    for path, file in by_path.items():
-        for depth in range(len(path.parts) - 1):
-            folder = PurePosixPath(*path.parts[: depth + 1])
+    by_parts = {path.parts: file for path, file in by_path.items()}
+    below: Counter[tuple[str, ...]] = Counter()
+    found: dict[tuple[str, ...], dict[PurePosixPath, PurePosixPath]] = {}
+    for parts, file in by_parts.items():
+        for depth in range(len(parts) - 1):
+            folder = parts[: depth + 1]
             below[folder] += 1
-            rest = path.parts[depth + 1 :]
-            if len(rest) < 2 and path.parts[depth] != (path.parts[depth - 1] if depth else None):
+            if len(parts) - depth < 3 and parts[depth] != (parts[depth - 1] if depth else None):
                 continue
-            other = by_path.get(PurePosixPath(*path.parts[:depth], *rest))
+            other = by_parts.get((*parts[:depth], *parts[depth + 1 :]))
             if other is not None and other.size == file.size:
-                found.setdefault(folder, {})[path] = other.path
+                found.setdefault(folder, {})[file.path] = other.path
     pairs: dict[PurePosixPath, PurePosixPath] = {}
     for folder, here in found.items():
         if len(here) * 2 >= below[folder] and len(here) >= min(LEAST, below[folder]):

@@ -202,6 +202,12 @@ def test_a_source_that_is_not_there_is_explained_with_what_could_be(workspace: W
         bring_in(workspace, source)
 
 
+def test_a_name_that_is_nearly_one_beside_it_is_asked_about(workspace: Workspace, tmp_path: Path) -> None:
+    lay(tmp_path / "pets", "cat/1.png")
+    with pytest.raises(SourceError, match=r"petz \(did you mean pets\?\)"):
+        bring_in(workspace, tmp_path / "petz")
+
+
 def test_a_source_without_pictures_is_explained(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "empty" / "cat").mkdir(parents=True)
     lay(tmp_path / "hidden", ".cat/1.png", "dog/.2.png")
