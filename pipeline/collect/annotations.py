@@ -16,7 +16,6 @@ from pipeline.collect.entries import MAX_ENTRIES, Labelling, Note, split_of
 from pipeline.collect.nested import labels_in
 from pipeline.collect.tables import MAX_TABLE_BYTES, table_of
 from pipeline.errors import SourceError
-from pipeline.labels import clean_label
 from pipeline.predict import SEVERAL
 
 ENDINGS = (".json", ".xml")
@@ -86,7 +85,7 @@ def _made(name: str, found: tuple[str, Pictures] | None, how: Labelling) -> Anno
         labels = set()
         for label in picture.labels:
             try:
-                labels.add(clean_label(label))
+                labels.add(how.name(label))
             except SourceError:
                 bad += 1
         several += len(labels) > 1
@@ -303,7 +302,7 @@ def _is_label_studio(value: Any) -> bool:
 
 def _label_studio(value: Any) -> Pictures:
     """A row for each annotation of a task: two people who disagree are a conflict."""
-    for task in value:
+    for task in _dicts(value):
         texts = {key: one for key, one in task["data"].items() if isinstance(one, str)}
         path = next((texts[key] for key in ("image", "img", "url") if key in texts), None)
         path = path or next((one for one in texts.values() if like_picture(one)), "")
