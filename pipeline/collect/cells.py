@@ -16,7 +16,8 @@ from pipeline.labels import Several, clean_labels
 from pipeline.predict import NONE, SEVERAL
 
 Cells: TypeAlias = Mapping[str, str]
-MISSING = frozenset({"", "nan", "null", "<na>", "#n/a"})
+# What pandas and Excel write for nothing; a class may well be called NULL, and then it is seen in the reading.
+MISSING = frozenset({"", "nan", "<NA>", "#N/A"})
 PLAIN_SPLITS = frozenset({"train", "training", "valid", "val", "validation", "test"})
 WHOLE = re.compile(r"-?\d+\.0+")
 NUMBERS = re.compile(r"\d+( \d+)*")
@@ -89,7 +90,7 @@ class Said:
         if "one_hot" in cells:
             return self._one_hot.label(cells["one_hot"], self._classes)
         text = _text(cells)
-        if text.lower() in MISSING:
+        if text in MISSING:
             return None
         if (listed := labels_of_cell(text)) is not None:
             return SEVERAL.join(sorted({self.how.name(label) for label in listed})) or None
@@ -162,7 +163,7 @@ def _text(cells: Cells) -> str:
 
 def _is_words(text: str) -> bool:
     """Whether a cell has something to say, and is no list or object."""
-    return text.lower() not in MISSING and labels_of_cell(text) is None
+    return text not in MISSING and labels_of_cell(text) is None
 
 
 def _flag(cell: str) -> bool | None:
