@@ -54,6 +54,8 @@ class Said:
         self._several = self._signs(texts)
         self._splits = Counter(row.get("split", "") for row in cells)
         self._odd_flags = Counter(word for row in cells if _flag(word := row.get("is_valid", "")) is None)
+        self._read_as = {word: split_of(word) for word in self._splits}
+        self._known: dict[str, str | None] = {}  # cell -> label
         self._check_splits()
 
     def _signs(self, texts: Sequence[str]) -> Several:
@@ -90,6 +92,11 @@ class Said:
         if "one_hot" in cells:
             return self._one_hot.label(cells["one_hot"], self._classes)
         text = _text(cells)
+        if text not in self._known:
+            self._known[text] = self._label_of(text)
+        return self._known[text]
+
+    def _label_of(self, text: str) -> str | None:
         if text in MISSING:
             return None
         if (listed := labels_of_cell(text)) is not None:
@@ -100,7 +107,7 @@ class Said:
 
     def _split(self, cells: Cells) -> str | None:
         if (word := cells.get("split", "")) and word.lower() not in NO_SPLIT:
-            return split_of(word)
+            return self._read_as[word]
         flag = _flag(cells.get("is_valid", ""))
         return None if flag is None or not cells.get("is_valid") else self.meaning.flag[0 if flag else 1]
 
