@@ -377,7 +377,7 @@ def test_a_verify_that_is_killed_goes_on_where_it_was(tmp_path: Path, starter_fo
 
 def test_a_picture_with_several_labels_is_no_conflict(workspace: Workspace, tmp_path: Path) -> None:
     Image.effect_noise((48, 48), 90).save(tmp_path / "1.png")
-    (tmp_path / "labels.csv").write_text("path,labels\n1.png,person dog\n")
+    (tmp_path / "labels.csv").write_text("path,labels\n1.png,person;dog\n")
     run(import_images(workspace, ImportConfig(str(tmp_path / "labels.csv"))))
     found = run(verify(workspace, VerifyConfig(workers=1)))
     assert list(workspace.store.images()["label"]) == ["dog|person"] and found.label_conflicts == ()
