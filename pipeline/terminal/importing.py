@@ -69,7 +69,7 @@ def _lines(imported: Imported, dry_run: bool) -> Iterator[str]:
     yield from _counts(imported.read)
     yield from (f"- {note}" for note in imported.notes)
     if imported.left_out:
-        yield f"- Left out: {', '.join(f'{count:,} {kind}' for kind, count in imported.left_out.items())}."
+        yield f"- Left out: {', '.join(f'{kind} ({count:,})' for kind, count in imported.left_out.items())}."
     if imported.empty:
         yield f"- No picture is in {_few(imported.empty)}."
     if imported.failed:

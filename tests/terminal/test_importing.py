@@ -84,6 +84,6 @@ def test_a_dry_run_is_told_in_sentences_with_what_else_it_could_be(
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "3 pictures with labels from their folders; 2 train, 1 test"
     assert [line.split() for line in told[1:4]] == [["train", "test"], ["cat", "1", "1"], ["dog", "1"]]
-    assert any("Left out: 1 previews" in line for line in told) and "Nothing was stored" in told[-1]
+    assert "- Left out: previews and notes of a NAS (1)." in told and "Nothing was stored" in told[-1]
     assert not any("[]" in line or "{}" in line or "\x1b" in line for line in told)
     assert workspace.store.images().empty
