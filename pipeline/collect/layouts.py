@@ -21,6 +21,7 @@ from pipeline.collect.entries import (
     Walked,
     shown,
 )
+from pipeline.collect.folders import OUTSIDE
 from pipeline.collect.listings import Listing, Listings, candidates, read_listings
 from pipeline.collect.places import Place, Places
 from pipeline.collect.reading import Choice, Question, Reading, few, in_words, number
@@ -63,6 +64,8 @@ def laid_out(found: Iterable[Walked], how: Labelling) -> Reading:
             notes.append(one.text)
             encodings = one.others if isinstance(one, NamesRead) else {}
             others += [Choice(words, {"name_encoding": encoding}) for encoding, words in encodings.items()]
+    if any(one.reason == OUTSIDE for one in refused):
+        others.append(Choice("with the files that links outside this folder lead to", {"follow_links": True}))
     reading = _Tree(how, files, refused, left_out, tuple(empty), notes).reading()
     return replace(reading, others=(*reading.others, *others))
 

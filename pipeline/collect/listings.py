@@ -286,11 +286,11 @@ def _listing(file: File, table: Table, how: Labelling, finder: _Shelves) -> List
         placeholders=bool(PLACEHOLDERS.fullmatch(stem)) or "submission" in words_of(stem),
         split=split_of(stem) if file.path.name in how.lists else split_in(stem),
         has_splits=bool(table.roles & {"split", "is_valid"}),
-        labels=_label_column(table),
+        labels=label_column(table),
         has_files="path" in table.roles,
         boxes=table.meaning.boxes,
         told=[note.text for note in table.notes],
-        columns=_columns(shown(file.path), table),
+        columns=columns_of(shown(file.path), table),
     )
     rows: list[Row] = []
     for row in table.rows(how) if "path" in table.roles else ():
@@ -324,7 +324,7 @@ def _place(listing: Listing, rows: Sequence[Row], meaning: Meaning, finder: _She
     listing.also = {path: labels for path in there.rows if (labels := also_called(said.others.get(path, ())))}
 
 
-def _label_column(table: Table) -> str:
+def label_column(table: Table) -> str:
     """Which column has the labels, in words."""
     meaning = table.meaning
     if meaning.one_hot:
@@ -333,7 +333,8 @@ def _label_column(table: Table) -> str:
     return f"column {meaning.names[column]}" if column is not None else ""
 
 
-def _columns(name: str, table: Table) -> Columns:
+def columns_of(name: str, table: Table) -> Columns:
+    """The table's columns, its first rows, and what they mean."""
     meaning = table.meaning
     roles = {ROLES.get(role, role): meaning.names[index] for role, index in meaning.roles.items()}
     rows = tuple(tuple(cell[:MOST_CHARACTERS] for cell in row) for row in table.first)

@@ -12,10 +12,10 @@ from pipeline.collect.archives import archived
 from pipeline.collect.entries import Entry, Labelling, Link, Note, Refused
 from pipeline.collect.folders import walked
 from pipeline.collect.layouts import laid_out
-from pipeline.collect.listings import TABLE_SUFFIXES
+from pipeline.collect.listings import TABLE_SUFFIXES, columns_of, label_column
 from pipeline.collect.naming import with_one_name_each
 from pipeline.collect.reading import Reading, in_words
-from pipeline.collect.tables import names_files, read_table
+from pipeline.collect.tables import names_files, opened, read_table
 from pipeline.errors import SourceError, UsageError
 
 WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -63,6 +63,7 @@ def _table(source: Path, how: Labelling, local: bool) -> Reading:
             f"{source.name} names files, and its pictures did not come along. Send the folder that holds both, or a "
             "zip of it; or a table with a column 'url'."
         ) from error
+    table = opened(source, how)
     reading = Reading(
         "",
         entries=tuple(one for one in found if isinstance(one, Entry)),
@@ -70,6 +71,9 @@ def _table(source: Path, how: Labelling, local: bool) -> Reading:
         refused=tuple(one for one in found if isinstance(one, Refused)),
         tables=(source.name,),
         notes=tuple(one.text for one in found if isinstance(one, Note)),
+        columns=(columns_of(source.name, table),),
     )
-    origins = Counter({source.name: sum(one.label is not None for one in reading.all())})
+    column = label_column(table) if how.label is None else ""
+    origin = f"{source.name} ({column})" if column else source.name
+    origins = Counter({origin: sum(one.label is not None for one in reading.all())})
     return replace(reading, layout=in_words(reading, origins))

@@ -93,7 +93,7 @@ def read_table(source: Path, how: Labelling, need: Sequence[str] = ("path", "url
     A file that several rows call differently comes once, with what else it is called. ``need`` is ``("url",)`` where no
     file of this machine may be named. Raises SourceError where the table cannot be read, or lacks a column.
     """
-    table = _opened(source, how)
+    table = opened(source, how)
     _check_columns(table, how, need)
     yield from table.notes
     rows: list[Row] = []
@@ -107,14 +107,14 @@ def read_table(source: Path, how: Labelling, need: Sequence[str] = ("path", "url
 
 def names_files(source: Path) -> bool:
     """Whether a CSV file has a column for files of this machine. Raises SourceError where it cannot be read."""
-    return "path" in _opened(source, Labelling()).roles
+    return "path" in opened(source, Labelling()).roles
 
 
 def names_places(source: Path) -> bool:
     """Whether a CSV file says of any picture in full where it is: a URL, or a path from the root of this machine.
     Raises SourceError where it cannot be read.
     """
-    rows = (row for row in _opened(source, Labelling()).rows(Labelling()) if isinstance(row, Row))
+    rows = (row for row in opened(source, Labelling()).rows(Labelling()) if isinstance(row, Row))
     return any(row.url or row.path.startswith(("~/", "file://")) or Path(row.path).is_absolute() for row in rows)
 
 
@@ -135,7 +135,8 @@ def open_table(
     return _csv_table(name, lines, note, header, delimiter, how)
 
 
-def _opened(source: Path, how: Labelling) -> Table:
+def opened(source: Path, how: Labelling) -> Table:
+    """The table that is a file of its own. Raises SourceError where it cannot be read."""
     try:
         size = source.stat().st_size
         data = b"" if size > MAX_TABLE_BYTES else source.read_bytes()

@@ -20,6 +20,7 @@ JPEG_PARTS = frozenset({*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD} - {0xC8})
 PNG_PARTS = frozenset(
     {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs", b"hIST"}
 )
+HEIF_PARTS = frozenset({b"meta", b"mdat", b"moov"})
 WEBP_PARTS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH"})
 
 
@@ -133,10 +134,17 @@ def heif_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of the content of each outermost box of an AVIF or HEIF file."""
     at = 0
     while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        end = at + size if size >= 8 else len(data)
-        yield data[at + 4 : at + 8], at + 8, end
+        size, head = int.from_bytes(data[at : at + 4], "big"), 8
+        if size == 1:  # told behind its name, in eight bytes
+            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
+        end = at + size if size >= head else len(data)
+        yield data[at + 4 : at + 8], at + head, end
         at = end
+
+
+def heif_is_cut(data: bytes) -> bool:
+    """Whether a box that holds the picture, or tells of it, ends behind the end of the file."""
+    return any(end > len(data) for name, _, end in heif_boxes(data) if name in HEIF_PARTS)
 
 
 def is_bare(data: bytes, kind: str) -> bool:

@@ -14,7 +14,16 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from pipeline.images.containers import CODED, JPEG_SCAN, end_of_picture, heif_boxes, jpeg_parts, tail, webp_parts
+from pipeline.images.containers import (
+    CODED,
+    JPEG_SCAN,
+    end_of_picture,
+    heif_boxes,
+    heif_is_cut,
+    jpeg_parts,
+    tail,
+    webp_parts,
+)
 from pipeline.predict import FORMATS, to_rgb
 
 Pixels: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -104,6 +113,8 @@ def broken(data: bytes, kind: str) -> str:
     """What is wrong with the structure of a file that decodes: a PNG's checksums, a missing end, a lost block."""
     if kind in ("PNG", "GIF") and end_of_picture(data, kind) is None:
         return "It decodes, but its end marker is missing."
+    if kind == "HEIF" and heif_is_cut(data):
+        return "It decodes, but the end of its file is missing."
     return _broken_png(data) if kind == "PNG" else zeroed(data, kind)
 
 

@@ -64,10 +64,8 @@ def _found(placed: pd.DataFrame, config: SplitConfig) -> Iterator[SplitProblem]:
         if missing := tuple(name for name in everything if name not in present):
             yield SplitProblem("class", split, missing, len(missing), _without(split, missing))
         if split != "train" and len(there) < SMALL:
-            reason = (
-                f"Only {_pictures(len(there))} in {split}: its error is hardly more than chance. "
-                "With more pictures it gets its share of them."
-            )
+            more = f"Import more pictures for {split}." if asked else "With more pictures it gets its share of them."
+            reason = f"Only {_pictures(len(there))} in {split}: too few to tell an error from chance. {more}"
             yield SplitProblem("small", split, (), len(there), reason)
     yield from _scenes(placed)
 

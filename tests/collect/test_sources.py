@@ -261,3 +261,28 @@ def test_a_reading_says_in_words_and_figures_what_it_found(tmp_path: Path) -> No
     assert reading.counts() == {"cat": {"test": 1, "train": 1}, "dog": {"train": 1}}
     loose = read(lay(tmp_path / "loose", "1.jpg"))
     assert (loose.layout, loose.unlabelled) == ("1 picture without labels; nothing is split yet", 1)
+
+
+# --- what a person is offered
+
+
+def test_the_columns_of_a_table_given_alone_are_shown_to_choose_others(tmp_path: Path) -> None:
+    lay(tmp_path, "1.jpg", "2.jpg")
+    reading = read(
+        table(tmp_path / "t.csv", ["image", "label", "seen"], ["1.jpg", "cat", "yes"], ["2.jpg", "dog", "no"])
+    )
+    (columns,) = reading.columns
+    assert (columns.table, columns.columns) == ("t.csv", ("image", "label", "seen"))
+    assert columns.rows[0] == ("1.jpg", "cat", "yes") and columns.roles["label"] == "label"
+    assert "t.csv (column label)" in reading.layout
+
+
+def test_links_that_lead_out_may_be_followed_when_a_person_says_so(tmp_path: Path) -> None:
+    store = lay(tmp_path / "blobs", "0", "1")
+    for number, name in enumerate(("cat", "dog")):
+        (tmp_path / "snapshot" / name).mkdir(parents=True)
+        (tmp_path / "snapshot" / name / "1.jpg").symlink_to(store / str(number))
+    [choice] = [one for one in read(tmp_path / "snapshot").others if "follow_links" in one.told]
+    followed = read(tmp_path / "snapshot", Labelling(follow_links=bool(choice.told["follow_links"])))
+    assert {one.name: one.label for one in followed.entries} == {"cat/1.jpg": "cat", "dog/1.jpg": "dog"}
+    assert not [one for one in read(tmp_path / "snapshot", local=False).others if "follow_links" in one.told]

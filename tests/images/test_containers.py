@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from pipeline.images.containers import CODED, JPEG_END, JPEG_SCAN, end_of_picture, jpeg_parts, tail
+from pipeline.images.containers import CODED, JPEG_END, JPEG_SCAN, end_of_picture, heif_is_cut, jpeg_parts, tail
 
 KINDS = ("JPEG", "PNG", "GIF", "WEBP")
 
@@ -44,6 +44,15 @@ def test_an_animation_ends_behind_its_last_frame_and_stray_bytes_are_stepped_ove
 
 def test_of_other_kinds_the_end_is_that_of_the_file() -> None:
     assert end_of_picture(b"anything", "TIFF") == 8
+
+
+def test_a_heif_that_ends_within_its_data_is_cut() -> None:
+    data = saved("AVIF")
+    assert not heif_is_cut(data) and not heif_is_cut(data + b"<?php" * 10)
+    assert heif_is_cut(data[:-1]) and heif_is_cut(data[:60])
+    at = data.index(b"mdat") - 4
+    long = data[:at] + b"\0\0\0\1mdat" + (len(data) - at + 8).to_bytes(8, "big") + data[at + 8 :]
+    assert not heif_is_cut(long) and heif_is_cut(long[:-1])
 
 
 def test_the_parts_of_a_progressive_jpeg_are_its_scans_and_what_lies_between() -> None:

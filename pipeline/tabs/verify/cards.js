@@ -182,7 +182,7 @@ const acts = () => {
   /** @type {HTMLElement[]} */
   const buttons = item.groups ? names.map((name) => action(WORDS[name](all, count, item), name, !busy)) : [];
   if (names[0] !== 'ignore') buttons[0]?.classList.add('first');
-  if (names.length < item.actions.length && item.groups) buttons.push(make('span', 'quiet', 'Tick copies to set just those aside.'));
+  if (names.length < item.actions.length && item.groups) buttons.push(make('span', 'quiet', 'Tick pictures to set just those aside.'));
   if (item.ignored) buttons.push(action('Show ' + number(item.ignored) + ' ignored again', 'notice', !busy));
   const parts = [make('div', 'buttons')];
   parts[0].append(...buttons);
