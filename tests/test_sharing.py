@@ -80,16 +80,16 @@ def test_growth_without_a_note_is_complained_of() -> None:
 
 @pytest.mark.usefixtures("told")
 def test_a_long_test_without_a_mark_fails_by_its_own_seconds_and_is_told_of_by_those_of_its_children() -> None:
-    (said,) = complaints({"a.py::one": 11.0}, set(), task=0.02)
-    assert said.startswith("a.py::one takes 11.0 CPU seconds: mark it")
-    assert complaints({"a.py::one": 11.0}, {"a.py::one"}, task=0.02) == []
-    assert complaints({"a.py::one": 11.0}, set(), task=0.04) == [], "the machine was busy"
-    assert len(complaints({"a.py::one": 11.0}, set(), task=0.01)) == 1, "it was quiet: by the seconds as they are"
-    waited = timed({"a.py::one": 11.0}, set(), task=0.02, own={"a.py::one": 1.0})
+    (said,) = complaints({"a.py::one": 31.0}, set(), task=0.02)
+    assert said.startswith("a.py::one takes 31.0 CPU seconds: mark it")
+    assert complaints({"a.py::one": 31.0}, {"a.py::one"}, task=0.02) == []
+    assert complaints({"a.py::one": 31.0}, set(), task=0.04) == [], "the machine was busy"
+    assert len(complaints({"a.py::one": 31.0}, set(), task=0.01)) == 1, "it was quiet: by the seconds as they are"
+    waited = timed({"a.py::one": 31.0}, set(), task=0.02, own={"a.py::one": 1.0})
     assert list(waited._complaints()) == []
     (told,) = waited._long()
-    assert "11.0 CPU seconds with the processes" in told
-    assert list(timed({"a.py::one": 11.0}, set(), task=0.02)._long()) == [], "it failed already"
+    assert "31.0 CPU seconds with the processes" in told
+    assert list(timed({"a.py::one": 31.0}, set(), task=0.02)._long()) == [], "it failed already"
 
 
 def test_a_process_that_ends_in_a_test_is_counted_apart() -> None:

@@ -367,7 +367,9 @@ def test_there_is_no_field_for_a_path_and_none_is_imported(victim: Visitor) -> N
     table = victim.upload("list.csv", b"path,label\n/etc/passwd,a\n")
     (kept,) = table.json()
     file = {"path": kept, "meta": {"_type": "gradio.FileData"}, "orig_name": "list.csv"}
-    assert "names pictures that did not come along" in victim.said("collect-import", collect_files=[file], workspace_picker="starter")
+    assert "names pictures that did not come along" in victim.said(
+        "collect-import", collect_files=[file], workspace_picker="starter"
+    )
 
 
 def test_links_to_private_addresses_are_refused_one_by_one(demo: tuple[Visitors, Visitor], victim: Visitor) -> None:
