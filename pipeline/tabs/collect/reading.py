@@ -86,7 +86,7 @@ def _differing(workspace: Workspace, differing: Sequence[Mapping[str, str]]) -> 
 
 def _left_out(read: Mapping[str, Any]) -> list[str]:
     left, empty = read.get("left_out", {}), read.get("empty", ())
-    words = [f"Left out: {', '.join(f'{number:,} {kind}' for kind, number in left.items())}."] if left else []
+    words = [f"Left out: {', '.join(f'{kind} ({number:,})' for kind, number in left.items())}."] if left else []
     return words + ([f"Empty: {', '.join(empty[:LISTED])}."] if empty else [])
 
 
