@@ -63,8 +63,8 @@ const asking = (question, number) => {
   });
   return box;
 };
-/** @param {Table} table @param {boolean} alone */
-const chooser = (table, alone) => {
+/** @param {Table} table @param {boolean} first  the one that is believed first: its columns can be chosen */
+const chooser = (table, first) => {
   const box = make('details', 'table');
   box.append(make('summary', '', 'Columns of ' + table.table));
   const grid = make('table');
@@ -84,7 +84,7 @@ const chooser = (table, alone) => {
   scroll.tabIndex = 0;
   scroll.append(grid);
   box.append(scroll);
-  if (!alone) return box;
+  if (!first) return box;
   const choices = make('div', 'columns');
   for (const asked of table.asked) {
     const line = make('label', '', asked.words);
@@ -152,7 +152,7 @@ const parts = (view) => {
     });
     parts.push(title('It could also be read so'), others);
   }
-  parts.push(...view.columns.map((table) => chooser(table, view.columns.length === 1)));
+  parts.push(...view.columns.map((table, i) => chooser(table, i === 0)));
   return parts;
 };
 const draw = () => {
