@@ -231,7 +231,7 @@ def test_a_folder_is_sent_with_its_class_folders(
     expect(page.locator("#collect-folder")).to_contain_text("7 files here. Press Import", timeout=SOON)
     page.locator("#collect-import").click()
     expect(page.locator("#collect-read .classes")).to_contain_text("Bär & co", timeout=LATER)
-    for words in ("1 hidden files", "1 previews and notes of a NAS"):
+    for words in ("hidden files (1)", "previews and notes of a NAS (1)"):
         expect(page.locator("#collect-read")).to_contain_text(words)
     expect(page.locator("#collect-read .strip img")).to_have_count(3)
     taken(page)

@@ -19,6 +19,7 @@ from pipeline.tabs.page.component import View, component, nonce, whole
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import LISTED_CLASSES
+from pipeline.tabs.page.uploads import UPLOADS
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
@@ -32,7 +33,7 @@ def reading_view(workspace: Workspace, found: Proposal | None) -> View:
     """What the component shows of a reading; nothing but the workspace's name where none waits."""
     if found is None:
         return {"workspace": workspace.name, "job": ""}
-    read = found.read
+    read, source = found.read, Path(found.told.source).name
     if found.stored:
         return {"workspace": workspace.name, "job": found.job, "differ": _differing(workspace, read["labels_differ"])}
     counts: Mapping[str, Mapping[str, int]] = read.get("read", {})
@@ -43,7 +44,7 @@ def reading_view(workspace: Workspace, found: Proposal | None) -> View:
         "workspace": workspace.name,
         "job": found.job,
         "fresh": nonce(),
-        "source": Path(found.told.source).name if found.told.local else "",
+        "source": "" if source.startswith(UPLOADS) else source,
         "layout": read.get("layout", ""),
         "splits": splits,
         "classes": [
