@@ -155,7 +155,7 @@ from pipeline.workspace.workspace import Workspace
 from tests.workspace.test_journal import check
 workspace = Workspace.open(sys.argv[1])
 start = json.loads((workspace.root.parent / "start.json").read_text())
-check(workspace, {image: State(tuple(labels), status, reason) for image, (labels, status, reason) in start.items()})
+check(workspace, {image: State(tuple(labels), *rest) for image, (labels, *rest) in start.items()})
 """
 
 
