@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import regex
 
+from pipeline.predict import SEVERAL
+
 # Blanks that are no white space by Unicode: Hangul fillers and the empty Braille cell.
 BLANKS = regex.compile("[\u3164\uffa0\u2800]")
 INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\uFFF9-\uFFFB]")
@@ -141,7 +143,7 @@ class Joined:
         """The label (several joined by ``|``) under the names as they are then."""
         if label is None or not self.names:
             return label
-        return "|".join(sorted({self.names.get(name, name) for name in label.split("|")}))
+        return SEVERAL.join(sorted({self.names.get(name, name) for name in label.split(SEVERAL)}))
 
 
 def joined(counts: Mapping[str, int], existing: Collection[str] = (), join: bool = False) -> Joined:

@@ -16,6 +16,7 @@ from pipeline.collect.entries import MAX_ENTRIES, Labelling, Note, split_of
 from pipeline.collect.nested import labels_in
 from pipeline.collect.tables import MAX_TABLE_BYTES, table_of
 from pipeline.errors import SourceError
+from pipeline.labels import in_words
 from pipeline.predict import SEVERAL
 
 ENDINGS = (".json", ".xml")
@@ -100,7 +101,7 @@ def _made(name: str, found: tuple[str, Pictures] | None, how: Labelling) -> Anno
 def _notes(name: str, rows: list[Row], several: int, bad: int) -> Iterator[str]:
     if several:
         example = next(row for row in rows if row.label and SEVERAL in row.label)
-        words = str(example.label).replace(SEVERAL, ", ")
+        words = in_words(str(example.label))
         have = "pictures have" if several > 1 else "picture has"
         yield f"{name}: {several:,} {have} several labels, like {example.path[:100]}: {words[:200]}."
     if none := sum(row.label is None for row in rows):

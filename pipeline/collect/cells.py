@@ -11,6 +11,7 @@ from typing import TypeAlias
 from pipeline.collect.columns import NO_SPLIT, Meaning, as_flag
 from pipeline.collect.entries import Labelling, split_of
 from pipeline.collect.nested import labels_of_cell
+from pipeline.collect.reading import number
 from pipeline.errors import SourceError
 from pipeline.labels import Several, clean_labels
 from pipeline.predict import NONE, SEVERAL
@@ -122,7 +123,7 @@ class Said:
         odd = {word: self._splits[word] for word in self._unknown_splits()} | dict(self._odd_flags)
         if odd:
             yield (
-                f"{self.table}: {_number(sum(odd.values()), 'row has', 'rows have')} {_few(list(odd))} for a split, "
+                f"{self.table}: {number(sum(odd.values()), 'row has', 'rows have')} {_few(list(odd))} for a split, "
                 "which is none: these pictures are in no split yet. The words are train, valid and test."
             )
 
@@ -132,7 +133,7 @@ class Said:
         elif self._several.doubt:
             yield self._several.doubt
         if self.unlabelled:
-            yield f"{_number(self.unlabelled, 'row has', 'rows have')} no label; their pictures come without one."
+            yield f"{number(self.unlabelled, 'row has', 'rows have')} no label; their pictures come without one."
 
 
 class _OneHot:
@@ -157,11 +158,11 @@ class _OneHot:
         yield f"the columns {_few(classes)} are the classes, with yes or no in every row; {each}."
         if self.unknown:
             yield (
-                f"{_number(self.unknown, 'row has', 'rows have')} -1, which is neither yes nor no: that was not "
+                f"{number(self.unknown, 'row has', 'rows have')} -1, which is neither yes nor no: that was not "
                 "counted as a yes."
             )
         if self.nothing and self.several:
-            yield f"{_number(self.nothing, 'row names', 'rows name')} no class; where all are no, it is '{NONE}'."
+            yield f"{number(self.nothing, 'row names', 'rows name')} no class; where all are no, it is '{NONE}'."
 
 
 def _text(cells: Cells) -> str:
@@ -184,10 +185,6 @@ def _few(words: Sequence[str]) -> str:
     """Some words, in quotes."""
     shown = ", ".join(f"'{word[:40]}'" for word in words[:6])
     return f"{shown} and {len(words) - 6} more" if len(words) > 6 else shown
-
-
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def several_labels(labels: Sequence[str]) -> str:

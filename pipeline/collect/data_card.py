@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.collect.outcomes import outcomes
+from pipeline.collect.reading import number
 from pipeline.errors import WorkspaceError
 from pipeline.safe_text import plain, table, write_cells
 from pipeline.web.addresses import host
@@ -148,7 +149,7 @@ def data_card(workspace: Workspace, about: str = "") -> str:
     count, classes = len(facts.kept), len(facts.classes)
     parts = [
         f"---\n{_front_matter(facts)}---\n# {plain(workspace.name)}",
-        f"{_number(count, 'picture')} of {_number(classes, 'class', 'classes')}, for classifying images. Written by "
+        f"{number(count, 'picture')} of {number(classes, 'class', 'classes')}, for classifying images. Written by "
         f"Winnow on {now()[:10]}, from what it recorded as the pictures came in.",
         about,
         f"## The classes\n{_classes(facts)}",
@@ -197,7 +198,7 @@ def _classes(facts: _Facts) -> str:
     ]
     text = table(heads, rows, numbers=len(splits) + 1)
     if unlabelled := int(facts.kept["label"].isna().sum()):
-        text += f"\n\n{_number(unlabelled, 'picture')} without a label."
+        text += f"\n\n{number(unlabelled, 'picture')} without a label."
     if int(facts.kept["label"].str.contains("|", regex=False).sum()):
         text += "\n\nA picture with several labels is counted once for each of them."
     return text
@@ -209,14 +210,14 @@ def _places(facts: _Facts) -> str:
         days = group["at"].str[:10]
         urls = (name for name in group["name"] if name.lstrip().lower().startswith(("http:", "https:")))
         hosts = Counter(filter(None, map(host, urls)))
-        shown = [f"{site} ({number})" for site, number in hosts.most_common(MOST_HOSTS)]
+        shown = [f"{site} ({times})" for site, times in hosts.most_common(MOST_HOSTS)]
         shown += [f"{len(hosts) - MOST_HOSTS} others"] if len(hosts) > MOST_HOSTS else []
-        number = group["image_id"].nunique()
-        rows.append((str(provider), ", ".join(shown), str(days.min()), str(days.max()), number))
+        pictures = group["image_id"].nunique()
+        rows.append((str(provider), ", ".join(shown), str(days.min()), str(days.max()), pictures))
     rows.sort(key=lambda row: (-row[-1], row[0]))
     text = table(["found by", "sites", "first", "last", "pictures"], rows)
     twice = int((facts.sources.groupby("image_id")["provider"].nunique() > 1).sum())
-    note = f"\n\nOf them, {_number(twice, 'picture')} found by more than one and counted for each." if twice else ""
+    note = f"\n\nOf them, {number(twice, 'picture')} found by more than one and counted for each." if twice else ""
     return f"{text}{note}\n\n`{ATTRIBUTIONS}` has a line for every picture and every place it came from."
 
 
@@ -250,17 +251,17 @@ def _licences(facts: _Facts) -> str:
 def _left_out(facts: _Facts) -> str:
     aside = facts.images[facts.images["status"] == "set_aside"]
     verdicts = Counter(str(verdict).replace("_", " ") for verdict in aside["verdict"].fillna("not stated"))
-    why = f" ({', '.join(f'{verdict}: {number}' for verdict, number in verdicts.most_common())})" if verdicts else ""
+    why = f" ({', '.join(f'{verdict}: {times}' for verdict, times in verdicts.most_common())})" if verdicts else ""
     removed = int((facts.images["status"] == "removed").sum())
     groups = facts.kept["group"].dropna().value_counts()
     repeated = int((groups[groups > 1] - 1).sum())
     lines = [
-        f"- {_number(len(aside), 'picture')} set aside{why}.",
-        f"- {_number(removed, 'picture')} removed by a person.",
+        f"- {number(len(aside), 'picture')} set aside{why}.",
+        f"- {number(removed, 'picture')} removed by a person.",
     ]
     if repeated:
         lines.append(
-            f"\nIn it are {_number(repeated, 'picture')} that show the same as another one (nearly equal pixels)."
+            f"\nIn it are {number(repeated, 'picture')} that show the same as another one (nearly equal pixels)."
         )
     return "\n".join(lines)
 
@@ -277,20 +278,16 @@ def _changes(facts: _Facts) -> str:
     given = facts.kept.dropna(subset="original_label")
     changed = int((given["original_label"].map(_set) != given["label"].map(_set)).sum())
     unchecked = int((facts.kept["status"] == "new").sum())
-    lines = [f"- {_number(changed, 'label')} changed since the pictures came."]
+    lines = [f"- {number(changed, 'label')} changed since the pictures came."]
     if reduced:
         lines.append(
-            f"- {_number(reduced, 'picture')} reduced in size when downloaded; the SHA-256 of the file as it was "
+            f"- {number(reduced, 'picture')} reduced in size when downloaded; the SHA-256 of the file as it was "
             f"fetched is in {ATTRIBUTIONS} (original_sha256)."
         )
     if unchecked:
-        lines.append(f"- {_number(unchecked, 'picture')} not checked yet: whether they decode is not known.")
+        lines.append(f"- {number(unchecked, 'picture')} not checked yet: whether they decode is not known.")
     return "\n".join(lines)
 
 
 def _set(labels: object) -> frozenset[str]:
     return frozenset(labels.split("|") if isinstance(labels, str) else ())
-
-
-def _number(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

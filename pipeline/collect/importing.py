@@ -107,6 +107,17 @@ class ImportConfig:
     def __post_init__(self) -> None:
         self.labelling()
 
+    def answered(self, told: Mapping[str, Any]) -> ImportConfig:
+        """The configuration with what a :class:`Choice` says; what folders stand for is added to what was said of
+        others. ``told`` may have been JSON.
+        """
+        changes: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
+        }
+        if "read_as" in changes:
+            changes["read_as"] = tuple(dict.fromkeys((*self.read_as, *changes["read_as"])))
+        return replace(self, **changes)
+
     def labelling(self, known: Labelling | None = None) -> Labelling:
         """Where labels and splits come from; ``known`` is what is known of a ready-made set. Raises UsageError."""
         known = known or Labelling()

@@ -44,7 +44,7 @@ class Proposal:
         """
         told = self._answered(answers)
         if other is not None:
-            told = _with(told, _chosen(self.read.get("others", ()), other)["told"])
+            told = told.answered(_chosen(self.read.get("others", ()), other)["told"])
         if columns:
             chosen: dict[str, Any] = {name: columns[name] or None for name in COLUMNS if name in columns}
             told = replace(told, **chosen)
@@ -53,7 +53,7 @@ class Proposal:
     def _answered(self, answers: Sequence[int]) -> ImportConfig:
         told = self.told
         for question, answer in zip(self.read.get("questions", ()), answers, strict=False):
-            told = _with(told, _chosen(question["choices"], answer)["told"])
+            told = told.answered(_chosen(question["choices"], answer)["told"])
         return told
 
 
@@ -81,11 +81,3 @@ def _chosen(choices: Sequence[Mapping[str, Any]], number: int) -> Mapping[str, A
     if not 0 <= number < len(choices):
         raise UsageError("That was not one of the choices. Load the page again.")
     return choices[number]
-
-
-def _with(told: ImportConfig, more: Mapping[str, Any]) -> ImportConfig:
-    """``told`` with the fields of a choice; how folders are read is added to what was said of others."""
-    changes: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in more.items()}
-    if "read_as" in changes:
-        changes["read_as"] = tuple(dict.fromkeys((*told.read_as, *changes["read_as"])))
-    return replace(told, **changes)

@@ -110,6 +110,11 @@ def in_words(reading: Reading, origins: Mapping[str, int] | None = None) -> str:
     return f"{', '.join(parts) or 'no pictures'}; {named or 'nothing is split yet'}"
 
 
+def left_out_in_words(left_out: Mapping[str, int]) -> str:
+    """What was left out by kind, in a sentence."""
+    return f"Left out: {', '.join(f'{kind} ({count:,})' for kind, count in left_out.items())}."
+
+
 def few(names: Sequence[str], most: int = 3) -> str:
     """The first of the names, with ``...`` where there are more."""
     return ", ".join(names[:most]) + (" ..." if len(names) > most else "")

@@ -15,7 +15,7 @@ from pipeline.collect.layouts import laid_out
 from pipeline.collect.listings import TABLE_SUFFIXES, columns_of, label_column
 from pipeline.collect.naming import with_one_name_each
 from pipeline.collect.reading import Reading, in_words
-from pipeline.collect.tables import names_files, opened, read_table
+from pipeline.collect.tables import names_files, opened, rows_of
 from pipeline.errors import SourceError, UsageError
 
 WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -55,7 +55,8 @@ def _table(source: Path, how: Labelling, local: bool) -> Reading:
     if how.pattern is not None:
         raise UsageError("A regular expression finds labels in file names; a table has a column for them.")
     try:
-        found = list(read_table(source, how, ("path", "url") if local else ("url",)))
+        table = opened(source, how)
+        found = list(rows_of(source, table, how, ("path", "url") if local else ("url",)))
     except SourceError as error:
         if local or not names_files(source):
             raise
@@ -63,7 +64,6 @@ def _table(source: Path, how: Labelling, local: bool) -> Reading:
             f"{source.name} names files, and its pictures did not come along. Send the folder that holds both, or a "
             "zip of it; or a table with a column 'url'."
         ) from error
-    table = opened(source, how)
     reading = Reading(
         "",
         entries=tuple(one for one in found if isinstance(one, Entry)),

@@ -93,7 +93,11 @@ def read_table(source: Path, how: Labelling, need: Sequence[str] = ("path", "url
     A file that several rows call differently comes once, with what else it is called. ``need`` is ``("url",)`` where no
     file of this machine may be named. Raises SourceError where the table cannot be read, or lacks a column.
     """
-    table = opened(source, how)
+    yield from rows_of(source, opened(source, how), how, need)
+
+
+def rows_of(source: Path, table: Table, how: Labelling, need: Sequence[str] = ("path", "url")) -> Iterator[Found]:
+    """The same of the ``table`` that was opened in ``source``; it is read once."""
     _check_columns(table, how, need)
     yield from table.notes
     rows: list[Row] = []

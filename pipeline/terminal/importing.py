@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 from pipeline.collect.importing import ImportConfig, Imported, import_images
-from pipeline.collect.reading import Choice, Question
+from pipeline.collect.reading import Choice, Question, left_out_in_words
 from pipeline.collect.starter_set import STARTERS
+from pipeline.labels import in_words
 from pipeline.terminal.show import InWords, chosen, run_and_show, tell
 from pipeline.workspace.workspace import Workspace
 
@@ -25,7 +25,7 @@ def import_here(workspace: Workspace, config: ImportConfig, ask: bool) -> InWord
     imported: Imported = run_and_show(import_images(workspace, config))
     if ask and not config.dry_run:
         for question in filter(_is_about_labels_here, imported.questions):
-            told = _with(config, _choice(question).told)
+            told = config.answered(_choice(question).told)
             imported = run_and_show(import_images(workspace, told)) if told.relabel else imported
     return InWords(imported, tuple(_lines(imported, config.dry_run)))
 
@@ -46,19 +46,11 @@ def _answered(workspace: Workspace, config: ImportConfig) -> ImportConfig:
         if not asked:
             tell(read.layout)
         asked.add(question.text)
-        config = _with(config, _choice(question).told)
+        config = config.answered(_choice(question).told)
 
 
 def _choice(question: Question) -> Choice:
     return question.choices[chosen(question.text, [choice.words for choice in question.choices])]
-
-
-def _with(config: ImportConfig, told: Mapping[str, Any]) -> ImportConfig:
-    """The configuration with an answer; what folders stand for is added to what was said of others before."""
-    known = {name: value for name, value in told.items() if name in {field.name for field in fields(ImportConfig)}}
-    if "read_as" in known:
-        known["read_as"] = (*config.read_as, *known["read_as"])
-    return replace(config, **known)
 
 
 # --- in words -----------------------------------------------------------------------------------------------------
@@ -69,7 +61,7 @@ def _lines(imported: Imported, dry_run: bool) -> Iterator[str]:
     yield from _counts(imported.read)
     yield from (f"- {note}" for note in imported.notes)
     if imported.left_out:
-        yield f"- Left out: {', '.join(f'{kind} ({count:,})' for kind, count in imported.left_out.items())}."
+        yield f"- {left_out_in_words(imported.left_out)}"
     if imported.empty:
         yield f"- No picture is in {_few(imported.empty)}."
     if imported.failed:
@@ -100,7 +92,7 @@ def _counts(read: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     columns = [split for split in SPLITS if any(split in splits for splits in read.values())]
     if not read:
         return
-    names = {label: (label or "(no label)").replace("|", ", ")[:40] for label in list(read)[:MOST_SHOWN]}
+    names = {label: in_words(label or "(no label)")[:40] for label in list(read)[:MOST_SHOWN]}
     width = max(map(len, names.values()))
     if columns != [""]:
         yield f"  {'':{width}} " + "".join(f"{split or 'no split':>9}" for split in columns)

@@ -11,7 +11,6 @@ import { action, make, near, picture } from '../page/common.js';
  * @typedef {object} View
  * @property {string} workspace
  * @property {string} job  the job that read; empty: no reading waits
- * @property {string} fresh
  * @property {string} source
  * @property {string} layout
  * @property {string[]} splits  those that pictures were given; empty for none

@@ -11,11 +11,13 @@ import gradio as gr
 
 from pipeline.collect.importing import ImportConfig
 from pipeline.collect.proposal import COLUMNS, Proposal, proposal, turn_down
+from pipeline.collect.reading import left_out_in_words
 from pipeline.errors import UsageError
 from pipeline.images.in_workers import thumbnails
 from pipeline.jobs.job import Job
+from pipeline.labels import in_words
 from pipeline.tabs.collect.collected import import_job
-from pipeline.tabs.page.component import View, component, nonce, whole
+from pipeline.tabs.page.component import View, component, whole
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import LISTED_CLASSES
@@ -43,13 +45,12 @@ def reading_view(workspace: Workspace, found: Proposal | None) -> View:
     return {
         "workspace": workspace.name,
         "job": found.job,
-        "fresh": nonce(),
         "source": "" if source.startswith(UPLOADS) else source,
         "layout": read.get("layout", ""),
         "splits": splits,
         "classes": [
             {
-                "label": label.replace("|", ", "),
+                "label": in_words(label),
                 "counts": [counts[label].get(name, 0) for name in splits],
                 "pictures": read.get("samples", {}).get(label, []),
             }
@@ -76,8 +77,8 @@ def _differing(workspace: Workspace, differing: Sequence[Mapping[str, str]]) -> 
     made = {file.stem: str(file) for file, _ in pictures}
     rows = [
         {
-            "before": (one["before"] or "no label").replace("|", ", "),
-            "after": one["after"].replace("|", ", "),
+            "before": in_words(one["before"] or "no label"),
+            "after": in_words(one["after"]),
             "picture": made.get(one["id"], ""),
         }
         for one in shown
@@ -87,7 +88,7 @@ def _differing(workspace: Workspace, differing: Sequence[Mapping[str, str]]) -> 
 
 def _left_out(read: Mapping[str, Any]) -> list[str]:
     left, empty = read.get("left_out", {}), read.get("empty", ())
-    words = [f"Left out: {', '.join(f'{kind} ({number:,})' for kind, number in left.items())}."] if left else []
+    words = [left_out_in_words(left)] if left else []
     return words + ([f"Empty: {', '.join(empty[:LISTED])}."] if empty else [])
 
 
