@@ -29,16 +29,49 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_URL_CHARACTERS = 8_000
 RESOLVER_THREADS = 8
 ADDRESSES_TRIED = 4
-# Not public by the address rule, whatever ``is_global`` of this Python version says.
-NOT_PUBLIC = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        *("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"),
-        *("fec0::/10", "64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16"),
+HERE, LOCAL, PRIVATE, MANY = (
+    "it is this computer itself",
+    "it belongs to the local network",
+    "it belongs to a private network",
+    "it is a multicast address",
+)
+SPECIAL = "it is not a public address"
+# What is never asked: IANA's registries of special-purpose addresses whole (also what they call reachable from
+# everywhere: relays and sinks, where no picture lies), multicast, and what was given back (site-local).
+SPECIAL_PURPOSE: tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...] = tuple(
+    (ipaddress.ip_network(network), reason)
+    for reason, networks in (
+        (HERE, ("0.0.0.0/8", "127.0.0.0/8", "::/128", "::1/128")),
+        (LOCAL, ("169.254.0.0/16", "fe80::/10", "fec0::/10")),
+        (PRIVATE, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")),
+        (MANY, ("224.0.0.0/4", "ff00::/8")),
+        (
+            SPECIAL,
+            (
+                *("100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24"),
+                *("192.88.99.0/24", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+                *("240.0.0.0/4", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32"),
+                *("2620:4f:8000::/48", "3fff::/20", "5f00::/16"),
+            ),
+        ),
+    )
+    for network in networks
+)
+# Every public IPv6 address there is lies here; the rest was never given to anybody.
+GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+# Where an IPv4 address stands in an IPv6 one, and how many bits follow it.
+EMBEDDED = tuple(
+    (ipaddress.IPv6Network(network), bits_after)
+    for network, bits_after in (
+        ("::ffff:0:0/96", 0),  # mapped
+        ("::ffff:0:0:0/96", 0),  # translated
+        ("::/96", 0),  # compatible
+        ("64:ff9b::/96", 0),  # NAT64
+        ("2002::/16", 80),  # 6to4
     )
 )
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-COMPATIBLE = ipaddress.IPv6Network("::/96")
+# The half of an ISATAP address that says what it is; an IPv4 address follows.
+ISATAP = (0x00005EFE, 0x02005EFE)
 URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.S)
 REST = re.compile(r"//(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?", re.S)
 AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<name>[^:\[\]@]+))(?::(?P<port>[0-9]{0,5}))?")
@@ -91,39 +124,28 @@ def host(url: str) -> str:
 def check_address(ip: Address | str) -> str | None:
     """Why this address must not be asked, in words; None for a public one.
 
-    An IPv4 address embedded in an IPv6 one (mapped, compatible, NAT64, 6to4, Teredo) must be public too.
+    An IPv4 address embedded in an IPv6 one (mapped, 6to4, ISATAP; translated, compatible and NAT64 ones are never
+    public) must be public too.
     """
     address = ipaddress.ip_address(ip) if isinstance(ip, str) else ip
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            return "it belongs to the local network"
-        if address.ipv4_mapped is not None:
-            return check_address(address.ipv4_mapped)
-        for embedded in _embedded(address):
-            if reason := check_address(embedded):
-                return reason
-    return _trouble(address)
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        return LOCAL
+    for network, reason in SPECIAL_PURPOSE:
+        if address.version == network.version and address in network:
+            return reason
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    for trouble in filter(None, map(check_address, _embedded(address))):
+        return trouble
+    return None if address in GIVEN_OUT or address.ipv4_mapped else SPECIAL
 
 
 def _embedded(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
-    found = [address.sixtofour, *(address.teredo or ())]
-    if address in NAT64 or (address in COMPATIBLE and int(address) > 1):
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [ipv4 for ipv4 in found if ipv4 is not None]
-
-
-def _trouble(address: Address) -> str | None:
-    if address.is_loopback or address.is_unspecified:
-        return "it is this computer itself"
-    if address.is_link_local:
-        return "it belongs to the local network"
-    if address.is_multicast:
-        return "it is a multicast address"
-    if any(address in network for network in NOT_PUBLIC if network.version == address.version):
-        return "it is not a public address"
-    if address.is_private:
-        return "it belongs to a private network"
-    return None if address.is_global and not address.is_reserved else "it is not a public address"
+    number = int(address)
+    found = [number >> bits_after for network, bits_after in EMBEDDED if address in network]
+    if number >> 32 & 0xFFFFFFFF in ISATAP:
+        found.append(number)
+    return [ipaddress.IPv4Address(one & 0xFFFFFFFF) for one in found]
 
 
 def parse(url: str) -> Target:
