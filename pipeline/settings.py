@@ -8,9 +8,12 @@ made from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.errors import UsageError
 
@@ -18,6 +21,8 @@ T = TypeVar("T")
 KEY = "setting"
 # Values that cannot be written.
 NOTHING = (None, "", ())
+# The largest whole number there is for any setting: that of 64 bits.
+LARGEST_WHOLE = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,13 @@ class Setting:
             return value in self.choices
         if value in self.means:
             return True
-        return all(map(self._within, value)) if isinstance(value, tuple) else self._within(value)
+        numbers = value if isinstance(value, tuple) else (value,)
+        return all(map(self._within, numbers))
 
     def _within(self, number: Any) -> bool:
-        return (
-            (self.low is None or number >= self.low)
+        return not _is_number(number) or (
+            is_countable(number)
+            and (self.low is None or number >= self.low)
             and (self.high is None or number <= self.high)
             and (self.above is None or number > self.above)
             and (self.below is None or number < self.below)
@@ -86,7 +93,8 @@ class Setting:
             top = f"to {self.high:g}" if self.high is not None else f"to below {self.below}" if self.below else ""
             return f"from {self.low:g} {top}" if top else f"{self.low:g} or more"
         bottom = f"above {self.above:g}" if self.above is not None else ""
-        return " and ".join(filter(None, [bottom, f"at most {self.high:g}" if self.high is not None else ""]))
+        ends = filter(None, [bottom, f"at most {self.high:g}" if self.high is not None else ""])
+        return " and ".join(ends) or "a number that is not too large to count with"
 
     @property
     def info(self) -> str:
@@ -127,10 +135,48 @@ def option(name: str) -> str:
 
 def check(config: Any) -> None:
     """Raises UsageError for the first setting of a configuration whose value is not allowed, saying what is."""
+    hints = get_type_hints(type(config))
     for name, told in settings_of(type(config)).items():
-        value = getattr(config, name)
+        value, called = getattr(config, name), told.flag or option(name)
+        if not is_a(value, hints[name]):
+            raise UsageError(f"{called} is {_KINDS.get(_kind(hints[name]), 'of another kind')}.")
         if not told.allows(value):
-            raise UsageError(told.refusal(told.flag or option(name), value))
+            raise UsageError(told.refusal(called, value))
+
+
+_KINDS: Mapping[Any, str] = {
+    **{int: "a whole number", float: "a number", str: "text", bool: "yes or no", tuple: "a list of such values"},
+}
+
+
+def _kind(hint: Any) -> Any:
+    """What a field takes besides None: a class, or tuple for several."""
+    if get_origin(hint) is tuple:
+        return tuple
+    return next((one for one in get_args(hint) if one is not NoneType), hint)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real)
+
+
+def is_countable(number: float) -> bool:
+    """Whether one can count with a number: it is neither NaN nor infinite, and a whole one has 64 bits at most."""
+    return abs(int(number)) <= LARGEST_WHOLE if isinstance(number, Integral) else math.isfinite(number)
+
+
+def is_a(value: Any, hint: Any) -> bool:
+    """Whether a value is of the kind a field is annotated with: whole numbers are numbers, True and False are none."""
+    kind = _kind(hint)
+    if kind is tuple:
+        inside = get_args(hint)
+        kinds = inside[:1] * len(value) if inside[-1] is ... and isinstance(value, tuple) else inside
+        return isinstance(value, tuple) and len(kinds) == len(value) and all(map(is_a, value, kinds))
+    if value is None:
+        return NoneType in get_args(hint)
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    return not isinstance(kind, type) or isinstance(value, kind)
 
 
 def shown(value: Any) -> str:

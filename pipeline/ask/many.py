@@ -28,7 +28,7 @@ from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
 from pipeline.predict import ONNX, WEIGHTS, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
 from pipeline.safe_text import defused, restored
-from pipeline.settings import about, setting
+from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import load_run
 from pipeline.workspace.workspace import Workspace, writing
@@ -57,6 +57,9 @@ class PredictConfig:
     files: tuple[str, ...] = field(metadata=about("picture files, or folders of them", flag=None))
     run: str = setting("", "the run, by its id", flag=None, means={"": "the newest"})
     tta: bool = setting(False, "average over several views (the answer says which)", label="Test-time augmentation")
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class DownloadConfig:
         check(self)
         for entry in self.allow_hosts:
             name, _, port = entry.rpartition(":")
-            if not name or not port.isdigit():
+            if not name or not (port.isascii() and port.isdecimal()):
                 raise UsageError(f"'{entry}' is not of the form HOST:PORT, like 127.0.0.1:8000.")
 
 

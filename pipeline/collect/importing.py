@@ -28,7 +28,7 @@ from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy,
 from pipeline.errors import SourceError, WorkspaceError
 from pipeline.images.formats import PICTURE_SUFFIXES, extension_by_bytes
 from pipeline.labels import clean_label, named
-from pipeline.settings import about, setting
+from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.limits import check_images
 from pipeline.workspace.records import NewImage
@@ -105,6 +105,7 @@ class ImportConfig:
     local: bool = setting(True, "whether a table may name files of this machine, and not only URLs", flag=None)
 
     def __post_init__(self) -> None:
+        check(self)
         self.labelling()
 
     def answered(self, told: Mapping[str, Any]) -> ImportConfig:

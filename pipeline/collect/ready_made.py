@@ -177,7 +177,7 @@ def _sweep(folder: Path, file: str) -> None:
     """Remove what was left by a process that was killed."""
     for left in folder.glob(f"{file}.*"):
         number = left.name.removeprefix(f"{file}.").partition(".")[0]
-        if number.isdigit() and not psutil.pid_exists(int(number)):
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
             left.unlink(missing_ok=True)
 
 

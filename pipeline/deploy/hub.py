@@ -19,7 +19,7 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 
 from pipeline.deploy.space import SpaceFolder, read_space
 from pipeline.errors import DeployError
-from pipeline.settings import about, setting
+from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 
 ALONE_BYTES = 1_000_000
@@ -100,7 +100,10 @@ class DeployConfig:
     folder: str = field(metadata=about("what export --space wrote", flag="SPACE_DIR"))
     repo_id: str = field(metadata=about("USER/NAME", flag="REPO_ID"))
     private: bool = setting(False, "only you may see it")
-    wait: float = setting(1800.0, "wait so many seconds at most until it runs", metavar="S")
+    wait: float = setting(1800.0, "wait so many seconds at most until it runs", low=0, metavar="S")
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline import predict
 from pipeline.errors import ExportError, PipelineError, UsageError
 from pipeline.logs import logger, written_down
-from pipeline.settings import about, setting
+from pipeline.settings import about, check, setting
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "spaces" / "gradio" / "app.py"
 MCP_MISSING = (
@@ -30,11 +30,14 @@ class ServeConfig:
 
     model: str = field(metadata=about("a model folder: an export, a Space folder or a run", flag="MODEL"))
     host: str = setting("127.0.0.1", "address to listen at (0.0.0.0: from anywhere)", metavar="H")
-    port: int = setting(7860, "port to listen at")
+    port: int = setting(7860, "port to listen at", low=1, high=65535)
     auth: str | None = setting(
         None, "ask everybody for this name and password", means={None: "nobody is asked"}, metavar="USER:PASSWORD"
     )
     mcp: bool = setting(False, "also as a tool for language models, at /gradio_api/mcp/")
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:

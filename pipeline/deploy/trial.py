@@ -38,7 +38,7 @@ from pipeline.errors import DeployError, ExportError, UsageError
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
 from pipeline.predict import ONNX, ORIENTATION_TAG, file_sha256, load, read_info
-from pipeline.settings import about, setting
+from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.workspace import Workspace
 
@@ -89,6 +89,7 @@ class TrialConfig:
     def __post_init__(self) -> None:
         if not self.folder.strip():
             raise UsageError("Say which Space folder to test.")
+        check(self)
 
 
 @dataclass(frozen=True)

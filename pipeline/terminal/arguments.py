@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
-from pipeline.settings import KEY, NOTHING, Setting, option, shown
+from pipeline.settings import KEY, NOTHING, Setting, is_countable, option, shown
 
 RUN = "the run (newest if left out)"
 # The settings of a range test on the command line; the others of the training that it is for stay as they are.
@@ -103,7 +103,44 @@ def _how(told: Setting, default: Any, hint: Any) -> dict[str, Any]:
         how |= {"nargs": "+"} if kind is int else {"action": "append"}
     if told.choices:
         how["choices"] = [choice for choice in told.choices if choice not in NOTHING]
+    kind = NUMBERS.get(kind, kind)
     return {**how, "type": told.parse or kind} if told.parse or kind is not str else how
+
+
+def whole_number(text: str) -> int:
+    """The whole number that a word of the command line is. Raises ArgumentTypeError for any other word."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number") from None
+    _refuse_uncountable(number)
+    return number
+
+
+def real_number(text: str) -> float:
+    """The number that a word of the command line is. Raises ArgumentTypeError for any other, NaN and infinity too."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number") from None
+    _refuse_uncountable(number)
+    return number
+
+
+def one_or_more(text: str) -> int:
+    """The whole number, 1 or more, that a word of the command line is. Raises ArgumentTypeError for any other word."""
+    number = whole_number(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it is 1 or more")
+    return number
+
+
+def _refuse_uncountable(number: float) -> None:
+    if not is_countable(number):
+        raise argparse.ArgumentTypeError("nobody can count with that number")
+
+
+NUMBERS: Mapping[Any, Callable[[str], Any]] = {int: whole_number, float: real_number}
 
 
 def _in_full(told: Setting, field: Field[Any], repeatable: bool) -> str:
@@ -129,7 +166,7 @@ def _in_full(told: Setting, field: Field[Any], repeatable: bool) -> str:
 def _check(command: Command) -> None:
     command.add_argument("paths", nargs="+", metavar="PATH", help="files or folders")
     limit = "pictures of more are refused (JPEG, which can be read smaller, above 250; 0: 50)"
-    command.add_argument("--max-megapixels", type=int, default=0, metavar="N", help=limit)
+    command.add_argument("--max-megapixels", type=whole_number, default=0, metavar="N", help=limit)
 
 
 def _images(command: Command) -> None:
@@ -146,7 +183,7 @@ def _review(command: Command) -> None:
     splits = ("train", "valid", "test")
     about = f"judged on; {', '.join(splits)} (default: %(default)s)"
     command.add_argument("--split", choices=splits, default="valid", help=about)
-    command.add_argument("--count", type=int, default=50, help="top losses (default: %(default)s)")
+    command.add_argument("--count", type=one_or_more, default=50, help="top losses (default: %(default)s)")
 
 
 def _suspects(command: Command) -> None:
@@ -167,7 +204,7 @@ def _decide(command: Command) -> None:
 
 def _undo(command: Command) -> None:
     one_go = "how many single decisions (default: the last one, with all that was decided in one go with it)"
-    command.add_argument("--count", type=int, help=one_go)
+    command.add_argument("--count", type=one_or_more, help=one_go)
 
 
 def _decisions(command: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 import time
@@ -93,6 +94,25 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
+def numbered(value: Any) -> Any:
+    """A document of JSON, in which what is no number (NaN, infinity) is null: JSON knows neither."""
+    if isinstance(value, dict):
+        return {name: numbered(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [numbered(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(document: Any) -> str:
+    """The document as JSON; in ASCII where standard output, or the Unicode there is, cannot hold its letters."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(document, allow_nan=False)
+    return text
+
+
 def print_result(result: Any, as_json: bool) -> None:
     """``result`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person."""
     if not _speaks():
@@ -102,9 +122,9 @@ def print_result(result: Any, as_json: bool) -> None:
             print("\n".join(map(visible, result.lines)))
             return
         result = result.result
-    document = json.loads(json.dumps(result, default=_plain, ensure_ascii=False))
+    document = numbered(json.loads(json.dumps(result, default=_plain, ensure_ascii=False)))
     if as_json:
-        print(json.dumps(document, ensure_ascii=False))
+        print(json_text(document))
         return
     for key, value in document.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):

@@ -346,7 +346,7 @@ class TrainConfig:
         group=LEARNS,
         choices={"none": "nothing", "weights": "they count more", "sampling": "shown more often"},
     )
-    seed: int = setting(0, "the same seed gives the same run", label="Seed", group=HOW)
+    seed: int = setting(0, "the same seed gives the same run", label="Seed", group=HOW, low=0)
     device: str = setting(
         "auto",
         "where to compute",
@@ -357,7 +357,8 @@ class TrainConfig:
     note: str = setting("", "what you are trying; kept with the run", label="Note")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))  # a list, where it was JSON
+        if isinstance(self.sizes, list):  # it was JSON
+            object.__setattr__(self, "sizes", tuple(self.sizes))
         check(self)
         if self.freeze_epochs == 0 and (self.epochs == 0 or self.layers == "head"):
             raise UsageError("Nothing would learn: --freeze-epochs 0 needs --epochs 1 or more, and more than the head.")

@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.images.opening import about_scales
 from pipeline.labels import of_today
 from pipeline.verify.duplicates import HANDFUL, best_copy
-from pipeline.verify.split import SplitConfig, given_leaks, leaks
+from pipeline.verify.split import SplitConfig, given_leaks, kept_settings, leaks
 from pipeline.verify.split_problems import SplitProblem, split_problems
 from pipeline.workspace.journal import renamings
 from pipeline.workspace.records import USABLE
@@ -123,7 +123,7 @@ def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
         doubt=doubt,
         scales=about_scales(workspace),
         series=tuple(_series(ok)),
-        split_problems=split_problems(ok, SplitConfig(**(workspace.store.fact("split") or {}))),
+        split_problems=split_problems(ok, kept_settings(workspace) or SplitConfig()),
     )
 
 

@@ -10,25 +10,27 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from pipeline.errors import UsageError
-from pipeline.settings import setting
+from pipeline.settings import check, setting
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
 # Of a class in a given train split, so many pictures stay where others are drawn for valid.
 LEFT_IN_TRAIN = 2
+SHARES = "The shares of valid and test must not be negative, and together less than 1."
 
 
 @dataclass(frozen=True)
 class SplitConfig:
     """How splits are drawn; what is neither valid nor test is train. Raises UsageError where nothing would be."""
 
-    valid: float = setting(0.15, "share of the valid split")
-    test: float = setting(0.15, "share of the test split")
+    valid: float = setting(0.15, "share of the valid split", rule=SHARES)
+    test: float = setting(0.15, "share of the test split", rule=SHARES)
     seed: int = setting(0, "draws the splits")
 
     def __post_init__(self) -> None:
+        check(self)
         if self.valid < 0 or self.test < 0 or self.valid + self.test >= 1:
-            raise UsageError("The shares of valid and test must not be negative, and together less than 1.")
+            raise UsageError(SHARES)
 
 
 def assign_splits(workspace: Workspace, config: SplitConfig | None = None) -> dict[str, str]:
@@ -38,13 +40,23 @@ def assign_splits(workspace: Workspace, config: SplitConfig | None = None) -> di
     same way.
     """
     store = workspace.store
-    kept = store.fact("split")
-    settings = SplitConfig(**kept) if kept else config or SplitConfig()
+    kept = kept_settings(workspace)
+    settings = kept or config or SplitConfig()
     given = new_splits(store.images(), settings)
     if given and not kept:
         store.set_fact("split", asdict(settings))
     store.set_splits(given)
     return given
+
+
+def kept_settings(workspace: Workspace) -> SplitConfig | None:
+    """How the splits of a workspace were drawn; None before any was, or where that makes no sense (version 0.1 took
+    NaN for a share, and all that came was train).
+    """
+    try:
+        return SplitConfig(**kept) if (kept := workspace.store.fact("split")) else None
+    except (TypeError, UsageError):
+        return None
 
 
 def new_splits(images: pd.DataFrame, config: SplitConfig) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pipeline.images.opening import MEGAPIXELS_FACT, decide, opening_of, outdate
 from pipeline.images.pixel_cache import PixelCache
 from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.predict import MEGAPIXELS, Opening
-from pipeline.settings import check, setting
+from pipeline.settings import setting
 from pipeline.stage import Progress, Stage
 from pipeline.verify.cards import restore
 from pipeline.verify.findings import Verified, verified
@@ -44,9 +44,9 @@ class VerifyConfig(SplitConfig):
     False
     """
 
-    workers: int = setting(0, "worker processes", flag=None, means={0: "one a core"})
-    seconds: float = setting(20.0, "the most time for a picture", flag=None)
-    memory_mb: int = setting(2048, "the most memory for a picture", flag=None)
+    workers: int = setting(0, "worker processes", flag=None, low=0, means={0: "one a core"})
+    seconds: float = setting(20.0, "the most time for a picture", flag=None, above=0)
+    memory_mb: int = setting(2048, "the most memory for a picture", flag=None, low=1)
     accept_broken: bool = setting(False, "do not ask where many pictures cannot be used")
     cache: bool = setting(True, "whether the training cache is filled, where there is room for it", flag=None)
     max_megapixels: int = setting(
@@ -57,10 +57,6 @@ class VerifyConfig(SplitConfig):
         means={0: "as before, and at first 50"},
         metavar="N",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self)
 
     def limits(self, opening: Opening) -> WorkerLimits:
         """What a worker process may take for a picture: more memory where larger ones are let in."""

@@ -172,7 +172,7 @@ class Client:
 
     async def _body(self, response: httpcore.Response) -> bytes:
         length = header(response, b"content-length")
-        if length.isdigit() and int(length[:20]) > self.limits.max_bytes:
+        if length.isdecimal() and int(length[:20]) > self.limits.max_bytes:
             raise self._too_large()
         encoding = header(response, b"content-encoding").lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
@@ -226,7 +226,7 @@ def _joined(target: Target, location: str) -> str:
 
 async def _read_rest(response: httpcore.Response) -> None:
     length = header(response, b"content-length")
-    if length.isdigit() and int(length[:20]) <= SMALL_REST:
+    if length.isdecimal() and int(length[:20]) <= SMALL_REST:
         with suppress(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, TimeoutError):
             async with asyncio.timeout(SECONDS_FOR_REST):
                 async for _ in response.aiter_stream():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -51,7 +52,7 @@ class Limits:
         given = {}
         for name in (field.name for field in fields(cls)):
             text = environment.get(PREFIX + name.upper())
-            if text and not text.strip().isdigit():
+            if text and not re.fullmatch(r"[0-9]{1,15}", text.strip()):
                 raise UsageError(f"{PREFIX}{name.upper()} is a whole number, not '{text[:40]}'.")
             if text:
                 given[name] = int(text)

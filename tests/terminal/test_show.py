@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import cli
+from pipeline.terminal.show import print_result
 from pipeline.workspace.workspace import Workspace
 from tests.verify.test_verify import broken_and_good
 
@@ -56,3 +57,13 @@ def test_a_script_goes_on_and_reads_why_to_doubt_it(broken: Workspace, capsys: p
 def test_who_said_so_beforehand_is_not_asked(broken: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Person(""))
     assert cli.main(["verify", str(broken.root), "--accept-broken"]) == 0
+
+
+def test_what_is_no_number_is_null_in_json_and_every_letter_can_be_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = {"loss": float("nan"), "rows": [{"low": float("-inf"), "high": 0.5}], "file": "a\udcff.jpg"}
+    print_result(result, as_json=True)
+    printed = capsys.readouterr().out
+    told = json.loads(printed, parse_constant=pytest.fail)
+    assert told == {"loss": None, "rows": [{"low": None, "high": 0.5}], "file": "a\udcff.jpg"}
