@@ -256,7 +256,7 @@ def _is_samples(value: Any) -> bool:
 
 
 def _samples(value: Any) -> Pictures:
-    for one in value["samples"]:
+    for one in _dicts(value["samples"]):
         fields = [name for name, found in one.items() if isinstance(found, dict) and "_cls" in found]
         fields.sort(key=lambda name: (name != "ground_truth", name.startswith(GUESSES)))
         found = one[fields[0]] if fields and not fields[0].startswith(GUESSES) else {}

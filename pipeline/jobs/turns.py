@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,8 +76,10 @@ class _Queue:
             ticket.unlink(missing_ok=True)
 
     def serve(self, owner: str) -> None:
-        """It is the owner's turn now."""
-        (self.folder / f"{_short(owner)}{SERVED}").touch()
+        """It is the owner's turn now; to the clock's finest, as what a file system sets may be the same for two."""
+        served = self.folder / f"{_short(owner)}{SERVED}"
+        served.touch()
+        os.utime(served, ns=(now := time.time_ns(), now))
 
     def place(self, ticket: Path) -> int:
         """The place of a ticket, which shows that it still waits; tickets that nobody touches any more are removed."""

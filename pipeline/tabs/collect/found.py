@@ -44,10 +44,13 @@ PAGE = 42
 
 @dataclass(frozen=True)
 class OpenClass:
-    """Which class a person looks at, and which page of it; no class: none is open."""
+    """Which class a person looks at, and which page of it; no class: none is open. ``asked``: the number of the page's
+    message that opened it, by which the page knows a view that was begun before.
+    """
 
     label: str = ""
     page: int = 0
+    asked: int = 0
 
 
 def candidates_view(workspace: Workspace, looking: OpenClass, answer: Mapping[str, Any] = NO_ANSWER) -> View:
@@ -65,6 +68,7 @@ def candidates_view(workspace: Workspace, looking: OpenClass, answer: Mapping[st
         "blur": bool(workspace.store.fact(BLUR)),
         "classes": classes,
         "open": looking.label if pages else "",
+        "asked": looking.asked,
         "page": number,
         "pages": pages,
         "rows": [_row(row) for row in shown],
@@ -176,7 +180,8 @@ class FoundPart:
 
         @translate
         def look(values: Values, event: gr.EventData) -> list[Any]:
-            looking = OpenClass(str(event._data["label"]), whole(event._data["page"]))
+            told = event._data
+            looking = OpenClass(str(told["label"]), whole(told["page"]), whole(told["asked"]))
             return [looking, *self.fill(shared.open(values[shared.picker]), looking)]
 
         @translate

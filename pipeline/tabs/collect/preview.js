@@ -1,5 +1,7 @@
 // What a search found, a class at a time: pictures from their own sites, to be ticked and unticked.
-import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager, stamp, walk } from '../page/common.js';
+import {
+  action, heard, isDone, isStale, keepFocus, make, near, newTalk, numbered, opening, pager, stamp, walk,
+} from '../page/common.js';
 
 /**
  * @typedef {{ url: string, shown: string, host: string, licence: string, title: string, wanted: boolean }} Row
@@ -10,6 +12,7 @@ import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager,
  * @property {boolean} blur
  * @property {Found[]} classes
  * @property {string} open  the class that is looked at
+ * @property {number} asked  the number of the message that opened it
  * @property {number} page
  * @property {number} pages
  * @property {Row[]} rows
@@ -18,6 +21,8 @@ import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager,
 
 const root = element.querySelector('.preview');
 let talk = newTalk();
+/** @type {import('../page/common.js').Opened} */
+let opened = { asked: 0, told: null };
 /** @type {Map<string, [wanted: boolean, number: number]>} */
 const pending = new Map(); // url -> [wanted, number of the message that says so]
 let drawn = '';
@@ -96,6 +101,7 @@ const marks = (view) => {
 const draw = () => {
   /** @type {View | null} */
   const view = props.value;
+  if (view && isStale(opened, view)) return look();
   if (!view || !view.classes.length) {
     root.replaceChildren();
     drawn = '';
@@ -127,8 +133,12 @@ const mark = (buttons, wanted, all) => {
   const urls = all ? [] : buttons.map((button) => button.dataset.url);
   trigger('mark', { workspace, label: open, urls, all, wanted, ...stamp(talk) });
 };
+const look = () => trigger('look', { ...opened.told, asked: opened.asked });
 /** @param {string} label @param {number} number */
-const go = (label, number) => trigger('look', { workspace: props.value.workspace, label, page: number });
+const go = (label, number) => {
+  opened = opening(opened, props.value, { workspace: props.value.workspace, label, page: number });
+  look();
+};
 
 element.addEventListener('click', (event) => {
   const button = near(event, 'button');

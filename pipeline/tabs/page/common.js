@@ -150,5 +150,14 @@ export const stamp = ({ page, sent }) => ({ page, number: sent });
 /** After an answer, which may be to another page. @param {Talk} talk @param {{ page: string, number: number }} answer @returns {Talk} */
 export const heard = (talk, { page, number }) =>
   page === talk.page ? { ...talk, answered: Math.max(talk.answered, number) } : talk;
+/**
+ * What a person opened last in a component: the number of that message, and what it said.
+ * @typedef {{ asked: number, told: Record<string, any> | null }} Opened
+ */
+/** After something was opened, beside a view. @param {Opened} opened @param {{ asked: number }} view @param {Record<string, any>} told @returns {Opened} */
+export const opening = (opened, view, told) => ({ asked: Math.max(opened.asked, view.asked) + 1, told });
+/** Whether the filling of a view was begun before that, and ended after it: it is to be asked for again, not to be shown. @param {Opened} opened @param {{ asked: number, workspace: string }} view */
+export const isStale = (opened, view) =>
+  opened.told !== null && opened.told.workspace === view.workspace && view.asked < opened.asked;
 /** Whether the server is done with everything, or with this message and those before it. @param {Talk} talk */
 export const isDone = (talk, number = talk.sent) => number <= talk.answered;

@@ -1,6 +1,8 @@
 // What Verify found, a card a kind of problem; the open one shows a page of its pictures, to be ticked and acted on.
 // What is sent names pictures by id; "all" goes with the seal of the card as it was seen.
-import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager, picture, stamp, walk } from '../page/common.js';
+import {
+  action, heard, isDone, isStale, keepFocus, make, near, newTalk, numbered, opening, pager, picture, stamp, walk,
+} from '../page/common.js';
 
 /**
  * @typedef {{ id: string, name: string, words: string[], best: boolean, thumbnail: string | null }} Row
@@ -24,6 +26,7 @@ import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager,
  * @property {string} workspace
  * @property {Card[]} cards
  * @property {string} open  the kind of the card that is looked at
+ * @property {number} asked  the number of the message that opened it
  * @property {string} seen  the seal of that card
  * @property {number} page
  * @property {number} pages
@@ -34,6 +37,8 @@ import { action, heard, isDone, keepFocus, make, near, newTalk, numbered, pager,
 
 const root = element.querySelector('.cards');
 let talk = newTalk();
+/** @type {import('../page/common.js').Opened} */
+let opened = { asked: 0, told: null };
 const WAIT = 30000;
 /** @type {Map<string, string>} */
 const ticks = new Map(); // id -> the first of its group, of the card that is open, on whatever page
@@ -222,6 +227,7 @@ const whole = (view) => {
 const draw = () => {
   const view = props.value;
   if (!view) return;
+  if (isStale(opened, view)) return look();
   talk = heard(talk, view.answer);
   if (busy && isDone(talk, busy)) {
     ticks.clear();
@@ -240,8 +246,12 @@ const draw = () => {
 
 // --- what a person does ----------------------------------------------------------------------------------------------
 
+const look = () => trigger('look', { ...opened.told, asked: opened.asked });
 /** @param {string} kind @param {number} to */
-const go = (kind, to) => trigger('look', { workspace: props.value.workspace, kind, page: to });
+const go = (kind, to) => {
+  opened = opening(opened, props.value, { workspace: props.value.workspace, kind, page: to });
+  look();
+};
 /** @param {string} id */
 const enlarge = (id) => trigger('enlarge', { workspace: props.value.workspace, kind: props.value.open, id });
 /** @param {string} name @param {{ ids: string[], label: string } | null} [group] */
@@ -250,7 +260,7 @@ const ask = (name, group = null) => {
   busy = talk.sent;
   const { workspace, open, seen, page: at } = props.value;
   const [ids, all, label] = group ? [group.ids, false, group.label] : [[...ticks.keys()], !ticks.size, ''];
-  trigger('act', { workspace, kind: open, action: name, ids, all, label, seen, at, ...stamp(talk) });
+  trigger('act', { workspace, kind: open, action: name, ids, all, label, seen, at, asked: props.value.asked, ...stamp(talk) });
   acts();
   setTimeout((/** @type {number} */ asked) => {
     if (busy === asked) busy = 0;

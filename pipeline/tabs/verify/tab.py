@@ -92,10 +92,13 @@ def question(sentence: str) -> str:
 
 @dataclass(frozen=True)
 class OpenCard:
-    """Which card a person has open, and which page of it; no kind: none is open."""
+    """Which card a person has open, and which page of it; no kind: none is open. ``asked``: the number of the page's
+    message that opened it, by which the page knows a view that was begun before.
+    """
 
     kind: str = ""
     page: int = 0
+    asked: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ def cards_view(
         "workspace": workspace.name,
         "cards": [_summary(card) for card in every],
         "open": here.kind if here else "",
+        "asked": looking.asked,
         "seen": here.seal if here else "",
         "page": number,
         "pages": len(pages),
@@ -367,7 +371,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     @translate
     def look(event: gr.EventData) -> list[Any]:
         told = event._data
-        looking = OpenCard(str(told["kind"]), whole(told["page"]))
+        looking = OpenCard(str(told["kind"]), whole(told["page"]), whole(told["asked"]))
         return [looking, cards_view(shared.open(str(told["workspace"])), looking)]
 
     @translate
@@ -376,7 +380,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
         workspace = shared.open(str(told["workspace"]))
         done = carry_out(workspace, told, values[w.done])
         answer = answer_to(told)
-        looking = OpenCard(str(told["kind"]), whole(told["at"]))
+        looking = OpenCard(str(told["kind"]), whole(told["at"]), whole(told["asked"]))
         return [looking, done, *_view(workspace, looking, done, answer)]
 
     @translate

@@ -1,4 +1,4 @@
-// The Clean tab's queue as a value: what it is after every event, and what it sends. Run by test_queue_state.py.
+// The Clean tab's queue as a value: what it is after every event, and what it sends. Run by tests/tabs/page/test_javascript.py.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
