@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from pipeline.images.decode import LARGE_SIDE, THUMBNAIL_SIDE, save_thumbnail
 from pipeline.images.opening import opening_of
@@ -17,6 +16,9 @@ from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.predict import Opening, Preprocessing, Unreadable, open_image, pixels
 from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd  # worker processes import this module, and need none of it
 
 Batch: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 SEEING_LIMITS = WorkerLimits(seconds=20.0)
