@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from pipeline.errors import Cancelled, PipelineError, TooManyBroken, UsageError
+from pipeline.machine import speak_any_text
 from pipeline.terminal.arguments import parser
 from pipeline.terminal.show import can_ask, confirmed, print_result, run_and_show
 from pipeline.workspace.workspace import Workspace
@@ -283,5 +284,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    speak_any_text()
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(main())

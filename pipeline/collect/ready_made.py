@@ -28,6 +28,7 @@ import psutil
 
 from pipeline.collect.entries import Labelling
 from pipeline.errors import NetworkError, SourceError
+from pipeline.machine import limit_file_size
 from pipeline.stage import Progress, Stage
 
 OWN_ARCHIVES = ("~/.fastai/archive", "~/.fastdownload/archive")
@@ -258,7 +259,7 @@ def _download(connection: Connection, url: str, target: str, size: int, seconds:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # standard output is for results, and it prints
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _limit_file_size(size)
+    limit_file_size(size)  # the parent only looks now and then
     connection.send(_problem(_fastdownload, url, target, seconds))
     connection.close()
 
@@ -268,15 +269,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _limit_file_size(size: int) -> None:
-    """No file that this process writes grows beyond ``size``: the parent only looks now and then."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def _problem(fetch: Callable[[str, str, float], None], url: str, target: str, seconds: float) -> str:

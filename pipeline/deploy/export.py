@@ -21,6 +21,7 @@ from pipeline.deploy.space import readme as space_readme
 from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
+from pipeline.machine import replace
 from pipeline.predict import CONFIG, ONNX, WEIGHTS, Classifier, checksum, file_sha256, read_info
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
@@ -181,10 +182,10 @@ def _whole(target: Path) -> Iterator[Path]:
         with writing(target) as part:
             yield part
             if target.exists():
-                target.rename(aside)
+                replace(target, aside)
     finally:
         if aside.exists() and not target.exists():
-            aside.rename(target)
+            replace(aside, target)
         shutil.rmtree(aside, ignore_errors=True)
 
 

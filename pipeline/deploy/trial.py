@@ -37,6 +37,7 @@ from pipeline.deploy.space import GOLDEN, PAGE, SpaceFolder, read_space
 from pipeline.errors import DeployError, ExportError, UsageError
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
+from pipeline.machine import python_in
 from pipeline.predict import ONNX, ORIENTATION_TAG, file_sha256, load, read_info
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
@@ -258,7 +259,7 @@ def _fresh_environment(python: str, scratch: Path, folder: Path) -> Stage[Path]:
     yield Progress(1, 4, "Installing what its requirements say into a fresh environment")
     own = scratch / "venv"
     yield from _wait_for([python, "-m", "venv", str(own)], scratch / "venv.log", "make an environment")
-    inside = own / ("Scripts" if os.name == "nt" else "bin") / "python"
+    inside = python_in(own)
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]
     yield from _wait_for([str(inside), *install], scratch / "pip.log", "install its requirements", folder)
     return inside

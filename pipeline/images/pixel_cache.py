@@ -2,7 +2,8 @@
 
 A row is a fixed number of bytes: the image's id, its aspect ratio, the picture as the deployed model will see it, and
 the whole picture with some room for random crops. Every process appends to a file of its own, so a process that is
-killed leaves at most a part of its last row, which is not read. All of it can be made again at any time.
+killed leaves at most a part of its last row, which is not read. All of it can be made again at any time: a row that
+does not agree with its check sum, a file that cannot be read and a disk that takes no more are as good as no row.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -19,9 +22,11 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.decode import squished
+from pipeline.machine import replace as move
 from pipeline.predict import MEGAPIXELS, Opening, Preprocessing, pixels
 
 ROOM = 8 / 7
+CHECK_BYTES = 4
 PREFIX = "pixels-"
 # Verify fills the cache where that leaves at least so much of the free disk.
 DISK_SHARE = 0.25
@@ -54,6 +59,7 @@ class PixelCache:
     geometry: Preprocessing
     presize: int = 0
     _file: BinaryIO | None = field(default=None, repr=False, compare=False)
+    _refused: bool = field(default=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, cache: Path, preprocessing: Preprocessing, presize: int = 0) -> PixelCache:
@@ -61,7 +67,7 @@ class PixelCache:
         opening = replace(preprocessing.opening, megapixels=MEGAPIXELS)  # no pixel of a picture depends on it
         geometry = replace(preprocessing, mean=Preprocessing().mean, std=Preprocessing().std, opening=opening)
         height, width = geometry.size
-        parts = [f"{height}x{width}", geometry.resize, f"{geometry.crop_pct:g}"]
+        parts = ["checked", f"{height}x{width}", geometry.resize, f"{geometry.crop_pct:g}"]
         if geometry.resize == "pad" and geometry.padding != "zeros":
             parts.append(geometry.padding)
         if presize:
@@ -78,9 +84,12 @@ class PixelCache:
         """
         opening = opening or Opening()
         for settings in sorted(cache.glob(f"{PREFIX}*/geometry.json")):
-            written = json.loads(settings.read_text(encoding="utf-8"))
-            geometry = replace(Preprocessing.from_json(written), opening=opening)
-            return cls.of(cache, geometry, int(written.get("presize", 0)))
+            try:
+                written = json.loads(settings.read_text(encoding="utf-8"))
+                geometry = replace(Preprocessing.from_json(written), opening=opening)
+                return cls.of(cache, geometry, int(written.get("presize", 0)))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue  # damaged: nobody says what those rows are
         return cls.of(cache, Preprocessing(opening=opening))
 
     @property
@@ -92,14 +101,16 @@ class PixelCache:
     def row(self) -> np.dtype[Any]:
         """What one row holds."""
         exact, squished = (*self.geometry.size, 3), (self.side, self.side, 3)
-        return np.dtype(
-            [("id", "S64"), ("aspect", "<f4"), ("exact", np.uint8, exact), ("squished", np.uint8, squished)]
-        )
+        pictures = [("exact", np.uint8, exact), ("squished", np.uint8, squished)]
+        return np.dtype([("id", "S64"), ("aspect", "<f4"), *pictures, ("check", "<u4")])
 
     def fits(self, pictures: int) -> bool:
-        """Whether rows for so many more pictures take no more than DISK_SHARE of the free disk."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        return pictures * self.row.itemsize <= DISK_SHARE * shutil.disk_usage(self.folder.parent).free
+        """Whether rows for so many more pictures take no more than DISK_SHARE of the free disk, and can be written."""
+        try:
+            free = shutil.disk_usage(_folder(self.folder.parent)).free
+        except OSError:
+            return False
+        return pictures * self.row.itemsize <= DISK_SHARE * free
 
     def drop_others(self) -> None:
         """Remove the rows of every other geometry."""
@@ -108,36 +119,50 @@ class PixelCache:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, image_id: str, image: Image.Image, square: Image.Image | None = None) -> None:
-        """Append the row of a canonical RGB image; ``square`` is its squished copy, if there is one of some size."""
+        """Append the row of a canonical RGB image; ``square`` is its squished copy, if there is one of some size. Where
+        the disk refuses, there is no row of this and of what follows.
+        """
+        if self._refused:
+            return
         if square is None or square.width != self.side:
             square = squished(image, self.side)
         row = np.zeros((), self.row)
         row["id"], row["aspect"] = image_id.encode(), image.width / image.height
         row["exact"] = pixels(image, self.geometry)
         row["squished"] = np.asarray(square)
-        if self._file is None:
-            self._file = self._new_file()
-        self._file.write(row.tobytes())
+        data = row.tobytes()[:-CHECK_BYTES]
+        data += zlib.crc32(data).to_bytes(CHECK_BYTES, "little")
+        try:
+            if self._file is None:
+                self._file = self._new_file()
+            self._refused = self._file.write(data) < len(data)
+        except OSError:
+            self._refused = True
 
     def take_over(self, other: PixelCache, but: Collection[str]) -> None:
         """Move the rows of ``other``, of the same sizes, here, without those of the images ``but``."""
+        with suppress(OSError):  # what cannot be moved is made again
+            self._take_over(other, but)
+        shutil.rmtree(other.folder, ignore_errors=True)
+
+    def _take_over(self, other: PixelCache, but: Collection[str]) -> None:
         left_out = np.array(sorted(but), "S64")
         for path, rows in other._files():
             kept = ~np.isin(rows["id"], left_out)
             if kept.all():
-                path.replace(self._made() / path.name)
+                del rows  # what is mapped cannot be moved everywhere
+                move(path, self._made() / path.name)
             elif kept.any():
                 with self._new_file() as file:
                     for number in np.flatnonzero(kept):
                         file.write(rows[number].tobytes())
-        shutil.rmtree(other.folder, ignore_errors=True)
 
     def _new_file(self) -> BinaryIO:
         return (self._made() / f"{uuid.uuid4().hex}.rows").open("xb", buffering=0)
 
     def _made(self) -> Path:
         """The folder, which says what it holds."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        _folder(_folder(self.folder.parent) / self.folder.name)
         settings = self.folder / "geometry.json"
         if not settings.exists():
             content = {**self.geometry.to_json(), "presize": self.presize}
@@ -151,19 +176,40 @@ class PixelCache:
             self._file = None
 
     def rows(self, image_ids: Iterable[str]) -> CachedRows:
-        """Where the rows of these images are, as far as there are any."""
+        """Where the rows of these images are, as far as there are any that are as they were written."""
         files = [rows for _, rows in self._files()]
-        place = {
-            str(image_id, "ascii"): (number, row)
-            for number, file in enumerate(files)
-            for row, image_id in enumerate(file["id"].tolist())
-        }
-        return CachedRows(files, {image_id: place[image_id] for image_id in image_ids if image_id in place})
+        wanted = {image_id.encode(): image_id for image_id in image_ids}
+        places: dict[str, tuple[int, int]] = {}
+        for number, file in enumerate(files):
+            written = file.view(np.uint8).reshape(len(file), self.row.itemsize)
+            for row, found in enumerate(file["id"].tolist()):
+                image_id = wanted.get(found)
+                if image_id and image_id not in places and _sound(written[row]):
+                    places[image_id] = (number, row)
+        return CachedRows(files, places)
 
     def _files(self) -> Iterator[tuple[Path, Rows]]:
         for path in sorted(self.folder.glob("*.rows")):
-            if whole := path.stat().st_size // self.row.itemsize:  # one that is being written may end in half a row
-                yield path, np.memmap(path, self.row, "r", shape=(whole,))
+            try:
+                whole = path.stat().st_size // self.row.itemsize  # one that is being written may end in half a row
+                rows = np.memmap(path, self.row, "r", shape=(whole,)) if whole else None
+            except OSError:
+                continue
+            if rows is not None:
+                yield path, rows
+
+
+def _folder(place: Path) -> Path:
+    """A folder at ``place``; a file is in its way, whatever put it there."""
+    if place.is_file():
+        place.unlink()
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _sound(row: Array) -> bool:
+    """Whether the bytes of a row are as they were written: a power cut may leave zeros, a disk anything."""
+    return zlib.crc32(row[:-CHECK_BYTES].data) == int.from_bytes(row[-CHECK_BYTES:].tobytes(), "little")
 
 
 @dataclass(frozen=True)

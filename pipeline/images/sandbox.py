@@ -5,8 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import signal
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,12 @@ from typing import Any, Generic, TypeVar
 import psutil
 
 from pipeline.errors import PipelineError
+from pipeline.machine import alarm, limit_memory
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 START_SECONDS = 120.0
-# What a process says before its answers.
+# What a process says before its answers; the second with what stands in the way of its limits.
 UP, READY = "up", "ready"
 GRACE_SECONDS = 2.0
 
@@ -38,7 +39,7 @@ class _Raised:
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What one item may cost: seconds of wall time, bytes of memory (not enforced on Windows)."""
+    """What one item may cost: seconds of wall time, bytes of memory (not held to on macOS and Windows)."""
 
     seconds: float = 20.0
     memory_bytes: int = 2 << 30
@@ -147,7 +148,9 @@ def map_in_workers(
                     worker.deadline = time.monotonic() + limits.seconds
                     yield item, _accepted(item, message, lost)
                 elif not why:
-                    worker.up, worker.ready = True, message == READY
+                    worker.up, worker.ready = True, message != UP
+                    if worker.ready and message[1]:
+                        warnings.warn(message[1], RuntimeWarning, stacklevel=2)  # Python says it once
                 if why or (worker.ready and not worker.fill(line, ahead, limits)):
                     worker.end()
                     crew.remove(worker)
@@ -209,8 +212,8 @@ def _serve(connection: Connection, pickled: bytes, limits: WorkerLimits) -> None
     try:
         connection.send(UP)
         function = pickle.loads(pickled)  # imports its module
-        _limit_memory(limits.memory_bytes)
-        connection.send(READY)
+        taken = psutil.Process().memory_info().vms  # by the imports of the caller's main module
+        connection.send((READY, limit_memory(limits.memory_bytes + taken)))
         while True:
             connection.send(_answer(function, connection.recv(), limits))
     except (EOFError, ConnectionError):
@@ -218,7 +221,7 @@ def _serve(connection: Connection, pickled: bytes, limits: WorkerLimits) -> None
 
 
 def _answer(function: Callable[[Any], Any], item: Any, limits: WorkerLimits) -> Any:
-    _alarm(limits.seconds + GRACE_SECONDS)
+    alarm(limits.seconds + GRACE_SECONDS)  # the parent may be killed while a decoder hangs here
     try:
         return function(item)
     except PipelineError as error:
@@ -228,21 +231,4 @@ def _answer(function: Callable[[Any], Any], item: Any, limits: WorkerLimits) -> 
     except Exception as error:  # noqa: BLE001 - told to the parent
         return _Raised(f"{type(error).__name__}: {error}", everyone=False)
     finally:
-        _alarm(0.0)
-
-
-def _alarm(seconds: float) -> None:
-    """End this process after ``seconds`` (0: never mind): the parent may be killed while a decoder hangs here."""
-    if hasattr(signal, "setitimer"):  # not on Windows
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def _limit_memory(size: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    size += psutil.Process().memory_info().vms  # what the imports of the caller's main module took already
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        alarm(0.0)

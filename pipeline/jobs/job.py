@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from pipeline.errors import JobError, LimitReached
 from pipeline.jobs.stages import StageFunction, find, name_of, written_name
+from pipeline.machine import own_group
 from pipeline.model import backbones
 from pipeline.workspace.database import now
 from pipeline.workspace.limits import Limits, check_config
@@ -114,7 +115,7 @@ def _launch(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_s
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            **own_group(),
         )
     write_json(folder / "process.json", identity(process.pid))  # it can be found, and ended, from now on
     threading.Thread(target=process.wait, daemon=True).start()  # reaps it, so that it never shows as a zombie

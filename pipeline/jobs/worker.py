@@ -21,6 +21,7 @@ from pipeline.errors import Cancelled, LimitReached, PipelineError, UsageError
 from pipeline.jobs.job import ENDINGS, identity, read_json, write_json
 from pipeline.jobs.stages import find, written_name
 from pipeline.logs import VARIABLE, logger, written_down
+from pipeline.machine import speak_any_text
 from pipeline.stage import Progress, run
 from pipeline.workspace.database import now
 from pipeline.workspace.limits import Limits
@@ -124,6 +125,7 @@ def work(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    speak_any_text()
     with ExitStack() as while_working:
         if VARIABLE in os.environ:
             with suppress(UsageError):  # a job goes on without a log

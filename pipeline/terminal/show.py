@@ -105,7 +105,8 @@ def numbered(value: Any) -> Any:
 
 def json_text(document: Any) -> str:
     """The document as JSON; in ASCII where standard output, or the Unicode there is, cannot hold its letters."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(document, ensure_ascii=not utf_8, allow_nan=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

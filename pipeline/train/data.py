@@ -180,6 +180,8 @@ def load_dataset(
     if missing:
         yield from _decode(workspace, rows.iloc[missing], cache)
         cached = cache.rows(ids)
+    if len(cached.places) < len(set(ids)):  # the disk took no more
+        return _uncached(workspace, rows, classes, cache, preprocessing, outputs)
     return Dataset.of_cache(rows, classes, preprocessing, cached, outputs)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +13,7 @@ import torch
 from pipeline.errors import UsageError
 from pipeline.images.opening import about_scales, opening_of
 from pipeline.jobs.turns import one_at_a_time
+from pipeline.machine import user
 from pipeline.model import backbones
 from pipeline.model.losses import targets_of
 from pipeline.predict import Preprocessing
@@ -54,11 +53,7 @@ def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]
 
 def training_lock() -> Path:
     """The file that a training of this person on this machine holds."""
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has a number and no name
-        who = str(os.getuid())
-    return Path(tempfile.gettempdir()) / f"winnow-training-{who}.lock"
+    return Path(tempfile.gettempdir()) / f"winnow-training-{user()}.lock"
 
 
 def _train(workspace: Workspace, config: TrainConfig, ranks: Ranks) -> Stage[Run]:

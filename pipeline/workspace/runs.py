@@ -19,6 +19,7 @@ import pandas as pd
 from pipeline import __version__
 from pipeline.errors import RunError, UsageError
 from pipeline.labels import answers_of
+from pipeline.machine import may_map, replace
 from pipeline.predict import CONFIG, WEIGHTS, Familiar, Outputs, checksum, file_sha256
 from pipeline.workspace.workspace import Workspace, writing
 
@@ -142,7 +143,7 @@ class Run:
             return None
         try:
             ids = (self.folder / FEATURE_IDS).read_text(encoding="utf-8").split()
-            features: Halves = np.load(self.folder / FEATURES, mmap_mode="r", allow_pickle=False)
+            features: Halves = np.load(self.folder / FEATURES, mmap_mode="r" if may_map() else None, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise RunError(f"The features of run {self.id} cannot be read ({error}). Train again.") from error
         if features.ndim != 2 or len(features) != len(ids):
@@ -225,7 +226,7 @@ def _moved(run: Run, place: Path) -> Run:
     if target.exists():
         raise RunError(f"There is a folder {target} already. Move it away, then try again.")
     place.mkdir(parents=True, exist_ok=True)
-    run.folder.rename(target)
+    replace(run.folder, target)
     return Run(target, run.record)
 
 

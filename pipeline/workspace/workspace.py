@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.bounded import forget_old
 from pipeline.errors import ExportError, WorkspaceError
+from pipeline.machine import flush, replace, told
 
 if TYPE_CHECKING:
     from pipeline.workspace.store import Store
@@ -172,7 +173,7 @@ class Workspace:
         file = f"{image_id[:2]}/{image_id}.{extension}"
         if not self.image_file(file).exists():
             try:
-                with writing(self.images / file, durable=False, folder=self.parts) as part:
+                with writing(self.images / file, False, self.parts, len(data)) as part:
                     part.write_bytes(data)
             except OSError as error:
                 raise WorkspaceError(
@@ -209,23 +210,25 @@ def workspaces_in(folder: Path) -> list[Workspace]:
 
 
 @contextmanager
-def writing(target: Path, durable: bool = True, folder: Path | None = None) -> Iterator[Path]:
+def writing(target: Path, durable: bool = True, folder: Path | None = None, size: int | None = None) -> Iterator[Path]:
     """A temporary path that becomes ``target`` at the end, whole or not at all (kill -9 safe).
 
     It lies in ``folder`` (on the same disk), or beside ``target``. ``durable`` also survives a power cut; leave it out
-    for what can be made again.
+    for what can be made again. Where the disk refuses, the OSError says what could not be written, its ``size`` in
+    bytes (None: not known) and how many are free.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
     part = (folder or target.parent) / f"{target.name}.{uuid.uuid4().hex[:8]}.part"
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
         yield part
         if durable:
-            _flush(part)
-        part.replace(target)
+            flush(part)
+        replace(part, target)
         if durable:
-            _flush(target.parent)
+            flush(target.parent)
+    except OSError as error:
+        raise told(error, target, size) from error
     finally:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
@@ -242,20 +245,10 @@ def _absolute(root: Path | str) -> Path:
         ) from error
 
 
-def _flush(path: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder for fsync
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _move(source: Path, target: Path) -> None:
     if source.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
+        replace(source, target)
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from collections.abc import Iterator, MutableMapping
@@ -15,6 +14,7 @@ from filelock import FileLock, Timeout
 from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.images.in_workers import sample
 from pipeline.logs import logger
+from pipeline.machine import is_ours
 from pipeline.stage import run
 from pipeline.tabs.door.visitors import Visitors, clear_demo
 from pipeline.tabs.page.show import escape, translate
@@ -71,7 +71,7 @@ def clear_leftovers(place: Path) -> int:
     """End and clear away the demos in ``place`` whose server was killed; returns how many there were."""
     cleared = 0
     for root in place.glob(f"{PREFIX}*"):
-        if root.is_symlink() or (hasattr(os, "getuid") and root.stat().st_uid != os.getuid()):
+        if root.is_symlink() or not is_ours(root):
             continue
         try:
             with FileLock(root / LOCK, timeout=0):
