@@ -56,16 +56,26 @@ def _check(args: argparse.Namespace) -> Any:
 
 
 def _verify(args: argparse.Namespace) -> Any:
-    from pipeline.verify.verify import VerifyConfig, verify
+    from pipeline.terminal.scenes import about_scenes
+    from pipeline.verify.scenes import AUTO
+    from pipeline.verify.verify import ASK, VerifyConfig, verify
 
-    workspace = Workspace.open(args.workspace)
-    config = _config(VerifyConfig, args, accept_broken=bool(args.accept_broken) or not can_ask(args.json))
+    workspace, ask = Workspace.open(args.workspace), can_ask(args.json)
+    more = {"scenes": args.scenes or (ASK if ask else AUTO), "accept_broken": bool(args.accept_broken) or not ask}
+    config = _config(VerifyConfig, args, **more)
     try:
-        return run_and_show(verify(workspace, config))
+        found = run_and_show(verify(workspace, config))
     except TooManyBroken as doubt:
         if not confirmed(str(doubt)):
             raise
-        return run_and_show(verify(workspace, dataclasses.replace(config, accept_broken=True)))
+        found = run_and_show(verify(workspace, dataclasses.replace(config, accept_broken=True)))
+    return about_scenes(workspace, found, ask and not args.scenes)
+
+
+def _scenes(args: argparse.Namespace) -> Any:
+    from pipeline.terminal.scenes import scenes_here
+
+    return scenes_here(Workspace.open(args.workspace), args.by)
 
 
 def _images(args: argparse.Namespace) -> Any:
@@ -234,6 +244,7 @@ COMMANDS: Mapping[str, Command] = {
     "download": _download,
     "check": _check,
     "verify": _verify,
+    "scenes": _scenes,
     "images": _images,
     "backbones": _backbones,
     "lr-find": _lr_find,

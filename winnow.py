@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     from pipeline.train.config import TrainConfig as TrainConfig
     from pipeline.train.lr_finder import find_lr as find_lr
     from pipeline.train.train import train as train
+    from pipeline.verify.scenes import scenes as scenes
+    from pipeline.verify.split import keep_together as keep_together
     from pipeline.verify.verify import VerifyConfig as VerifyConfig
     from pipeline.verify.verify import check_files as check_files
     from pipeline.verify.verify import verify as verify
@@ -112,6 +114,8 @@ _WHERE: Mapping[str, str] = {
     "VerifyConfig": "pipeline.verify.verify",
     "verify": "pipeline.verify.verify",
     "check_files": "pipeline.verify.verify",
+    "scenes": "pipeline.verify.scenes",
+    "keep_together": "pipeline.verify.split",
     # train
     "TrainConfig": "pipeline.train.config",
     "train": "pipeline.train.train",

@@ -398,4 +398,6 @@ def _download(
     by_url = {link.url: link.split for link in links if link.split}
     splits = {str(r.sha256): by_url[r.url] for r in fetched.results if r.sha256 and r.url in by_url}
     workspace.store.set_given_splits(splits)
+    scenes = {link.url: link.scene for link in links if link.scene}
+    workspace.store.set_scenes({str(r.sha256): scenes[r.url] for r in fetched.results if r.sha256 and r.url in scenes})
     return fetched.downloaded, sum(result.status == "duplicate" for result in fetched.results)

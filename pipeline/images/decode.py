@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from PIL import Image
 from pipeline.images.damage import JPEG_COLOURS, broken, grey_end, note, sound_jpeg, strict_jpeg, strict_objection
 from pipeline.images.formats import closer_look
 from pipeline.images.opening import Values, opening_of, seen_values
+from pipeline.images.taken import Taken, taken
 from pipeline.predict import (
     MEGAPIXELS,
     Opening,
@@ -45,7 +46,8 @@ MOST_OF_LITTLE = 64
 class Checked:
     """What can be said of a file's bytes. ``verdict`` is one of VERDICTS; ``reason`` says why in a sentence.
 
-    ``width`` and ``height`` are those of the upright picture, in pixels; ``values`` of one of more than 8 bits.
+    ``width`` and ``height`` are those of the upright picture, in pixels; ``values`` of one of more than 8 bits;
+    ``taken`` is for the workspace alone, and never published.
     """
 
     verdict: str
@@ -57,6 +59,7 @@ class Checked:
     frames: int | None = None
     exif_orientation: int | None = None
     values: Values | None = None
+    taken: Taken = field(default=Taken(), repr=False)
 
     @property
     def usable(self) -> bool:
@@ -64,8 +67,9 @@ class Checked:
         return self.verdict in ("ok", "suspect")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON; the picture's values where it has some."""
-        return {name: value for name, value in asdict(self).items() if name != "values" or value is not None}
+        """Plain values for JSON, without what EXIF tells of people; the picture's values where it has some."""
+        told = {name: value for name, value in asdict(self).items() if name != "taken"}
+        return {name: value for name, value in told.items() if name != "values" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ def examine(data: bytes, opening: Opening | None = None) -> tuple[Checked, Image
     facts, size, remark = _facts(header), header.size, _reduced_note(header)
     late = header.format == "PNG"  # its EXIF block may lie behind the pixels, and Pillow decodes to get there
     orientation = 0 if late else exif_orientation(header)
+    facts["taken"] = Taken() if late else taken(header)
     try:
         image, objection = _decoded(data, header, orientation, opening)
     except Unreadable as trouble:
@@ -119,6 +124,8 @@ def examine(data: bytes, opening: Opening | None = None) -> tuple[Checked, Image
     facts |= {"exif_orientation": orientation or exif_orientation(header), "width": image.width, "height": image.height}
     if remark:
         facts |= dict(zip(("width", "height"), size if facts["exif_orientation"] < 5 else size[::-1], strict=True))
+    if late:
+        facts["taken"] = taken(header)
     if is_deep(facts["mode"]):
         facts["values"] = seen_values(_first(header), data)
     objection = objection or grey_end(image, facts["exif_orientation"])

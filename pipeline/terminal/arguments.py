@@ -233,6 +233,13 @@ def _predict(command: Command) -> None:
     command.add_argument("--out", metavar="FILE.csv", help=about)
 
 
+def _scenes(command: Command) -> None:
+    from pipeline.verify.scenes import CHOICES
+
+    about = f"how scenes are known from now on: {', '.join(CHOICES)}; splits that were given never move"
+    command.add_argument("--by", choices=CHOICES, help=about)
+
+
 def _cancel(command: Command) -> None:
     command.add_argument("job", metavar="JOB", help="the job's id")
 
@@ -251,6 +258,7 @@ COMMANDS: Mapping[str, tuple[str, Fill]] = {
         "check every picture, set aside the broken, find duplicates, give splits",
         _settings("pipeline.verify.verify:VerifyConfig"),
     ),
+    "scenes": ("what was taken together and stays in one split; --by chooses how that is known", _scenes),
     "images": ("the store's rows", _images),
     "backbones": ("the networks that can be trained", _backbones),
     "lr-find": ("the learning-rate range test", _settings("pipeline.train.config:LrFindConfig", IN_A_RANGE_TEST)),

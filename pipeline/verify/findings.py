@@ -14,6 +14,7 @@ import pandas as pd
 from pipeline.images.opening import about_scales
 from pipeline.labels import of_today
 from pipeline.verify.duplicates import HANDFUL, best_copy
+from pipeline.verify.scenes import Proposal, known_scenes, proposal_of, waiting
 from pipeline.verify.split import SplitConfig, given_leaks, kept_settings, leaks
 from pipeline.verify.split_problems import SplitProblem, split_problems
 from pipeline.workspace.journal import renamings
@@ -77,7 +78,8 @@ class Verified:
     problem (keys of PROBLEMS), the worst first. ``classes``: usable pictures of each. ``doubt``: why something else may
     be wrong, where many were set aside this time. ``scales``: how grey pictures of more than 8 bits are scaled.
     ``series``: ids of many alike pictures that are not the same one, copies included: perhaps a scene.
-    ``split_problems``: what to know of train, valid and test.
+    ``split_problems``: what to know of train, valid and test. ``scenes``: what is known to have been taken together
+    (None: nothing); ``scenes_proposed``: the kinds between which a person may choose while no split is given.
     """
 
     checked: int
@@ -97,11 +99,14 @@ class Verified:
     scales: str = ""
     series: tuple[tuple[str, ...], ...] = ()
     split_problems: tuple[SplitProblem, ...] = ()
+    scenes: Proposal | None = None
+    scenes_proposed: tuple[Proposal, ...] = ()
 
 
 def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
     """What verify has to say about the workspace as it is now."""
-    images = workspace.store.images()
+    known, images = known_scenes(workspace), workspace.store.images()
+    images["scene"] = images["id"].map(known.names)
     set_aside, ok = images[images["status"] == "set_aside"], images[images["status"] == "ok"]
     suspect = ok["verdict"] == "suspect"
     noted = (ok["verdict"] == "ok") & (ok["reason"].fillna("") != "")
@@ -124,6 +129,8 @@ def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
         scales=about_scales(workspace),
         series=tuple(_series(ok)),
         split_problems=split_problems(ok, kept_settings(workspace) or SplitConfig()),
+        scenes=proposal_of(workspace, known),
+        scenes_proposed=waiting(workspace),
     )
 
 

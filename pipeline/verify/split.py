@@ -11,12 +11,14 @@ import pandas as pd
 
 from pipeline.errors import UsageError
 from pipeline.settings import check, setting
+from pipeline.verify.scenes import COLUMN, choose, known_scenes, waiting, write_down
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
 # Of a class in a given train split, so many pictures stay where others are drawn for valid.
 LEFT_IN_TRAIN = 2
 SHARES = "The shares of valid and test must not be negative, and together less than 1."
+DRAWN, WAITING = "split", "split_waiting"
 
 
 @dataclass(frozen=True)
@@ -36,27 +38,65 @@ class SplitConfig:
 def assign_splits(workspace: Workspace, config: SplitConfig | None = None) -> dict[str, str]:
     """Give every usable image that has a label its split; returns what was given (id -> split).
 
-    The configuration of the first call that gives any is kept with the workspace, so that later images are drawn the
-    same way.
+    The configuration of the first call that gives any is kept with the workspace, and how scenes are known, so that
+    later images are drawn the same way. Scenes that nobody chose are only kept together where a split is left for each
+    purpose.
     """
     store = workspace.store
-    kept = kept_settings(workspace)
-    settings = kept or config or SplitConfig()
-    given = new_splits(store.images(), settings)
+    kept, known, images = kept_settings(workspace), known_scenes(workspace), store.images()
+    settings = kept or config or kept_settings(workspace, WAITING) or SplitConfig()
+    given = new_splits(images.assign(scene=images["id"].map(known.names)), settings)
+    apart = given if known.chosen or known.by in ("", COLUMN) else new_splits(images.assign(scene=None), settings)
+    if _serves(images, apart, settings) and not _serves(images, given, settings):
+        given = apart
+    elif given:
+        write_down(workspace, known)
     if given and not kept:
-        store.set_fact("split", asdict(settings))
+        store.set_fact(DRAWN, asdict(settings))
+        store.set_fact(WAITING, None)
     store.set_splits(given)
     return given
 
 
-def kept_settings(workspace: Workspace) -> SplitConfig | None:
+def kept_settings(workspace: Workspace, fact: str = DRAWN) -> SplitConfig | None:
     """How the splits of a workspace were drawn; None before any was, or where that makes no sense (version 0.1 took
     NaN for a share, and all that came was train).
     """
     try:
-        return SplitConfig(**kept) if (kept := workspace.store.fact("split")) else None
+        return SplitConfig(**kept) if (kept := workspace.store.fact(fact)) else None
     except (TypeError, UsageError):
         return None
+
+
+def _serves(images: pd.DataFrame, given: Mapping[str, str], config: SplitConfig) -> bool:
+    """Whether every split would have a picture, and every class one to learn from, as far as there are pictures."""
+    splits = images["split"].where(images["split"].notna(), images["id"].map(dict(given)))
+    placed = images.assign(split=splits)[splits.notna() & (images["status"] == "ok")]
+    wanted = {"train", *(name for name in ("valid", "test") if getattr(config, name) > 0)}
+    if len(placed) < len(wanted):
+        return True
+    learnt = placed[placed["split"] == "train"]["label"]
+    return wanted <= set(placed["split"]) and set(placed["label"]) <= set(learnt)
+
+
+def keep_together(workspace: Workspace, by: str) -> None:
+    """Choose how scenes are known (see :func:`choose`), and give the splits that waited for it. Raises UsageError.
+
+    >>> w.keep_together(ws, "none")
+    """
+    choose(workspace, by)
+    if workspace.store.fact(WAITING) and workspace.store.images("new").empty:
+        assign_splits(workspace)
+
+
+def wait_for_choice(workspace: Workspace, config: SplitConfig) -> bool:
+    """Whether a person may first choose between kinds of scenes; then no splits are given yet, and will be as
+    ``config`` says.
+    """
+    waits = bool(waiting(workspace))
+    if waits:
+        workspace.store.set_fact(WAITING, asdict(config))
+    return waits
 
 
 def new_splits(images: pd.DataFrame, config: SplitConfig) -> dict[str, str]:

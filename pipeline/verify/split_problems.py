@@ -13,6 +13,8 @@ from pipeline.workspace.store import SPLITS
 
 # With fewer, one picture more or less that is known changes the error by a tenth.
 SMALL = 10
+# With more scenes than so many a split, it is not for their size that one is empty.
+ENOUGH = 3
 NAMED = 3
 WITHOUT = {
     "train": "No picture is in train: there is nothing to learn from.",
@@ -58,11 +60,13 @@ def _found(placed: pd.DataFrame, config: SplitConfig) -> Iterator[SplitProblem]:
             yield SplitProblem("drawn", split, (), drawn, reason)
         if there.empty:
             if wanted[split] or asked:
-                yield SplitProblem("empty", split, (), 0, f"{WITHOUT[split]} {_what_to_do(split, asked)}")
+                what = _too_large(placed) or _what_to_do(split, asked)
+                yield SplitProblem("empty", split, (), 0, f"{WITHOUT[split]} {what}")
             continue
         present = {name for label in there for name in named(label)}
         if missing := tuple(name for name in everything if name not in present):
-            yield SplitProblem("class", split, missing, len(missing), _without(split, missing))
+            few = _in_few_scenes(placed, missing)
+            yield SplitProblem("class", split, missing, len(missing), _without(split, missing, few))
         if split != "train" and len(there) < SMALL:
             more = f"Import more pictures for {split}." if asked else "With more pictures it gets its share of them."
             reason = f"Only {_pictures(len(there))} in {split}: too few to tell an error from chance. {more}"
@@ -79,10 +83,33 @@ def _what_to_do(split: str, asked: set[str]) -> str:
     )
 
 
-def _without(split: str, missing: Sequence[str]) -> str:
+def _too_large(placed: pd.DataFrame) -> str:
+    """What to say of scenes that left nothing for a split; "" where they are not to blame."""
+    scenes = placed["scene"].fillna(placed["id"])
+    if placed["given_split"].notna().any() or placed["scene"].isna().all() or scenes.nunique() >= ENOUGH * len(SPLITS):
+        return ""
+    sizes = placed["scene"].value_counts()
+    there = "1 scene" if len(sizes) == 1 else f"{len(sizes):,} scenes"
+    return (
+        f"No scene is cut in two, and all pictures are of {there}: the largest, “{str(sizes.index[0])[:60]}”, has "
+        f"{int(sizes.iloc[0]):,} of {len(placed):,}. Add pictures of other places and days."
+    )
+
+
+def _in_few_scenes(placed: pd.DataFrame, missing: Sequence[str]) -> bool:
+    """Whether the classes that a split misses lie in fewer scenes than there are splits."""
+    scenes = placed["scene"].fillna(placed["id"])
+    of_class = (scenes[[name in named(str(label)) for label in placed["label"]]].nunique() for name in missing)
+    return bool(placed["scene"].notna().any()) and all(count < len(SPLITS) for count in of_class)
+
+
+def _without(split: str, missing: Sequence[str], few_scenes: bool) -> str:
     names = ", ".join(f"“{name}”" for name in missing[:NAMED])
     more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
     has = "has" if len(missing) == 1 else "have"
+    if few_scenes:
+        why = "No scene is cut in two, and too few were taken: add pictures of other places and days in Collect."
+        return f"{names}{more} {has} no picture in {split} {FOR[split]}. {why}"
     return f"{names}{more} {has} no picture in {split} {FOR[split]}. Add pictures in Collect."
 
 
@@ -91,7 +118,10 @@ def _scenes(placed: pd.DataFrame) -> Iterator[SplitProblem]:
     reaching = int((known.groupby("scene")["split"].nunique() > 1).sum())
     if reaching:
         what = "1 scene reaches" if reaching == 1 else f"{reaching:,} scenes reach"
-        reason = f"{what} into several splits, as their source gave them: the test error looks better than it is."
+        cut = known.groupby("scene")["split"].transform("nunique") > 1
+        by_source = bool(known[cut]["given_split"].notna().all())
+        why = "as their source gave them" if by_source else "which never move once they are given"
+        reason = f"{what} into several splits, {why}: the test error looks better than it is."
         yield SplitProblem("scene", "", (), reaching, reason)
 
 

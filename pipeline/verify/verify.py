@@ -20,7 +20,8 @@ from pipeline.stage import Progress, Stage
 from pipeline.verify.cards import restore
 from pipeline.verify.findings import Verified, verified
 from pipeline.verify.groups import find_duplicates
-from pipeline.verify.split import SplitConfig, assign_splits
+from pipeline.verify.scenes import AUTO, KINDS, NO_SCENES, choose
+from pipeline.verify.split import SplitConfig, assign_splits, wait_for_choice
 from pipeline.verify.worker import check_file, examine_file
 from pipeline.workspace.records import Verdict
 from pipeline.workspace.workspace import Workspace
@@ -33,6 +34,7 @@ AHEAD = 8
 # Where more than this share cannot be used (and not just one or two), verify stops and asks.
 MOST_BROKEN, ASK_FROM = 0.1, 3
 DOUBT = "verify_doubt"
+ASK = "ask"
 WHAT_NOW = "Put it right and check again, or go on all the same (--accept-broken on the command line)."
 
 
@@ -47,6 +49,16 @@ class VerifyConfig(SplitConfig):
     workers: int = setting(0, "worker processes", flag=None, low=0, means={0: "one a core"})
     seconds: float = setting(20.0, "the most time for a picture", flag=None, above=0)
     memory_mb: int = setting(2048, "the most memory for a picture", flag=None, low=1)
+    scenes: str = setting(
+        AUTO,
+        "what was taken together and stays in one split",
+        choices={
+            AUTO: "by a column that was named, else by what is seen first of the others",
+            **KINDS,
+            NO_SCENES: "nothing",
+            ASK: "no splits are given where something is seen, until the command scenes says what is meant",
+        },
+    )
     accept_broken: bool = setting(False, "do not ask where many pictures cannot be used")
     cache: bool = setting(True, "whether the training cache is filled, where there is room for it", flag=None)
     max_megapixels: int = setting(
@@ -75,13 +87,17 @@ def verify(workspace: Workspace, config: VerifyConfig | None = None) -> Stage[Ve
     (60, (), 0)
     """
     config = config or VerifyConfig()
+    if config.scenes not in (AUTO, ASK):
+        choose(workspace, config.scenes)
     _let_in(workspace, config.max_megapixels)
     new, doubt = yield from _check_new(workspace, config)
     workspace.store.set_fact(DOUBT, "")
     yield from _by_one_scale(workspace, config)
     yield Progress(new, new, "Looking for duplicates")
     find_duplicates(workspace)
-    assign_splits(workspace, SplitConfig(config.valid, config.test, config.seed))
+    shares = SplitConfig(config.valid, config.test, config.seed)
+    if config.scenes != ASK or not wait_for_choice(workspace, shares):
+        assign_splits(workspace, shares)
     return verified(workspace, new, doubt)
 
 

@@ -55,6 +55,8 @@ def _verdict(image_id: str, checked: Checked, print_: Fingerprint | None = None,
         print_.phash if print_ else None,
         print_.tiny if print_ else None,
         scores,
+        checked.taken.time,
+        checked.taken.camera,
     )
 
 

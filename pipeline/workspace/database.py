@@ -93,6 +93,10 @@ MIGRATIONS: Mapping[str, str] = {
         ALTER TABLE images ADD COLUMN scene TEXT;
         ALTER TABLE images ADD COLUMN series TEXT
     """,
+    "0008_taken": """
+        ALTER TABLE images ADD COLUMN taken TEXT;
+        ALTER TABLE images ADD COLUMN camera TEXT
+    """,
 }
 
 

@@ -41,7 +41,8 @@ class NewImage:
 @dataclass(frozen=True)
 class Verdict:
     """What verify found out about one image; ``tiny`` is its 32 x 32 x 3 RGB miniature as bytes, ``quality`` its
-    scores as JSON.
+    scores as JSON, ``taken`` when (ISO 8601, by the camera's clock) and ``camera`` with which camera it was taken; ""
+    where it does not say.
     """
 
     id: str
@@ -55,6 +56,8 @@ class Verdict:
     phash: bytes | None = None
     tiny: bytes | None = None
     quality: str | None = None
+    taken: str = ""
+    camera: str = ""
 
 
 @dataclass(frozen=True)

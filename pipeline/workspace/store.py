@@ -86,11 +86,12 @@ class Store:
 
     def unchecked(self) -> list[tuple[str, str]]:
         """(id, file) of the images that verify has to look at, oldest first: new ones, and those that an earlier
-        version checked without measuring them, or without the values that PNG, TIFF and HEIF may have beyond 8 bits.
+        version checked without measuring them, without reading when they were taken, or without the values that PNG,
+        TIFF and HEIF may have beyond 8 bits.
         """
         waiting = (
-            "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND (quality IS NULL OR"
-            " (format IN ('PNG', 'TIFF', 'HEIF') AND json_type(quality, '$.values') IS NULL)))"
+            "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND (quality IS NULL OR taken IS NULL"
+            " OR (format IN ('PNG', 'TIFF', 'HEIF') AND json_type(quality, '$.values') IS NULL)))"
         )
         with self.database.transaction(write=False) as db:
             return [(row["id"], row["file"]) for row in db.execute(waiting + " ORDER BY rowid")]
@@ -200,6 +201,18 @@ class Store:
             tiny = [row["tiny"] for row in db.execute(query, (json.dumps(list(image_ids)),))]
         return np.frombuffer(b"".join(tiny), dtype=np.uint8).reshape(len(image_ids), MINIATURE_BYTES)
 
+    def taken(self) -> pd.DataFrame:
+        """id, taken (ISO 8601, by the camera's clock) and camera ("" where it does not say) of the images whose files
+        say when they were taken, by id. It is for the workspace alone.
+        """
+        return self.database.frame("SELECT id, taken, camera FROM images WHERE taken != '' ORDER BY id")
+
+    def set_scenes(self, scenes: Mapping[str, str]) -> None:
+        """Write what images were taken together with (id -> scene), where nothing was said of that before."""
+        with self.database.transaction() as db:
+            rows = [(scene, image) for image, scene in scenes.items()]
+            db.executemany("UPDATE images SET scene = ? WHERE id = ? AND scene IS NULL", rows)
+
     def groups(self) -> dict[str, str]:
         """id -> duplicate group of the images that have one."""
         with self.database.transaction(write=False) as db:
@@ -212,7 +225,7 @@ class Store:
             db.executemany(
                 "UPDATE images SET status = CASE status WHEN 'new' THEN :status ELSE status END, verdict = :verdict,"
                 " reason = :reason, width = :width, height = :height, format = :format, pixels = :pixels,"
-                " phash = :phash, tiny = :tiny, quality = :quality WHERE id = :id",
+                " phash = :phash, tiny = :tiny, quality = :quality, taken = :taken, camera = :camera WHERE id = :id",
                 [asdict(verdict) for verdict in verdicts],
             )
 
