@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -30,13 +30,26 @@ class LastUsed(Generic[Key, Value]):
                 self._values.move_to_end(key)
             return self._values.get(key)
 
-    def put(self, key: Key, value: Value) -> None:
-        """Keep ``value``, in place of the one before; the one that was not used for longest goes where it is full."""
+    def put(self, key: Key, value: Value) -> list[Key]:
+        """Keep ``value``, in place of the one before; the one that was not used for longest goes where it is full.
+
+        Returns the keys that went.
+        """
+        went = []
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
             while len(self._values) > self.most:
-                self._values.popitem(last=False)
+                went.append(self._values.popitem(last=False)[0])
+        return went
+
+    def __contains__(self, key: object) -> bool:
+        with self._lock:
+            return key in self._values
+
+    def __iter__(self) -> Iterator[Key]:
+        with self._lock:
+            return iter(list(self._values))
 
     def get_or(self, key: Key, make: Callable[[], Value]) -> Value:
         """The value of ``key``, made and kept where there is none; whoever else asks waits meanwhile."""
@@ -52,12 +65,12 @@ def forget_old(paths: Iterable[Path], seconds: float) -> None:
     What another process removes meanwhile is gone, too; what cannot be removed stays until somebody tries again.
     """
     oldest = time.time() - seconds
-    remove(path for path in paths if (changed := last_changed(path)) is not None and changed < oldest)
+    _remove(path for path in paths if (changed := last_changed(path)) is not None and changed < oldest)
 
 
 def forget_all_but(paths: Iterable[Path], newest: int) -> None:
     """Remove files and folders but the ``newest`` so many, by when they were last changed; see :func:`forget_old`."""
-    remove(sorted(paths, key=lambda path: last_changed(path) or 0.0, reverse=True)[newest:])
+    _remove(sorted(paths, key=lambda path: last_changed(path) or 0.0, reverse=True)[newest:])
 
 
 def last_changed(path: Path) -> float | None:
@@ -68,8 +81,7 @@ def last_changed(path: Path) -> float | None:
         return None
 
 
-def remove(paths: Iterable[Path]) -> None:
-    """Remove files and whole folders; what cannot be removed stays."""
+def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

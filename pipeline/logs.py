@@ -38,6 +38,11 @@ def where_raised(error: BaseException) -> str:
     return " in ".join((type(error).__name__, *functions[-1:]))
 
 
+def is_written_down() -> bool:
+    """Whether what happens goes to a file now."""
+    return any(isinstance(handler, _SharedFile) for handler in ROOT.handlers)
+
+
 @contextmanager
 def written_down(environment: MutableMapping[str, str], name: str) -> Iterator[None]:
     """While the context lasts, what happens goes to the file that WINNOW_LOG names, or to ``name``.log in the person's

@@ -25,7 +25,6 @@ from tests.support.shelf import (  # noqa: F401 - fixtures for all tests
     fruit,
     photographs,
     shelf,
-    small_network,
     starter_folder,
     tiny_run,
     trained,

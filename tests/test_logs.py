@@ -21,8 +21,10 @@ from pipeline.errors import LimitReached, PipelineError, UsageError
 from pipeline.jobs.job import get_job, start
 from pipeline.logs import VARIABLE, logger, where_raised, written_down
 from pipeline.tabs.door.demo import public_demo
-from pipeline.tabs.door.visitors import NOT_HERE, Guard, Visitors
+from pipeline.tabs.door.guard import Guard
+from pipeline.tabs.door.visitors import Visitors
 from pipeline.tabs.page.show import translate
+from pipeline.web.gate import NOT_HERE
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
 from tests.support.apps import until
@@ -113,7 +115,8 @@ def test_a_refusal_at_the_door_is_told_once_and_names_nobody(tmp_path: Path) -> 
 
     headers = [(b"cookie", f"{visitors.cookie}={key}".encode())]
     path = f"/gradio_api/file={visitors.root}/visitors/other/{SECRET}.jpg"
-    scope = {"type": "http", "path": path, "headers": headers, "client": ("203.0.113.9", 4711), "query_string": b""}
+    scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "client": ("203.0.113.9", 4711)}
+    scope["query_string"] = b""
     with written(tmp_path) as file:
         asyncio.run(Guard(partial(pytest.fail, "let in"), visitors)(scope, None, send))  # type: ignore[arg-type]
     assert sent[0]["status"] == 403

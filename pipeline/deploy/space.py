@@ -43,6 +43,7 @@ from pipeline.predict import (
     open_image,
 )
 from pipeline.safe_text import plain
+from pipeline.web import gate
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 
@@ -57,6 +58,8 @@ DEFAULT_KIND = "gradio"
 # Those whose app asks model.onnx, and those that hold the weights for torch.
 WITH_ONNX = ("gradio", "static")
 WITH_WEIGHTS = ("gradio", "zerogpu")
+# Those with a server, in front of which gate.py stands.
+WITH_GATE = ("gradio", "zerogpu")
 PYTHON = "3.12.12"
 EXAMPLE_SIDE = 1024
 EXAMPLE_QUALITY = 90
@@ -97,6 +100,8 @@ def write_app(
     shown = _write_examples(folder, examples, opening)
     for name, template in COPIED[kind].items():
         shutil.copyfile(SPACES / template, folder / name)
+    if kind in WITH_GATE:
+        shutil.copyfile(str(gate.__file__), folder / "gate.py")
     if kind == "static":
         write_page(folder, dict(info), heading, web_runtime())
     else:

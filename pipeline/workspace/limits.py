@@ -16,6 +16,7 @@ from pipeline.workspace.workspace import Workspace, writing
 PREFIX = "WINNOW_DEMO_"
 CEILINGS = ("epochs", "image_size", "image_width", "presize", "batch_size", "steps")
 MEGABYTE = 1 << 20
+SENT = "sent"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Limits:
     ``images`` in a workspace, ``workspaces``, ``megabytes`` on the disk in all, ``upload_megabytes`` a file sent,
     ``jobs`` at work or waiting at once, ``job_minutes`` a job (waiting for its turn does not count). Of a training:
     ``epochs``, ``pixels`` (image size), ``batch_size``. ``idle_minutes`` without doing anything, or ``away_minutes``
-    after the last page was closed, all of it is cleared away. ``visitors`` at once.
+    after the last page was closed, all of it is cleared away. ``visitors`` at once, ``per_address`` of them from one
+    address.
     """
 
     images: int = 1_500
@@ -40,6 +42,7 @@ class Limits:
     idle_minutes: int = 60
     away_minutes: int = 10
     visitors: int = 20
+    per_address: int = 10
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -67,6 +70,11 @@ class Limits:
             return None
         return cls(**told)
 
+    @property
+    def of_one_address(self) -> int:
+        """How many visitors may come from one address: never all there are."""
+        return min(self.per_address, max(self.visitors - 1, 1))
+
     def write(self, home: Path) -> None:
         """Put every workspace in the folder ``home`` under these limits."""
         file = Workspace(home / "any").limits
@@ -90,7 +98,7 @@ class Limits:
 
     def check_disk(self, workspace: Workspace) -> None:
         """Raises LimitReached where the visitor's workspaces take too much of the disk."""
-        used = disk_use(workspace.root.parent) / MEGABYTE
+        used = used_by(workspace.root.parent) / MEGABYTE
         if used > self.megabytes:
             raise LimitReached(
                 f"What you have here takes {used:,.0f} MB, and this public demo keeps at most {self.megabytes:,} MB "
@@ -131,6 +139,11 @@ def check_images(workspace: Workspace, number: int) -> None:
             f"These are {number:,} pictures. This public demo keeps at most {limits.images:,} in a workspace, and "
             f"there is room for {room:,} more. Take fewer, make a new workspace, or run Winnow on your own machine."
         )
+
+
+def used_by(home: Path) -> int:
+    """How many bytes a visitor has: below their folder, and what they sent, which lies where its link leads."""
+    return disk_use(home) + disk_use((home / SENT).resolve())
 
 
 def disk_use(folder: Path) -> int:

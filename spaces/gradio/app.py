@@ -3,7 +3,8 @@
     pip install -r requirements.txt
     python app.py
 
-predict.py opens pictures and asks the model. The app keeps no picture longer than an hour and tells nobody.
+predict.py opens pictures and asks the model; gate.py stands in front and lets in what the app is for. The app
+keeps no picture longer than an hour and tells nobody.
 """
 
 from __future__ import annotations
@@ -11,25 +12,41 @@ from __future__ import annotations
 import html
 import logging
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# The model needs no network, and Gradio asks nobody but itself as it starts: it would end where a proxy, or a file of
-# certificates, is not as it should be.
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-if found := [name for name in os.environ if name.upper() in PROXIES]:
-    for name in found:
-        del os.environ[name]
-
-import gradio as gr  # noqa: E402
-from gradio.components.label import LabelConfidence, LabelData  # noqa: E402
-from predict import SEVERAL, BadModel, Picture, Prediction, Unreadable, load, open_header, read_info  # noqa: E402
+import gradio as gr
+from gate import (
+    EVERY_SITE,
+    LOOPBACK,
+    MEGABYTE,
+    OWN_SITE,
+    THIS_MACHINE,
+    Gate,
+    Room,
+    Rules,
+    believe,
+    in_words,
+    picture_in,
+)
+from gradio.components.label import LabelConfidence, LabelData
+from gradio.utils import get_upload_folder
+from predict import SEVERAL, Picture, Prediction, Unreadable, load, open_header, read_info
+from starlette.middleware import Middleware
 
 HERE = Path(__file__).resolve().parent
 MOST_CLASSES = 20
 MOST_WAITING = 100
 HOUR = 3600
+LARGEST_MB = 20
+MOST_KEPT = 2048 * MEGABYTE
+SESSIONS = 1000
+ADVICE = (
+    "On this machine, open http://127.0.0.1:{port}/ . Where you came through a notebook, a tunnel or a proxy of yours, "
+    "start it for other people: with --host 0.0.0.0 (GRADIO_SERVER_NAME), best with --auth USER:PASSWORD."
+)
 UNFAMILIAR = "Unfamiliar"
 LOG = logging.getLogger("winnow.serve")
 LOG.addHandler(logging.NullHandler())  # quiet, unless somebody writes it down
@@ -60,8 +77,8 @@ def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
 def create_app(
     folder: Path = HERE, ask: Callable[[Sequence[Picture]], Sequence[Prediction]] | None = None
 ) -> gr.Blocks:
-    """The app for the model folder ``folder``; ``ask`` answers for it (None: its model, loaded now). Raises BadModel
-    where it cannot be used.
+    """The app for the model folder ``folder``; ``ask`` answers for it (None: its model, loaded now). Raises ValueError
+    where a file of the model was changed.
     """
     if ask is None:
         classifier = load(folder)
@@ -73,17 +90,19 @@ def create_app(
         """What a picture shows: the probability of each class, and a warning where the picture is unfamiliar."""
         if picture is None:
             return None, ""
-        if not picture.get("path"):
-            raise gr.Error("Send the picture as a file.", print_exception=False)
         try:
-            open_header(Path(picture["path"]).read_bytes())  # no larger than is usual, whatever the model learnt from
-            prediction = ask([picture["path"]])[0]
+            sent = picture_in(picture.get("url"), LARGEST_MB * MEGABYTE)
+        except ValueError as error:
+            raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
+        if sent is None and not picture.get("path"):
+            raise gr.Error("Send the picture as a file, or as a data: URL.", print_exception=False)
+        try:
+            data = Path(picture["path"]).read_bytes() if sent is None else sent
+            open_header(data)  # no larger than is usual, whatever the model learnt from
+            prediction = ask([data])[0]
         except Unreadable as error:
             LOG.info("refused: a picture that is %s", error.verdict)
             raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
-        except BadModel as error:
-            LOG.error("the model cannot be used")
-            raise gr.Error(f"This model cannot be used: {error}", print_exception=False) from error
         except Exception:
             LOG.exception("unexpected")
             raise
@@ -121,20 +140,54 @@ def create_app(
             show_progress="minimal",
             concurrency_limit=1,
         )
+    app.process_api = in_words(  # type: ignore[method-assign]
+        app.process_api, gr.Error, lambda words: gr.Error(words, print_exception=False)
+    )
     return app
 
 
+def rules(host: str, port: int, open_to_others: bool, password: bool) -> Rules:
+    """What is let in: of an app for this machine alone what this machine asks for, else a picture from anywhere; where
+    there is a password, no page of another site may use it.
+    """
+    local = not open_to_others and host.strip("[]").lower() in LOOPBACK
+    folder = Path(get_upload_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    return Rules(
+        hosts=LOOPBACK if local else (),
+        advice=ADVICE.format(port=port),
+        sites=THIS_MACHINE if local else OWN_SITE if password else EVERY_SITE,
+        body=LARGEST_MB * MEGABYTE * 4 // 3 + MEGABYTE,
+        upload=(LARGEST_MB + 1) * MEGABYTE,
+        picture=LARGEST_MB * MEGABYTE,
+        strangers=not local,
+        room=Room(folder, min(MOST_KEPT, shutil.disk_usage(folder).free // 2), HOUR),
+    )
+
+
 def serve(
-    folder: Path = HERE, ask: Callable[[Sequence[Picture]], Sequence[Prediction]] | None = None, **settings: Any
+    folder: Path = HERE,
+    ask: Callable[[Sequence[Picture]], Sequence[Prediction]] | None = None,
+    proxy: Sequence[str] = (),
+    **settings: Any,
 ) -> None:
     """Serve the app for the model folder ``folder`` until it is stopped: nothing is told to anybody, and too much is
-    refused. ``ask``: as in :func:`create_app`; ``settings`` are further ones of Gradio's.
+    refused. ``ask``: as in :func:`create_app`; ``proxy``: the addresses of proxies that are believed for whom they ask;
+    ``settings`` are further ones of Gradio's.
     """
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    environment = os.environ
+    environment.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    believe(environment, proxy)
+    host = settings.get("server_name") or environment.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    port = settings.get("server_port") or int(environment.get("GRADIO_SERVER_PORT") or 7860)
+    behind = (*proxy, *map(environment.get, ("SPACE_ID", "GRADIO_ROOT_PATH", "GRADIO_SHARE")), settings.get("share"))
+    letting_in = rules(host, port, any(behind), bool(settings.get("auth")))
     create_app(folder, ask).queue(max_size=MOST_WAITING).launch(
         show_error=True,
         ssr_mode=False,
-        max_file_size="20mb",
+        max_file_size=f"{LARGEST_MB}mb",
+        state_session_capacity=SESSIONS,
+        app_kwargs={"middleware": [Middleware(Gate, rules=letting_in)]},
         run_history=False,
         enable_monitoring=False,
         footer_links=["api", "gradio"],
@@ -145,7 +198,4 @@ def serve(
 
 
 if __name__ == "__main__":
-    try:
-        serve()
-    except BadModel as error:
-        raise SystemExit(f"This model cannot be used: {error}") from None
+    serve()

@@ -198,6 +198,12 @@ class Lent:
     def uploads(self) -> Path:
         return self.to.uploads()
 
+    def received(self) -> Path:
+        return self.to.received()
+
+    def outgoing(self) -> Path:
+        return self.to.outgoing()
+
     def serve(self, workspace: Workspace) -> None:
         self.to.serve(workspace)
 

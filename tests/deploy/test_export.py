@@ -36,7 +36,7 @@ from pipeline.workspace.runs import MANIFEST, PREDICTIONS, Run, load_run, write_
 from pipeline.workspace.workspace import Workspace
 
 MODEL_FILES = {"README.md", "confusion.png", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
-APP_FILES = {"Dockerfile", "app.py", "model.onnx", "requirements.txt"}
+APP_FILES = {"Dockerfile", "app.py", "gate.py", "model.onnx", "requirements.txt"}
 IN_EACH_FOLDER = """
 import os, sys
 top = os.getcwd()
@@ -372,7 +372,8 @@ def test_wrong_usage_is_said_before_anything_is_done(trained: Workspace, tmp_pat
 def test_a_zerogpu_space_asks_for_a_gpu_and_answers_without_one(trained: Workspace, tmp_path: Path) -> None:
     folder = tmp_path / "space"
     exported = run(export(trained, ExportConfig("", str(folder), space=True, kind="zerogpu", examples=1)))
-    assert {"app.py", "demo.py", "model.safetensors"} <= set(exported.files) and "model.onnx" not in exported.files
+    assert {"app.py", "demo.py", "gate.py", "model.safetensors"} <= set(exported.files)
+    assert "model.onnx" not in exported.files
     assert read_space(folder).hardware == "zero-a10g"
     lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert {"spaces", "torch", "timm"} <= {Requirement(line).name for line in lines}

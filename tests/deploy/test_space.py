@@ -88,7 +88,9 @@ def test_it_hands_out_no_file_and_reads_none_that_was_not_sent(space: Running) -
     for name in ("/etc/passwd", "model.safetensors", str(space.folder / "app.py")):
         assert httpx.get(f"{space.url}/gradio_api/file={name}", trust_env=False).status_code in (403, 404)
     assert "error" in asked_for(space, {"path": str(space.folder / "config.json")})
-    assert "error" in asked_for(space, {"path": "http://127.0.0.1:1/x.jpg"})
+    link = {"path": "http://127.0.0.1:1/x.jpg", "meta": {"_type": "gradio.FileData"}}
+    refused = httpx.post(f"{space.url}/gradio_api/call/predict", json={"data": [link]}, trust_env=False)
+    assert refused.status_code == 400 and "not fetched" in refused.json()["detail"]
     assert "error" in asked_for(space, {"url": "data:image/png;base64,AAAA"})
 
 

@@ -361,7 +361,6 @@ def build_exchange(
         pack = gr.Button("Download the set as zip", visible=False, elem_id="clean-zip", size="sm")
         file = gr.DownloadButton("Download", visible=False, elem_id="clean-download", size="sm")
     told = gr.HTML(elem_id="clean-replayed")
-    cache = Path(file.GRADIO_CACHE)
 
     def fill(name: str) -> list[Any]:
         folder = last_dataset(shared.open(name))
@@ -369,7 +368,7 @@ def build_exchange(
 
     @translate
     def csv(name: str) -> Any:
-        made = decisions_file(shared.open(name), cache)
+        made = decisions_file(shared.open(name), shared.workspaces.outgoing())
         return gr.DownloadButton(f"Download {made.name}", value=str(made), visible=True)
 
     @translate
@@ -383,7 +382,7 @@ def build_exchange(
             for file in sorted(folder.rglob("*"))
             if file.is_file()
         }
-        target = place_of(workspace.root, cache) / f"{workspace.name}-{folder.name}.zip"
+        target = place_of(workspace.root, shared.workspaces.outgoing()) / f"{workspace.name}-{folder.name}.zip"
         made = zipped(files, target, folder.stat().st_mtime)
         return gr.DownloadButton(f"Download {made.name}", value=str(made), visible=True)
 

@@ -227,7 +227,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
             before, after = PREVIOUS, LATEST
         pair = [refreshed_run_list(workspace, before, PREVIOUS), refreshed_run_list(workspace, after, LATEST)]
         found = ledger(workspace)
-        file = ledger_file(workspace, found, Path(w.file.GRADIO_CACHE))
+        file = ledger_file(workspace, found, shared.workspaces.outgoing())
         button = gr.DownloadButton(value=str(file) if file else None, visible=file is not None)
         runs = [settings_html(workspace), ledger_view(found), button]
         return [*pair, *runs, *everything(workspace, before, after)]

@@ -13,7 +13,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
-from gradio.utils import get_upload_folder
 
 from pipeline.collect.download import DownloadConfig, download
 from pipeline.collect.importing import ImportConfig
@@ -68,12 +67,12 @@ class _Widgets:
     def outputs(self) -> list[Any]:
         return [self.summary, self.pictures, self.card, self.starter, *self.reading.outputs, *self.found.outputs]
 
-    def fill(self, workspace: Workspace, looking: OpenClass) -> list[Any]:
+    def fill(self, workspace: Workspace, looking: OpenClass, outgoing: Path) -> list[Any]:
         at_work = collecting(workspace)
         nothing = workspace.store.images().empty
         first = gr.Button(variant="primary" if nothing else "secondary")
         pictures = (newest if at_work else sample)(workspace)
-        zipped = None if nothing else papers(workspace, Path(self.card.GRADIO_CACHE), anew=not at_work)
+        zipped = None if nothing else papers(workspace, outgoing, anew=not at_work)
         card = gr.DownloadButton(value=str(zipped) if zipped else None, visible=zipped is not None)
         read = self.reading.fill(workspace)
         return [overview(workspace), pictures, card, first, *read, *self.found.fill(workspace, looking)]
@@ -106,7 +105,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     def fill(name: str, looking: OpenClass) -> list[Any]:
-        return w.fill(shared.open(name), looking)
+        return w.fill(shared.open(name), looking, shared.workspaces.outgoing())
 
     def arriving(values: Values) -> list[Any]:
         """What came meanwhile, every LIVE_SECONDS at most; nothing for another tab or where nothing is collected."""
@@ -121,7 +120,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
             return nothing
         if not collecting(workspace):
             return nothing
-        filled = w.fill(workspace, values[w.found.looking])
+        filled = w.fill(workspace, values[w.found.looking], shared.workspaces.outgoing())
         return [time.monotonic(), *filled]
 
     refreshed = gr.State(0.0)
@@ -305,7 +304,7 @@ def draw_own(shared: Shared) -> None:
 def _wire_own(shared: Shared, own: _Own) -> None:
     @translate
     def keep(event: gr.EventData) -> tuple[KeptFolder, str]:
-        arrived = keep_folder(event._data.get("files"), Path(get_upload_folder()), shared.workspaces.uploads())
+        arrived = keep_folder(event._data.get("files"), shared.workspaces.received(), shared.workspaces.uploads())
         return arrived, folder_in_words(arrived, event._data.get("lost"))
 
     kept = [own.sent, own.folder]

@@ -260,7 +260,7 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
     w = _Widgets(bool(_token(shared, "")), public=bool(shared.limits))
 
     def view(name: str, chosen: str | None, kind: str, repo_id: str) -> list[Any]:
-        shown = _view(shared.open(name), chosen, kind, repo_id, Path(w.download.GRADIO_CACHE))
+        shown = _view(shared.open(name), chosen, kind, repo_id, shared.workspaces.outgoing())
         if shared.limits:
             place = w.outputs.index
             shown[place(w.form)] = gr.Column(visible=False)

@@ -5,39 +5,49 @@ from __future__ import annotations
 import io
 import ipaddress
 import os
+import signal
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline.collect.importing import ImportConfig, import_images
-from pipeline.deploy.serve import check_address, password
+from pipeline.deploy.serve import password
 from pipeline.errors import PipelineError, UsageError
 from pipeline.jobs.job import list_jobs
 from pipeline.logs import VARIABLE, written_down
 from pipeline.stage import run
 from pipeline.tabs.door.demo import public_demo
-from pipeline.tabs.door.visitors import Guard, Visitors
+from pipeline.tabs.door.guard import Guard
+from pipeline.tabs.door.visitors import MOST_PAGES, MOST_PASSING, Visitors
 from pipeline.tabs.page.whose import OnePerson, Whose
-from pipeline.web.proxies import none_of_it
+from pipeline.web.gate import LOOPBACK, MEGABYTE, Gate, Rules, believe, proxies
 from pipeline.workspace.workspace import Workspace, workspaces_in
 
 STYLE = Path(__file__).parents[1] / "page" / "style.css"
 LOCAL_UPLOAD, PUBLIC_UPLOAD = "4gb", "200mb"
+# The longest thing a page sends is the list of a folder's files.
+MOST_BODY, MOST_OF_A_VISITOR = 16 * MEGABYTE, 3 * MEGABYTE
+SESSIONS = 1000
+ADVICE = (
+    "On this machine, open http://127.0.0.1:{port}/ . Where you came through a notebook, a tunnel or a proxy of yours, "
+    "start it for other people, with a password and with that proxy's address: "
+    "python app.py --proxy 127.0.0.1 --auth USER:PASSWORD"
+)
 
 
 @dataclass(frozen=True)
 class Door:
-    """Where the app can be reached: ``host`` and ``port``, a public link (``share``), a proxy's ``root_path``; ``auth``
-    is (user, password) or None. Raises UsageError where strangers could walk in.
+    """Where the app can be reached: ``host`` and ``port``, a public link (``share``), a proxy's ``root_path`` and its
+    address (``proxy``, or several); ``auth`` is (user, password) or None. Raises UsageError where strangers could walk
+    in.
     """
 
     host: str = "127.0.0.1"
@@ -46,11 +56,16 @@ class Door:
     share: bool = False
     root_path: str | None = None
     demo: bool = False
+    proxy: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        open_to_others = self.share or not self.loopback
-        if open_to_others and not self.auth and not self.demo:
-            what = "--share" if self.share else f"--host {self.host}"
+        try:
+            proxies(self.proxy)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        if self.open_to_others and not self.auth and not self.demo:
+            what = "--share" if self.share else "--root-path" if self.root_path else "--proxy"
+            what = f"--host {self.host}" if not self.loopback else what
             raise UsageError(
                 f"{what} lets other people in, and they could use your files and your machine. Add a password: "
                 "--auth USER:PASSWORD (or the same in the environment variable WINNOW_AUTH); or give each of them a "
@@ -70,7 +85,8 @@ class Door:
                 "In a public demo everybody gets a workspace of their own, with the starter set in it. Leave "
                 "--workspace out; to show your own one to people you trust, use --auth USER:PASSWORD."
             )
-        return cls(options.host, options.port, auth, options.share, options.root_path, demo)
+        root_path = options.root_path or environment.get("GRADIO_ROOT_PATH") or None
+        return cls(options.host, options.port, auth, options.share, root_path, demo, tuple(options.proxy or ()))
 
     @property
     def loopback(self) -> bool:
@@ -83,7 +99,12 @@ class Door:
     @property
     def local(self) -> bool:
         """Whether only people of this machine can reach the app."""
-        return self.loopback and not (self.share or self.root_path or self.demo)
+        return not self.open_to_others and not self.demo
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether somebody who is not on this machine may come in: also behind a proxy, which comes from here."""
+        return bool(self.share or self.root_path or self.proxy) or not self.loopback
 
 
 def first_start(root: Path) -> Workspace:
@@ -167,16 +188,20 @@ def theme() -> gr.themes.Base:
 
 def launch_settings(door: Door, whose: Whose | None = None) -> dict[str, Any]:
     """What ``demo.launch`` is told besides the address: limits, looks, and nothing sent to anybody."""
-    hosts = ["127.0.0.1", "localhost", "::1", "[::1]", door.host]
-    guard = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)] if door.local else []
-    guard += [Middleware(Guard, visitors=whose)] if isinstance(whose, Visitors) else []
+    rules = Rules(
+        (*LOOPBACK, door.host.strip("[]").lower()) if door.local else (),
+        ADVICE.format(port=door.port),
+        body=MOST_OF_A_VISITOR if door.demo else MOST_BODY,
+        strangers=not door.local,
+    )
+    guard = Middleware(Guard, visitors=whose, rules=rules) if isinstance(whose, Visitors) else None
     limits = whose.limits if whose else None
     public = f"{limits.upload_megabytes}mb" if limits else PUBLIC_UPLOAD
     return {
         "share": door.share,
         "auth": door.auth,
         "root_path": door.root_path,
-        "app_kwargs": {"middleware": guard},
+        "app_kwargs": {"middleware": [guard or Middleware(Gate, rules=rules)]},
         "max_file_size": LOCAL_UPLOAD if door.local else public,
         "ssr_mode": False,
         "show_error": True,
@@ -187,7 +212,7 @@ def launch_settings(door: Door, whose: Whose | None = None) -> dict[str, Any]:
         "pwa": False,
         "_frontend": False,  # Gradio would end the app where its first page takes longer than 3 seconds
         "strict_cors": True,
-        "state_session_capacity": 1000,
+        "state_session_capacity": SESSIONS + (limits.visitors * MOST_PAGES + MOST_PASSING if limits else 0),
         "theme": theme(),
         "css_paths": [STYLE],
         "quiet": True,
@@ -199,12 +224,11 @@ def serve(demo: gr.Blocks, door: Door, whose: Whose) -> int:
 
     Raises PipelineError where the port cannot be used, or the public link that was asked for cannot be made.
     """
-    check_address(door.host, door.port)
     demo.queue(default_concurrency_limit=8, max_size=64)
+    believe(os.environ, ("127.0.0.1", *door.proxy) if door.share else door.proxy)
     said = io.StringIO()
     try:
-        # why there is no public link, Gradio only prints; the link itself may need a proxy
-        with redirect_stdout(said), nullcontext() if door.share else none_of_it(os.environ):
+        with redirect_stdout(said):  # why there is no public link, Gradio only prints
             _, local_url, public_url = demo.launch(
                 server_name=door.host, server_port=door.port, prevent_thread_lock=True, **launch_settings(door, whose)
             )
@@ -217,12 +241,11 @@ def serve(demo: gr.Blocks, door: Door, whose: Whose) -> int:
         demo.close(verbose=False)
         raise PipelineError(no_link(said.getvalue(), door.port))
     _say(f"Winnow is at {public_url or local_url}   (Ctrl-C stops it)")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        if demo.server:  # it would wait for everybody who is being answered
-            demo.server.force_exit = True
         demo.close(verbose=False)
         _say("\nStopped." + ("" if door.demo else _still_running(whose.first().parent)))
         return 0

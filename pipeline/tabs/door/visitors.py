@@ -1,7 +1,6 @@
-"""The visitors of a public demo, and the guard at its door.
+"""The visitors of a public demo: who asks, what is theirs, and what is cleared away when they left.
 
-A key in a cookie says who asks, and the server alone knows which folder is theirs. The guard gives newcomers a key, and
-refuses what is not theirs.
+A key in a cookie says who asks, and the server alone knows which folder is theirs.
 """
 
 from __future__ import annotations
@@ -14,36 +13,32 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from gradio.context import LocalContext
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection
-from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.bounded import LastUsed
+from pipeline.bounded import LastUsed, forget_old
 from pipeline.errors import LimitReached, WorkspaceError
 from pipeline.jobs.job import end_all
 from pipeline.logs import logger
-from pipeline.workspace.limits import MEGABYTE, Limits, disk_use
+from pipeline.web.gate import address_of
+from pipeline.workspace.limits import MEGABYTE, SENT, Limits, used_by
 from pipeline.workspace.workspace import Workspace, workspaces_in
 
 SCOPE = "winnow.visitor"
-MOST_SESSIONS = 20_000
+# Pages: of a visitor, and of all who have done nothing yet. Gradio keeps the values of each.
+MOST_PAGES, MOST_PASSING = 40, 200
 NO_COOKIE = (
     "This public demo knows you by a cookie, and your browser sent none. Allow cookies for this site, or open the demo "
     "in a tab of its own, then reload the page."
 )
 NOT_YOURS = "This page belongs to another visitor. Reload it."
 FULL = "As many people as this public demo can take are here already. Try again in some minutes."
-API = "/gradio_api/"
-MEASURE_SECONDS = 5.0
-SHOWN: Mapping[str, str] = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
-NOT_HERE = "There is no such file here."
+CROWDED = (
+    "As many people as this public demo takes from one address are here from yours already. Try again in some minutes."
+)
 LOG = logger("door")
 
 
@@ -61,10 +56,14 @@ class Visitors:
         self._seen: dict[str, float] = {}
         self._pages: dict[str, set[str]] = {}
         self._left: dict[str, float] = {}
-        self._sessions: LastUsed[str, str | None] = LastUsed(MOST_SESSIONS)
-        self.root = root
+        self._addresses: dict[str, str] = {}
+        self._arriving: dict[str, int] = {}
+        self._owners: dict[str, LastUsed[str, bool]] = {}
+        self._passing: LastUsed[str, str] = LastUsed(MOST_PASSING)
+        self.root, self.cache = root, root / "cache"
         self.cookie = f"winnow_{secrets.token_hex(4)}"
         self._homes.mkdir(parents=True, exist_ok=True)
+        self.cache.mkdir(exist_ok=True)
 
     # --- who asks ---
 
@@ -84,8 +83,25 @@ class Visitors:
         return hmac.new(self._secret, word.encode(), hashlib.sha256).hexdigest()
 
     def owns(self, visitor: str | None, session: str) -> bool:
-        """Whether a page (Gradio's session) is the visitor's: it is whose asked first with it."""
-        return self._sessions.get_or(session, lambda: visitor) == visitor
+        """Whether a page (Gradio's session) is the visitor's, or nobody's yet."""
+        return self._owner(session) in (None, visitor) and visitor is not None
+
+    def claim(self, visitor: str, session: str) -> list[str] | None:
+        """Note that a page is the visitor's: it is whose asked first with it. Returns which pages are forgotten for it,
+        none of them another's who is here; None where it is somebody else's.
+        """
+        with self._lock:
+            owner = self._owner(session)
+            if owner not in (None, visitor):
+                return None
+            if visitor not in self._seen:
+                went = self._passing.put(session, visitor)
+                return [one for one in went if not any(one in pages for pages in self._owners.values())]
+            return self._owners.setdefault(visitor, LastUsed(MOST_PAGES)).put(session, True)
+
+    def _owner(self, session: str) -> str | None:
+        found = (visitor for visitor, pages in list(self._owners.items()) if session in pages)
+        return next(found, None) or self._passing.get(session)
 
     def _asking(self) -> tuple[str, str | None]:
         """Who calls the function that runs now, and from which page. Raises WorkspaceError where that is not known."""
@@ -95,7 +111,7 @@ class Visitors:
         session: str | None = getattr(request, "session_hash", None)
         if visitor is None:
             raise WorkspaceError(NO_COOKIE)
-        if session and not self.owns(visitor, session):
+        if session and self.claim(visitor, session) is None:
             raise WorkspaceError(NOT_YOURS)
         return visitor, session
 
@@ -113,22 +129,35 @@ class Visitors:
     def first(self) -> Path:
         """The default workspace of whoever asks now; made if missing. Raises WorkspaceError, LimitReached."""
         visitor, session = self._asking()
-        with self._lock:
-            if not self.home(visitor).exists():
-                self._move_in(self.home(visitor))
-            self._seen[visitor] = self._clock()
-            self._left.pop(visitor, None)
-            if session:
+        request: Any = LocalContext.request.get(None)
+        raw = getattr(request, "request", None) or request
+        self.settle(visitor, address_of(raw.scope))
+        if session:
+            with self._lock:
                 self._pages.setdefault(visitor, set()).add(session)
+            self.claim(visitor, session)
         return self.home(visitor) / self._template.name
 
-    def _move_in(self, home: Path) -> None:
+    def settle(self, visitor: str, address: str) -> None:
+        """Give a visitor who asks from an ``address`` their folder, if they have none yet. Raises LimitReached."""
+        with self._lock:
+            if not self.home(visitor).exists():
+                self._move_in(self.home(visitor), address)
+                self._addresses[visitor] = address
+            self._seen[visitor] = self._clock()
+            self._left.pop(visitor, None)
+
+    def _move_in(self, home: Path, address: str) -> None:
         if sum(1 for other in self._homes.iterdir() if other.suffix != ".part") >= self._limits.visitors:
             raise LimitReached(FULL)
+        if address and list(self._addresses.values()).count(address) >= self._limits.of_one_address:
+            raise LimitReached(CROWDED)
         part = home.with_name(f"{uuid.uuid4().hex}.part")
         part.mkdir()
         self._limits.write(part)
         shutil.copytree(self._template.root, part / self._template.name, copy_function=_linked)
+        self.sent(home.name).mkdir(exist_ok=True)
+        (part / SENT).symlink_to(self.sent(home.name).resolve(), target_is_directory=True)
         part.rename(home)
 
     def uploads(self) -> Path:
@@ -136,6 +165,44 @@ class Visitors:
         folder = self.first().parent / "uploads"
         folder.mkdir(exist_ok=True)
         return folder
+
+    def received(self) -> Path:
+        """Where the uploads of whoever asks now arrive, and nobody else's."""
+        return self.sent(self.first().parent.name)
+
+    def outgoing(self) -> Path:
+        """Where the browser of whoever asks now may fetch a file from, and nobody else's."""
+        return self.received()
+
+    def sent(self, visitor: str) -> Path:
+        """The visitor's own part of the folder that Gradio takes files from; a link in their home leads there."""
+        return self.cache / visitor
+
+    def reserve(self, visitor: str, length: int) -> None:
+        """Keep room for ``length`` bytes until :meth:`take`. Raises LimitReached where they would be too many."""
+        used = used_by(self.home(visitor))
+        with self._lock:
+            coming = self._arriving.get(visitor, 0) + length
+            if used + coming > self._limits.megabytes * MEGABYTE:
+                raise LimitReached(
+                    f"With this you would have more than the {self._limits.megabytes:,} MB that this public demo keeps "
+                    "for each visitor. Start over with the button at the top, or run Winnow on a machine of your own."
+                )
+            self._arriving[visitor] = coming
+
+    def take(self, visitor: str, length: int, arrived: Path, files: Sequence[str]) -> list[str]:
+        """Give a visitor the ``files`` in the folder ``arrived``; returns where they lie now (nowhere, where the
+        visitor was cleared away meanwhile).
+        """
+        with self._lock:
+            left = self._arriving.pop(visitor, 0) - length
+            if left > 0:
+                self._arriving[visitor] = left
+            if not files or not self.home(visitor).exists():
+                return []
+            place = self.sent(visitor) / arrived.name
+            arrived.rename(place)
+        return [str(place / Path(file).relative_to(arrived)) for file in files]
 
     def serve(self, workspace: Workspace) -> None:
         """Nothing to do: the guard at the door serves thumbnails, to their owner alone."""
@@ -167,19 +234,23 @@ class Visitors:
         cleared = list(dict.fromkeys([*idle, *gone]))
         for visitor in cleared:
             self._clear(visitor)
+        forget_old(self.cache.glob("*/*"), 60 * limits.idle_minutes)
         if cleared:
             LOG.info("swept: %d visitors who left or did nothing; %d are here", len(cleared), len(self._seen))
         return cleared
 
     def _clear(self, visitor: str) -> None:
         with self._lock:
-            for book in (self._seen, self._left, self._pages):
+            for book in (self._seen, self._left, self._pages, self._addresses):
                 book.pop(visitor, None)
+            for session in self._owners.pop(visitor, ()):
+                self._passing.put(session, visitor)
             doomed = self._homes / f"{uuid.uuid4().hex}.part"
             try:
                 for workspace in workspaces_in(self.home(visitor)):
                     end_all(workspace)
                 self.home(visitor).rename(doomed)
+                self.sent(visitor).rename(doomed / "cache")
             except FileNotFoundError:
                 return
         shutil.rmtree(doomed, ignore_errors=True)
@@ -199,110 +270,3 @@ def _linked(source: str, target: str) -> str:
         os.link(source, target)
         return target
     return shutil.copy2(source, target)
-
-
-class Guard:
-    """ASGI middleware around the whole app of a public demo."""
-
-    def __init__(self, app: ASGIApp, visitors: Visitors) -> None:
-        self._app, self._visitors = app, visitors
-        self._lock = threading.Lock()
-        self._measured = (float("-inf"), 0)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on with the visitor's name in its scope."""
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        visitor = self._visitors.who(HTTPConnection(scope).cookies.get(self._visitors.cookie))
-        scope[SCOPE] = visitor
-        answer = self._answer(scope, headers, visitor)
-        if answer is not None:
-            if isinstance(answer, PlainTextResponse):
-                LOG.info("refused with %d: %s", answer.status_code, bytes(answer.body).decode())
-            await answer(scope, receive, send)
-            return
-        await self._app(scope, receive, send if visitor else self._greeting(send, scope, headers))
-
-    def _answer(self, scope: Scope, headers: Headers, visitor: str | None) -> Response | None:
-        """What is answered right here; None: the app is to answer."""
-        _, api, route = str(scope["path"]).partition(API)
-        session = _session(scope, route if api else "")
-        if session and not self._visitors.owns(visitor, session):
-            return PlainTextResponse(NOT_YOURS, 403)
-        if api and route.startswith(("file=", "file/")):
-            return self._file(route[len("file=") :], visitor)
-        if api and route.rstrip("/") == "upload":
-            return self._upload(headers, visitor)
-        return None
-
-    # --- files ---
-
-    def _file(self, name: str, visitor: str | None) -> Response | None:
-        """A thumbnail of the visitor's own; nothing else of what visitors have, and no other site's file."""
-        if "://" in name or "\0" in name:
-            return PlainTextResponse(NOT_HERE, 403)
-        file = Path(name).resolve()
-        if not file.is_relative_to(self._visitors.root.resolve()):
-            return None  # Gradio refuses what is not its own
-        if file.is_relative_to((self._visitors.root / "cache").resolve()):
-            return None
-        own = self._visitors.home(visitor).resolve() if visitor else None
-        parts = file.relative_to(own).parts if own and file.is_relative_to(own) else ()
-        kind = SHOWN.get(file.suffix)
-        if len(parts) < 3 or parts[1] != "thumbnails" or kind is None or not file.is_file():
-            return PlainTextResponse(NOT_HERE, 403)
-        return FileResponse(file, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
-
-    # --- uploads ---
-
-    def _upload(self, headers: Headers, visitor: str | None) -> Response | None:
-        """Why an upload is not taken; None where it is."""
-        limits = self._visitors.limits
-        length = headers.get("content-length", "")
-        if visitor is None:
-            return PlainTextResponse(NO_COOKIE, 403)
-        if not length.isdigit() or limits is None:
-            return PlainTextResponse("Say how long the upload is.", 411)
-        if int(length) > (limits.upload_megabytes + 1) * MEGABYTE:
-            return PlainTextResponse(f"This public demo takes at most {limits.upload_megabytes} MB at a time.", 413)
-        if self._cache() + int(length) > limits.megabytes * limits.visitors * MEGABYTE // 2:
-            return PlainTextResponse("This public demo has no room for files now. Try again in some minutes.", 507)
-        return None
-
-    def _cache(self) -> int:
-        """How many bytes wait in the folder for uploads, as of some seconds ago."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._measured[0] > MEASURE_SECONDS:
-                self._measured = (now, disk_use(self._visitors.root / "cache"))
-            return self._measured[1]
-
-    # --- keys ---
-
-    def _greeting(self, send: Send, scope: Scope, headers: Headers) -> Send:
-        """Gives somebody new a key, together with the page."""
-
-        async def greet(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                if answer.get("content-type", "").startswith("text/html"):
-                    answer.append("set-cookie", f"{self._visitors.cookie}={self._key(scope, headers)}")
-                    answer["cache-control"] = "no-store"
-            await send(message)
-
-        return greet
-
-    def _key(self, scope: Scope, headers: Headers) -> str:
-        https = scope.get("scheme") == "https" or headers.get("x-forwarded-proto", "").startswith("https")
-        # A Space is shown inside a page of another site, which only a partitioned cookie gets through.
-        rest = "SameSite=None; Secure; Partitioned" if https else "SameSite=Lax"
-        return f"{self._visitors.new_key()}; Path=/; HttpOnly; {rest}"
-
-
-def _session(scope: Scope, route: str) -> str:
-    """The page that a request is about, as far as its address says so."""
-    asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("session_hash", [""])[0]
-    kind, _, rest = route.partition("/")
-    return asked or (rest.partition("/")[0] if kind == "heartbeat" else "")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import gradio as gr
@@ -29,6 +30,7 @@ class Workspaces:
     """The workspaces that whoever asks now may choose from: their default one and its siblings."""
 
     whose: Whose
+    _making: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     @property
     def root(self) -> Path:
@@ -38,6 +40,14 @@ class Workspaces:
     def uploads(self) -> Path:
         """Where their uploads are kept."""
         return self.whose.uploads()
+
+    def received(self) -> Path:
+        """Where their uploads arrive."""
+        return self.whose.received()
+
+    def outgoing(self) -> Path:
+        """Where their browser may fetch a file from."""
+        return self.whose.outgoing()
 
     def names(self) -> list[str]:
         """The folders beside the default workspace that are workspaces, the default one first."""
@@ -60,12 +70,13 @@ class Workspaces:
 
     def create(self, name: str) -> Workspace:
         """A new, empty workspace; its folder's name is made from ``name``. Raises WorkspaceError, LimitReached."""
-        root, folder = self.root, folder_name(name)
-        if self.whose.limits and len(self.names()) >= self.whose.limits.workspaces:
-            raise LimitReached(f"This public demo gives each visitor {self.whose.limits.workspaces} workspaces.")
-        if folder.casefold() in {path.name.casefold() for path in root.parent.iterdir()}:
-            raise WorkspaceError(f"'{folder}' is there already. Pick it from the list, or choose another name.")
-        return self._serve(Workspace.create(root.parent / folder))
+        root, folder = self.root, folder_name(name if isinstance(name, str) else "")
+        with self._making:  # two that are made at once would each find room for one more
+            if self.whose.limits and len(self.names()) >= self.whose.limits.workspaces:
+                raise LimitReached(f"This public demo gives each visitor {self.whose.limits.workspaces} workspaces.")
+            if folder.casefold() in {path.name.casefold() for path in root.parent.iterdir()}:
+                raise WorkspaceError(f"'{folder}' is there already. Pick it from the list, or choose another name.")
+            return self._serve(Workspace.create(root.parent / folder))
 
     def _serve(self, workspace: Workspace) -> Workspace:
         self.whose.serve(workspace)

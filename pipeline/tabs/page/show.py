@@ -12,8 +12,9 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from pipeline.errors import PipelineError
-from pipeline.logs import logger, where_raised
+from pipeline.logs import is_written_down, logger, where_raised
 from pipeline.verify.findings import Verified
+from pipeline.web.gate import TOLD
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
@@ -45,11 +46,17 @@ def translate(function: Callable[P, R]) -> Callable[P, R]:
             raise gr.Error(f"A file could not be read or written ({why}). {advice}", title=TITLE) from error
         except gr.Error:  # said in words already
             raise
-        except Exception:
+        except Exception as error:
             LOG.exception("unexpected")
+            setattr(error, TOLD, True)
             raise
 
     return translated
+
+
+def unexpected(words: str) -> gr.Error:
+    """An error for the screen; the terminal is told what led to it where no log is kept."""
+    return gr.Error(words, title=TITLE, print_exception=not is_written_down())
 
 
 def escape(text: object) -> str:

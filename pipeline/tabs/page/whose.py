@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
@@ -30,6 +31,14 @@ class Whose(Protocol):
 
     def uploads(self) -> Path:
         """Where their uploads are kept."""
+        ...
+
+    def received(self) -> Path:
+        """Where what they send arrives; nobody else's uploads lie there."""
+        ...
+
+    def outgoing(self) -> Path:
+        """Where their browser may fetch a file that was made for them."""
         ...
 
     def serve(self, workspace: Workspace) -> None:
@@ -56,6 +65,14 @@ class OnePerson:
     def uploads(self) -> Path:
         """The machine's folder for temporary files."""
         return Path(tempfile.gettempdir())
+
+    def received(self) -> Path:
+        """Gradio's folder for uploads."""
+        return Path(get_upload_folder())
+
+    def outgoing(self) -> Path:
+        """The same."""
+        return Path(get_upload_folder())
 
     def serve(self, workspace: Workspace) -> None:
         """Gradio serves the folder of the thumbnails from now on."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from pipeline.ask.many import PredictConfig, last_list, page_of, predict_many
 from pipeline.ask.one import MakeClient, Models, about_model, fetch_picture, one_picture_client, picture_id
@@ -29,6 +28,7 @@ from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import bar_rows, count, empty, escape, guide, heading, paged, percent
 from pipeline.tabs.page.uploads import MOST_FILES, KeptFolder, keep_folder, keep_uploads
 from pipeline.tabs.page.viewer import large, thumbnail, viewer
+from pipeline.web.gate import picture_in
 from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace
 
@@ -198,7 +198,8 @@ def build(tab: gr.Tab, shared: Shared, client: MakeClient | None = one_picture_c
                     elem_id="predict-image",
                     buttons=[],
                 )
-                image.preprocess = _path  # type: ignore[method-assign]  # Gradio's own opens it, with words for programmers
+                # Gradio's own opens it, with words for programmers
+                image.preprocess = _path  # type: ignore[method-assign]
                 url = gr.Textbox(
                     label="Or its address on the web",
                     placeholder="https://… and Enter",
@@ -228,7 +229,7 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
         chosen = load_run(shared.open(workspace or None), run or None)
         if image is None:
             return None, ""
-        found = models.answer(chosen, image, tta)
+        found = models.answer(chosen, as_file(image, shared.workspaces.outgoing), tta)
         return answer_view(found), remark(found, about_model(chosen))
 
     @translate
@@ -260,9 +261,12 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
     below.look(look, asked[:3], below, trigger_mode="always_last", **QUIET)
     below.open(enlarge, shared.picker, seen, trigger_mode="always_last", **QUIET)
     if client is not None:
-        cache = Path(image.GRADIO_CACHE)  # where uploads lie, too
         fetched = url.submit(
-            translate(lambda address: str(fetch_picture(address or "", cache / uuid.uuid4().hex, client))),
+            translate(
+                lambda address: str(
+                    fetch_picture(address or "", shared.workspaces.outgoing() / uuid.uuid4().hex, client)
+                )
+            ),
             url,
             image,
             api_visibility="private",
@@ -277,8 +281,24 @@ def _wire(shared: Shared, inputs: tuple[Any, ...], outputs: tuple[Any, ...], cli
 
 
 def _path(payload: Any) -> str | None:
-    """Where Gradio keeps the uploaded picture (it has checked that it is an upload); opening it is our part."""
+    """Where Gradio keeps the uploaded picture (it has checked that it is one), or its data: URL; opening it is ours."""
+    if payload and payload.url and payload.url.startswith("data:"):
+        return str(payload.url)
     return str(payload.path) if payload and payload.path else None
+
+
+def as_file(image: str, outgoing: Callable[[], Path]) -> str:
+    """Where a picture lies; one that came as a data: URL is put into a file. Raises UsageError for a damaged one."""
+    try:
+        sent = picture_in(image)
+    except ValueError as error:
+        raise UsageError(f"This picture cannot be used. {error}") from error
+    if sent is None:
+        return image
+    file = outgoing() / uuid.uuid4().hex / "picture"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(sent)
+    return str(file)
 
 
 def _views(run: Run) -> Any:
@@ -386,12 +406,16 @@ def _build_many(tab: gr.Tab, shared: Shared, run: gr.Dropdown, tta: gr.Checkbox)
 
     @translate
     def keep(event: gr.EventData) -> tuple[KeptFolder, str]:
-        arrived = keep_folder(event._data.get("files"), Path(get_upload_folder()))
+        arrived = keep_folder(event._data.get("files"), shared.workspaces.received(), shared.workspaces.uploads())
         return arrived, f"{count(arrived.files, 'file')} here."
 
     def begin(values: Values) -> Job:
         chosen = [Path(file) for file in values[w.files] or ()]
-        sources = [str(file) for file in sorted(keep_uploads(chosen).iterdir())] if chosen else []
+        sources = (
+            [str(file) for file in sorted(keep_uploads(chosen, shared.workspaces.uploads()).iterdir())]
+            if chosen
+            else []
+        )
         sources += [values[w.sent].path] if values[w.sent] else []
         own = str(values[w.path] or "").strip() if shared.local else ""
         sources += [own] if own else []
@@ -408,7 +432,7 @@ def _build_many(tab: gr.Tab, shared: Shared, run: gr.Dropdown, tta: gr.Checkbox)
 
     @translate
     def csv(name: str) -> Any:
-        made = csv_copy(shared.open(name), Path(w.file.GRADIO_CACHE))
+        made = csv_copy(shared.open(name), shared.workspaces.outgoing())
         return gr.DownloadButton(f"Download {made.name}", value=str(made), visible=True)
 
     kept = [w.sent, w.folder]

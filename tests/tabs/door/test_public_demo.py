@@ -151,8 +151,10 @@ def test_without_a_cookie_one_is_told_so_and_has_nothing(demo: tuple[Visitors, V
     nobody = Visitor(victim.address, victim.demo)
     nobody.client.cookies.clear()
     for name in (None, "starter", SECRET):
-        answer = nobody.call(nobody.number("predict"), [None, None, name, False])
-        assert answer is not None and "knows you by a cookie" in answer["output"]["error"]
+        body = {"fn_index": nobody.number("predict"), "data": [None, None, name, False], "session_hash": nobody.session}
+        for path in ("queue/join", "run/predict", "call/predict"):
+            refused = nobody.client.post(f"{nobody.address}gradio_api/{path}", json=body)
+            assert refused.status_code == 403 and "knows you by a cookie" in refused.json()["detail"]
     assert {path.name for path in (visitors.root / "visitors").iterdir()} == there
 
 
@@ -251,7 +253,7 @@ def test_anothers_page_cannot_be_listened_to_or_spoken_for(victim: Visitor, stra
         "session_hash": victim.session,
     }
     joined = stranger.client.post(f"{stranger.address}gradio_api/run/predict", json=body)
-    assert joined.status_code == 500 and "belongs to another visitor" in joined.text
+    assert joined.status_code == 403 and "belongs to another visitor" in joined.text
 
 
 def test_anothers_job_can_be_neither_seen_nor_cancelled_nor_resumed(
@@ -471,7 +473,8 @@ def test_when_it_is_full_newcomers_are_told_so(demo: tuple[Visitors, Visitor], v
     visitors, _ = demo
     crowd = [Visitor(victim.address, victim.demo) for _ in range(SMALL.visitors)]
     said = []
-    for one in crowd:
+    for number, one in enumerate(crowd):
+        one.client.headers["x-forwarded-for"] = f"203.0.113.{number}"
         one.get("")
         answer = one.call(one.number("first_choice"), [])
         said.append("" if answer is None or answer["success"] else answer["output"]["error"])
