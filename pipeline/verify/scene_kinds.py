@@ -93,20 +93,24 @@ def time_in(name: str) -> tuple[str, datetime] | None:
 
 def by_folder(images: pd.DataFrame) -> Names:
     """The folders that pictures lie in, without those that stand for their class or a split, or mean nothing."""
-    kept = {
-        str(image): _folders(str(name), label)
-        for image, name, label in zip(images.index, images["source_name"], images["original_label"], strict=True)
+    files = zip(images.index, images["source_name"], images["original_label"].fillna(""), strict=True)
+    places = {
+        str(image): (str(PurePosixPath(name.replace("\\", "/")).parent), str(label))
+        for image, name, label in files
         if not pd.isna(name) and "://" not in name
     }
+    telling = {place: _folders(*place) for place in set(places.values())}
+    kept = {image: telling[place] for image, place in places.items()}
     several = {folders for folders in kept.values() if folders}
     levels = [len(set(level)) for level in zip(*several, strict=False)] if len(several) > 1 else []
     shared = next((depth for depth, names in enumerate(levels) if names > 1), len(levels))
     return {image: "/".join(folders[shared:]) for image, folders in kept.items() if folders[shared:]}
 
 
-def _folders(name: str, label: str | None) -> tuple[str, ...]:
-    called = {_plainly(one) for one in named(str(label or ""))}
-    folders = PurePosixPath(name.replace("\\", "/")).parts[:-1]
+def _folders(path: str, label: str) -> tuple[str, ...]:
+    """The folders of a path that tell more than the label does."""
+    called = {_plainly(one) for one in named(label)}
+    folders = PurePosixPath(path).parts
     return tuple(folder for folder in folders if _plainly(folder) not in called and not _means_nothing(folder))
 
 

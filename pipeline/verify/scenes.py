@@ -231,18 +231,20 @@ def write_down(workspace: Workspace, scenes: Scenes) -> None:
         workspace.store.set_fact(SCENES, {"by": scenes.by, "asked": asked, **scenes.settled})
 
 
-def scenes(workspace: Workspace) -> SceneList:
-    """The scenes of a workspace with their images, the largest first, and what else could be chosen.
+def scenes(workspace: Workspace, by: str = "") -> SceneList:
+    """The scenes of a workspace with their images, the largest first, and what else could be chosen. ``by``: those of
+    another kind, to look at.
 
     >>> w.scenes(ws).by
     ''
     """
-    said, images, known = _said(workspace), _rows(workspace), known_scenes(workspace)
+    said, images = _said(workspace), _rows(workspace)
+    known = _of_kind(workspace, images, by, {}) if by else known_scenes(workspace)
     rows = _in_use(known, images)
     scenes = sorted(_scenes(rows), key=lambda scene: (-len(scene.images), scene.id))
     cut = int((rows[rows["split"].notna()].groupby("scene")["split"].nunique() > 1).sum())
-    by = str(said["by"]) if said.get("asked") else known.by
-    asked = bool(said.get("asked"))
+    asked = bool(said.get("asked")) and not by
+    by = str(said["by"]) if asked else known.by
     note = _note(by, asked, known, cut, bool((images["status"] == "new").any()))
     return SceneList(by, tuple(scenes), asked, proposals(workspace), bool(waiting(workspace)), cut, note)
 

@@ -18,6 +18,7 @@ from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE, Serve, tabs
 from tests.browser.test_app_tabs import LATER, SOON, tab
+from tests.verify.test_scenes import photograph, splits
 
 pytestmark = pytest.mark.browser
 APP = tabs(("Verify", partial(verify_tab.build, story=story_alone)))
@@ -111,3 +112,18 @@ def test_where_many_are_broken_it_asks_and_goes_on_when_told_to(
     expect(page.locator("button.summary[data-kind^=broken]")).to_have_count(1, timeout=LATER)
     expect(page.locator("#verify-question")).to_be_hidden()
     assert statuses(workspace) == {"ok": 43, "set_aside": 8}
+
+
+def test_what_was_taken_together_is_kept_with_one_click(serve: Serve, page: Page, workspace: Workspace) -> None:
+    photograph(workspace)
+    run(verify(workspace, VerifyConfig(workers=1, scenes="ask")))
+    page.goto(serve(workspace.root))
+    tab(page, "Verify")
+    expect(page.locator("#verify-together h4")).to_have_text(
+        "8 series by time and camera, 3 pictures each: keep each together?", timeout=SOON
+    )
+    expect(page.locator("#verify-together img")).to_have_count(9)
+    page.locator("#verify-keep-together").click()
+    expect(page.locator("#verify-splits")).to_contain_text("each stays in one split", timeout=SOON)
+    expect(page.locator("#verify-together")).to_be_hidden()
+    assert len(splits(workspace)) == 24

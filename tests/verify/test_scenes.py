@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from pipeline.workspace.records import NewImage, State, Verdict, Wish
 from pipeline.workspace.workspace import Workspace
 
 NOON = datetime(2024, 5, 1, 12)
+FINE = {"dark_end": 0.5, "bright_end": 0.6, "sharpness": 0.1, "detail": 6.0, "colour": 0.2}
 
 
 def image(name: str, scene: str | None = None, label: str | None = "cat", page: str | None = None) -> NewImage:
@@ -36,8 +37,9 @@ def image(name: str, scene: str | None = None, label: str | None = "cat", page: 
 def put(workspace: Workspace, times: Sequence[tuple[str, str, datetime | None]]) -> None:
     """Pictures (name, label, when) as if they had been checked; the names are their ids, too."""
     workspace.store.add_images([image(name, label=label) for name, label, _ in times])
+    seen: dict[str, Any] = {"width": 32, "height": 32, "camera": "c", "quality": json.dumps(FINE)}
     workspace.store.record_verdicts(
-        [Verdict(name, "ok", "ok", "", taken=when.isoformat() if when else "", camera="c") for name, _, when in times]
+        [Verdict(name, "ok", "ok", "", taken=when.isoformat() if when else "", **seen) for name, _, when in times]
     )
 
 
@@ -349,14 +351,17 @@ def jpeg(colour: int, when: datetime | None, camera: str) -> bytes:
     return target.getvalue()
 
 
-def test_verify_reads_when_pictures_were_taken_and_keeps_each_session_together(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def photograph(workspace: Workspace) -> None:
+    """24 pictures of cats and dogs in 8 sessions of a phone, as they are imported."""
     for number in range(24):
         data = jpeg(number, NOON + timedelta(hours=9 * (number // 3), seconds=number), "Phone")
         image_id, file = workspace.keep(data, "jpg")
         name = f"{'cat' if number % 2 else 'dog'}/{image_id[:8]}.jpg"
         workspace.store.add_images([NewImage(image_id, file, len(data), name[:3], "folder", name)])
+
+
+def test_verify_reads_when_pictures_were_taken_and_keeps_each_session_together(workspace: Workspace) -> None:
+    photograph(workspace)
     waits = run(verify(workspace, VerifyConfig(workers=1, scenes="ask")))
     assert waits.scenes_proposed[0].words == "8 series by time and camera, 3 pictures each" and not splits(workspace)
     found = run(verify(workspace, VerifyConfig(workers=1)))

@@ -23,6 +23,7 @@ from pipeline.tabs.train.runs import draw_run_panel
 from pipeline.train.config import TrainConfig
 from pipeline.train.data import usable_rows
 from pipeline.train.preview import Array, Preview, Viewed, preview
+from pipeline.verify.scenes import waiting
 from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
 
@@ -92,7 +93,9 @@ def material(workspace: Workspace) -> str:
         return empty("No pictures yet", "Go to Collect and bring some in first.")
     new = int((images["status"] == "new").sum())
     line = f"{count(new, 'picture')} not checked yet: training will check them first." if new else ""
-    if not new:
+    if not new and waiting(workspace):
+        line = "Verify asks what was taken together. A training that starts before you answer keeps it together."
+    elif not new:
         try:
             usable_rows(workspace)
         except NotEnoughData as error:

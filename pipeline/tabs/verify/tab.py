@@ -21,9 +21,12 @@ from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, empty, escape, facts, guide, heading, splits
 from pipeline.tabs.page.viewer import large, thumbnail, viewer
+from pipeline.tabs.verify.together import Together, asks, draw_together, examples, kept_in_words, together_view
 from pipeline.verify.cards import GROUPS, Acted, Card, Group, act, card_of, cards, choices, take_back
 from pipeline.verify.findings import Verified, verified
-from pipeline.verify.verify import DOUBT, VerifyConfig, verify
+from pipeline.verify.scenes import NO_SCENES
+from pipeline.verify.split import keep_together
+from pipeline.verify.verify import ASK, DOUBT, VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
 
 IMAGE_IDS = 100_000
@@ -36,7 +39,7 @@ def verify_job(workspace: Workspace, accept_broken: bool = False) -> Job:
         raise NotEnoughData("There are no pictures to check yet. Go to Collect and bring some in first.")
     if jobs.running(workspace, StageName.VERIFY):
         raise UsageError("The pictures are being checked already; see above.")
-    return jobs.start(workspace, verify, VerifyConfig(accept_broken=accept_broken))
+    return jobs.start(workspace, verify, VerifyConfig(accept_broken=accept_broken, scenes=ASK))
 
 
 def summary(workspace: Workspace, found: Verified) -> str:
@@ -67,6 +70,8 @@ def _new(new: int, asked: bool) -> str:
 
 
 def _what_now(found: Verified) -> str:
+    if asks(found):
+        return "The splits wait for one answer: what was taken together?"
     doubtful = (found.suspects, found.label_conflicts, found.leaks, found.given_leaks, found.duplicate_groups)
     if any(doubtful) or any(found.problems.values()):
         return "Nothing below has to be done before you train: what cannot be used is out of use already."
@@ -327,6 +332,7 @@ class _Widgets:
     asking: gr.Column
     question: gr.HTML
     go_on: gr.Button
+    together: Together
     cards: gr.HTML
     viewer: gr.HTML
     divided: gr.Column
@@ -337,7 +343,8 @@ class _Widgets:
     @property
     def outputs(self) -> list[Any]:
         """What :func:`_view` fills."""
-        return [self.check, self.result, self.asking, self.question, self.cards, self.divided, self.shares]
+        above = [self.check, self.result, self.asking, self.question, *self.together.outputs]
+        return [*above, self.cards, self.divided, self.shares]
 
 
 def build(tab: gr.Tab, shared: Shared, story: Callable[[Workspace, str], View] | None = None) -> None:
@@ -348,6 +355,7 @@ def build(tab: gr.Tab, shared: Shared, story: Callable[[Workspace, str], View] |
     with gr.Column(visible=False, elem_classes="w-card", elem_id="verify-asking") as asking:
         asked = gr.HTML(elem_id="verify-question")
         go_on = gr.Button("Set them aside and go on", elem_id="verify-go-on")
+    together = draw_together()
     cards = component(Path(__file__).with_name("cards"), "verify-cards")
     large = viewer("verify-viewer")
     with gr.Column(visible=False) as divided:
@@ -358,7 +366,8 @@ def build(tab: gr.Tab, shared: Shared, story: Callable[[Workspace, str], View] |
         )
         shares = gr.HTML(elem_id="verify-splits")
     states = gr.State(OpenCard()), gr.State(None)
-    _wire(tab, shared, _Widgets(check, result, asking, asked, go_on, cards, large, divided, shares, *states), story)
+    above = (check, result, asking, asked, go_on, together)
+    _wire(tab, shared, _Widgets(*above, cards, large, divided, shares, *states), story)
 
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, str], View] | None) -> None:
@@ -394,6 +403,16 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
         workspace = shared.open(values[shared.picker])
         return with_story(workspace, any_view(workspace, str(event._data["id"])))
 
+    @translate
+    def settle(keep: bool, values: Values) -> list[Any]:
+        workspace = shared.open(values[shared.picker])
+        keep_together(workspace, str(values[w.together.kind] or NO_SCENES) if keep else NO_SCENES)
+        return _view(workspace, values[w.looking])
+
+    @translate
+    def show_kind(name: str, by: str | None) -> str:
+        return examples(shared.open(name), by) if by else ""
+
     def start(accept_broken: bool, values: Values) -> Job:
         return verify_job(shared.open(values[shared.picker]), accept_broken)
 
@@ -402,6 +421,9 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     w.cards.act(do, {w.done}, [w.looking, w.done, *w.outputs], trigger_mode="multiple", **in_turn)
     w.cards.enlarge(enlarge, None, w.viewer, **QUIET)
     w.viewer.open(walk, {shared.picker}, w.viewer, trigger_mode="always_last", **QUIET)
+    w.together.kind.input(show_kind, [shared.picker, w.together.kind], w.together.pictures, **QUIET)
+    for button, keep in ((w.together.keep, True), (w.together.apart, False)):
+        button.click(partial(settle, keep), {shared.picker, w.together.kind, w.looking}, w.outputs, **in_turn)
     for button, accept in ((w.check, False), (w.go_on, True)):
         shared.job.launch(button.click, partial(start, accept), {shared.picker})
     shared.watch(tab, view, w.outputs, w.looking)
@@ -417,7 +439,8 @@ def _view(workspace: Workspace, looking: OpenCard, done: Told | None = None, ans
         summary(workspace, found),
         gr.Column(visible=bool(asked)),
         question(asked),
+        *together_view(workspace, found),
         cards_view(workspace, looking, found, done, answer),
         gr.Column(visible=bool(shares)),
-        shares,
+        shares + kept_in_words(found),
     ]

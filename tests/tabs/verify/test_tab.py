@@ -11,9 +11,12 @@ from pipeline.jobs import job as jobs
 from pipeline.stage import run
 from pipeline.tabs.page.show import splits
 from pipeline.tabs.verify.tab import doubt, question, summary, verify_job
+from pipeline.tabs.verify.together import kept_in_words, together_view
 from pipeline.verify.findings import verified
+from pipeline.verify.split import keep_together
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
+from tests.verify import test_scenes as scenes
 from tests.verify.test_verify import put
 
 
@@ -113,3 +116,15 @@ def test_of_very_many_classes_the_rest_is_counted(checked: Workspace, monkeypatc
     monkeypatch.setattr("pipeline.tabs.page.show.LISTED_CLASSES", 3)
     html = splits(checked, verified(checked))
     assert html.count("<tr>") == 1 + 3 and "and 2 more classes" in html
+
+
+def test_what_was_taken_together_is_asked_before_splits_are_given_and_only_then(workspace: Workspace) -> None:
+    scenes.put(workspace, scenes.sessions(9, 4))
+    box, words, kind, pictures = together_view(workspace, verified(workspace))
+    assert box.visible and "9 series by time and camera, 4 pictures each: keep each together?" in words
+    assert kind.value == "time" and not kind.visible and pictures.count("4 pictures") == 3
+    assert "The splits wait for one answer" in summary(workspace, verified(workspace))
+    keep_together(workspace, "time")
+    box, words, *_ = together_view(workspace, verified(workspace))
+    assert not box.visible and words == ""
+    assert "9 series by time and camera" in kept_in_words(verified(workspace))
