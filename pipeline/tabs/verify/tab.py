@@ -405,7 +405,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
 
     @translate
     def settle(keep: bool, values: Values) -> list[Any]:
-        workspace = shared.open(values[shared.picker])
+        workspace = shared.open(values[w.together.of])
         keep_together(workspace, str(values[w.together.kind] or NO_SCENES) if keep else NO_SCENES)
         return _view(workspace, values[w.looking])
 
@@ -421,9 +421,9 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets, story: Callable[[Workspace, 
     w.cards.act(do, {w.done}, [w.looking, w.done, *w.outputs], trigger_mode="multiple", **in_turn)
     w.cards.enlarge(enlarge, None, w.viewer, **QUIET)
     w.viewer.open(walk, {shared.picker}, w.viewer, trigger_mode="always_last", **QUIET)
-    w.together.kind.input(show_kind, [shared.picker, w.together.kind], w.together.pictures, **QUIET)
+    w.together.kind.input(show_kind, [w.together.of, w.together.kind], w.together.pictures, **QUIET)
     for button, keep in ((w.together.keep, True), (w.together.apart, False)):
-        button.click(partial(settle, keep), {shared.picker, w.together.kind, w.looking}, w.outputs, **in_turn)
+        button.click(partial(settle, keep), {w.together.of, w.together.kind, w.looking}, w.outputs, **in_turn)
     for button, accept in ((w.check, False), (w.go_on, True)):
         shared.job.launch(button.click, partial(start, accept), {shared.picker})
     shared.watch(tab, view, w.outputs, w.looking)

@@ -22,7 +22,7 @@ WHY = (
 
 @dataclass(frozen=True)
 class Together:
-    """The widgets of the question."""
+    """The widgets of the question; ``of``: the name of the workspace that it is about."""
 
     box: gr.Column
     words: gr.HTML
@@ -30,11 +30,12 @@ class Together:
     pictures: gr.HTML
     keep: gr.Button
     apart: gr.Button
+    of: gr.State
 
     @property
     def outputs(self) -> list[Any]:
         """What :func:`together_view` fills."""
-        return [self.box, self.words, self.kind, self.pictures]
+        return [self.box, self.words, self.kind, self.pictures, self.of]
 
 
 def draw_together() -> Together:
@@ -46,7 +47,7 @@ def draw_together() -> Together:
         with gr.Row():
             keep = gr.Button("Keep each together", variant="primary", elem_id="verify-keep-together")
             apart = gr.Button("Draw each picture by itself", elem_id="verify-draw-apart")
-    return Together(box, words, kind, pictures, keep, apart)
+    return Together(box, words, kind, pictures, keep, apart, gr.State(""))
 
 
 def asks(found: Verified) -> bool:
@@ -65,6 +66,7 @@ def together_view(workspace: Workspace, found: Verified) -> list[Any]:
         _question(proposed),
         gr.Radio(choices, value=first if proposed else None, visible=len(choices) > 1),
         examples(workspace, first) if proposed else "",
+        workspace.name,
     ]
 
 

@@ -120,8 +120,12 @@ def test_of_very_many_classes_the_rest_is_counted(checked: Workspace, monkeypatc
 
 def test_what_was_taken_together_is_asked_before_splits_are_given_and_only_then(workspace: Workspace) -> None:
     scenes.put(workspace, scenes.sessions(9, 4))
-    box, words, kind, pictures = together_view(workspace, verified(workspace))
-    assert box.visible and "9 series by time and camera, 4 pictures each: keep each together?" in words
+    box, words, kind, pictures, of = together_view(workspace, verified(workspace))
+    assert (
+        of == workspace.name
+        and box.visible
+        and "9 series by time and camera, 4 pictures each: keep each together?" in words
+    )
     assert kind.value == "time" and not kind.visible and pictures.count("4 pictures") == 3
     assert "The splits wait for one answer" in summary(workspace, verified(workspace))
     keep_together(workspace, "time")
