@@ -157,22 +157,23 @@ def test_a_wrong_set_of_labels_is_suspected_and_can_be_changed(collages: Workspa
     assert collages.store.image(image)["label"] == label
 
 
-def test_one_label_each_or_none_of_these(collages: Workspace, photographs: Path, tmp_path: Path) -> None:
+def test_one_label_each_or_none_of_these(small_network: dict[str, Any], photographs: Path, tmp_path: Path) -> None:
     """A sigmoid head on pictures with one label each answers with one class, or with none of them."""
     workspace = Workspace.create(tmp_path / "ws")
     for name, label in (("apple", "apple"), ("pear", "pear"), ("orange", NONE)):
         run(import_images(workspace, ImportConfig(str(photographs / name), label=label)))
-    done = run(train(workspace, TrainConfig(head="sigmoid", layers="head", **SMALL)))
+    done = run(train(workspace, TrainConfig(head="sigmoid", layers="head", **small_network, **SMALL)))
     assert done.classes == ("apple", "pear") and not done.outputs.several
     assert set(done.predictions()["predicted"]) <= {"apple", "pear", NONE}
-    ordinary = run(train(workspace, TrainConfig(layers="head", **SMALL)))
+    ordinary = run(train(workspace, TrainConfig(layers="head", **small_network, **SMALL)))
     assert ordinary.classes == ("apple", NONE, "pear") and ordinary.outputs.kind == "softmax"
 
 
 @pytest.mark.slow
-def test_mixing_weighing_and_drawing_take_several_labels(collages: Workspace) -> None:
+def test_mixing_weighing_and_drawing_take_several_labels(collages: Workspace, small_network: dict[str, Any]) -> None:
     for settings in ({"mixup": 0.2, "balance": "weights"}, {"cutmix": 1.0, "balance": "sampling"}):
-        done = run(train(collages, TrainConfig(layers="all", epochs=1, label_smoothing=0.1, **settings, **SMALL)))
+        settings = {"layers": "all", "epochs": 1, "label_smoothing": 0.1, **settings, **small_network, **SMALL}
+        done = run(train(collages, TrainConfig(**settings)))
         assert np.isfinite([epoch["train_loss"] for epoch in done.epochs]).all()
 
 
