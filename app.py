@@ -8,9 +8,13 @@ Gradio is imported inside the functions: worker processes read this file again w
 
 from __future__ import annotations
 
+from pipeline.endings import CANCELLED, leave, say, stand_by, stop_when_ended, unexpected
+
+if __name__ == "__main__":
+    stand_by("app")  # before the rest is imported
+
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +22,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.machine import speak_any_text
+from pipeline.terminal.arguments import Parser, port_number
+from pipeline.web.proxies import none_of_it, spare_loopback
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
     from pipeline.tabs.page.whose import Whose
 
 DEFAULT = Path("workspaces") / "starter"
+# From Ctrl-C on; what a public demo could not clear away until then, the next one clears.
+STOP_SECONDS = 4.5
 
 
 def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
@@ -80,31 +88,38 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the browser's door and serve until Ctrl-C; returns the exit code (0, 1 it cannot, 2 wrong usage)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    options = _parser().parse_args(arguments)
-    from pipeline.tabs.door.serve import Door, received, serve
-
     try:
+        options = _parser().parse_args(arguments)
+        spare_loopback(os.environ)
+        with none_of_it(os.environ):
+            from pipeline.tabs.door.serve import Door, received, serve
+
         door = Door.of(options, os.environ)
         with received(door, options.workspace or DEFAULT, os.environ) as whose:
-            return serve(create_app(whose, door.local), door, whose)
+            with none_of_it(os.environ):
+                demo = create_app(whose, door.local)
+            return serve(demo, door, whose)
     except UsageError as error:
-        sys.stderr.write(f"app.py: {error}\n")
+        say(f"app.py: {error}")
         return 2
     except PipelineError as error:
-        sys.stderr.write(f"app.py: {error}\n")
+        say(f"app.py: {error}")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped.\n")
-        return 130
+        say("\nStopped.")
+        return CANCELLED
+    except Exception as error:  # noqa: BLE001 - the last there is: nobody gets a traceback
+        say(f"app.py: {unexpected(error, 'app')}")
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py", description="Winnow in the browser.")
+    parser = Parser(prog="app.py", description="Winnow in the browser.")
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
-    port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     add = parser.add_argument
     add("--workspace", metavar="DIR", type=Path, help=f"the project's folder (./{DEFAULT})")
-    add("--port", metavar="N", type=int, default=port, help=f"port to listen at ({port})")
+    add("--port", metavar="N", type=port_number, default=port, help="port to listen at (GRADIO_SERVER_PORT, or 7860)")
     add("--host", metavar="H", default=host, help=f"address to listen at ({host}: this machine only)")
     add("--auth", metavar="USER:PASSWORD", help="ask for it; also read from the environment variable WINNOW_AUTH")
     add("--share", action="store_true", help="make a public link through Gradio (needs --auth or --public-demo)")
@@ -118,4 +133,5 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     speak_any_text()
-    sys.exit(main())
+    stop_when_ended(within=STOP_SECONDS)
+    leave(main())

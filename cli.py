@@ -8,19 +8,23 @@ says why), 2 wrong usage, 130 cancelled.
 
 from __future__ import annotations
 
+from pipeline.endings import CANCELLED, say, stand_by, stop_when_ended, unexpected
+
+if __name__ == "__main__":
+    stand_by("cli")  # before the rest is imported
+
 import argparse
 import dataclasses
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
 from typing import Any
 
 from pipeline.errors import Cancelled, PipelineError, TooManyBroken, UsageError
 from pipeline.machine import speak_any_text
 from pipeline.terminal.arguments import parser
 from pipeline.terminal.show import can_ask, confirmed, print_result, run_and_show
+from pipeline.web.proxies import spare_loopback
 from pipeline.workspace.workspace import Workspace
 
 Command = Callable[[argparse.Namespace], Any]
@@ -273,28 +277,28 @@ COMMANDS: Mapping[str, Command] = {
 # --- the process ---------------------------------------------------------------------------------------------------
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    args = parser().parse_args(arguments)
     try:
+        args = parser().parse_args(arguments)
+        spare_loopback(os.environ)
         print_result(COMMANDS[args.command](args), args.json)
         return 0
     except (KeyboardInterrupt, Cancelled):
-        print("Cancelled.", file=sys.stderr)
-        return 130
+        say("Cancelled.")
+        return CANCELLED
     except UsageError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
         return 2
     except (PipelineError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        say(str(error) or type(error).__name__)
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last there is: nobody gets a traceback
+        say(unexpected(error, "cli"))
         return 1
 
 
 if __name__ == "__main__":
     speak_any_text()
-    signal.signal(signal.SIGTERM, _stop)
+    stop_when_ended()
     sys.exit(main())

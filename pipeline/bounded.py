@@ -65,12 +65,12 @@ def forget_old(paths: Iterable[Path], seconds: float) -> None:
     What another process removes meanwhile is gone, too; what cannot be removed stays until somebody tries again.
     """
     oldest = time.time() - seconds
-    _remove(path for path in paths if (changed := last_changed(path)) is not None and changed < oldest)
+    remove(path for path in paths if (changed := last_changed(path)) is not None and changed < oldest)
 
 
 def forget_all_but(paths: Iterable[Path], newest: int) -> None:
     """Remove files and folders but the ``newest`` so many, by when they were last changed; see :func:`forget_old`."""
-    _remove(sorted(paths, key=lambda path: last_changed(path) or 0.0, reverse=True)[newest:])
+    remove(sorted(paths, key=lambda path: last_changed(path) or 0.0, reverse=True)[newest:])
 
 
 def last_changed(path: Path) -> float | None:
@@ -81,7 +81,8 @@ def last_changed(path: Path) -> float | None:
         return None
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and whole folders; what cannot be removed stays."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import getpass
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,11 +79,22 @@ def alarm(seconds: float) -> None:
 
 
 def user() -> str:
-    """Who runs this: a name, or the number of a container's user that has none."""
+    """Who runs this, so that no two people are the same: their number, or a name where people have none."""
+    if hasattr(os, "getuid"):
+        return str(os.getuid())
     try:
-        return getpass.getuser()
+        return re.sub(r"[^\w.-]", "_", getpass.getuser())
     except (KeyError, OSError, ImportError):
-        return str(os.getuid()) if hasattr(os, "getuid") else "somebody"
+        return "somebody"
+
+
+def made_private(folder: Path) -> bool:
+    """Whether ``folder``, made if it is not there, is one of who runs this, and may be written by them."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return not folder.is_symlink() and is_ours(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def is_ours(path: Path) -> bool:

@@ -52,8 +52,13 @@ ORIENTATION_TAG = 0x0112
 STRIPS = 16  # a picture of many bits is scaled in so many, for the memory's sake
 Picture: TypeAlias = "Image.Image | bytes | str | Path"
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
-CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
+CONFIG, WEIGHTS, ONNX, FAMILIAR = "config.json", "model.safetensors", "model.onnx", "familiar.safetensors"
 MOST_THREADS = 4
+NEARLY = 1e-3  # by which a probability may be off 0 and 1, for rounding's sake
+
+
+class BadModel(ValueError):
+    """A folder holds no model that can be asked; ``str()`` is a sentence."""
 
 
 class Unreadable(ValueError):
@@ -473,7 +478,17 @@ class Answering:
         self.preprocessing = Preprocessing.from_json(info["preprocessing"])
 
     def _said(self, probabilities: Floats, distances: Floats | None, views: Sequence[str] = ()) -> list[Prediction]:
-        """The answers as they are given, of probabilities [N, C] and distances [N] (1: the threshold)."""
+        """The answers as they are given, of probabilities [N, C] and distances [N] (1: the threshold). Raises BadModel
+        where they are none.
+        """
+        shapes = [probabilities.shape[1:], *([] if distances is None else [distances.shape[1:]])]
+        if shapes != [(len(self.classes),), ()][: len(shapes)]:
+            raise BadModel("The model does not give a probability for each of its classes, and a distance.")
+        if not ((probabilities > -NEARLY) & (probabilities < 1 + NEARLY)).all():
+            raise BadModel("The model gives probabilities that are not from 0 to 1: it is damaged.")
+        if distances is not None and not np.isfinite(distances).all():
+            raise BadModel("The model gives distances that are no numbers: it is damaged.")
+        probabilities = probabilities.clip(0, 1)
         chosen = self.outputs.chosen(probabilities)
         far = [None] * len(chosen) if distances is None else distances.tolist()
         said = []
@@ -499,21 +514,21 @@ class Classifier(Answering):
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> Classifier:
-        """The model in ``folder``, every checksum compared. Raises ValueError with a sentence where one differs."""
-        import timm
+        """The model in ``folder``, every checksum compared. Raises BadModel with a sentence where it cannot be used."""
         import torch
-        from safetensors.torch import load_file
 
         folder = Path(folder)
         info = read_info(folder, WEIGHTS)
-        settings = {"num_classes": len(info["label_names"]), **info.get("model_args", {})}
-        members = info.get("members", 1)
-        models = [timm.create_model(info["architecture"], pretrained=False, **settings) for _ in range(members)]
-        model = models[0] if members == 1 else ensemble(models, Outputs.from_json(info.get("outputs")))
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        state = _tensors(folder / WEIGHTS)
+        models = _networks(info, state)
+        model = models[0] if len(models) == 1 else ensemble(models, Outputs.from_json(info.get("outputs")))
+        model.load_state_dict(state)
         model = model.eval().to(device).to(memory_format=torch.channels_last)
-        usual = load_file(folder / "familiar.safetensors", device=device) if info.get("unfamiliar") else None
-        return cls(model, info, Familiar(**usual) if usual else None, device)
+        usual = _tensors(folder / FAMILIAR, device) if info.get("unfamiliar") else None
+        try:
+            return cls(model, info, Familiar(**usual) if usual else None, device)
+        except TypeError as error:
+            raise BadModel(f"{folder / FAMILIAR} does not hold what is familiar to a model.") from error
 
     def predict(self, images: Sequence[Picture], tta: bool = False, batch_size: int = 32) -> list[Prediction]:
         """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
@@ -531,8 +546,13 @@ class Classifier(Answering):
         import torch
 
         views = self.views if tta else ()
-        with torch.inference_mode():
-            probabilities, distances = self.ask(torch.from_numpy(batch).to(self.device), views)
+        try:
+            with torch.inference_mode():
+                probabilities, distances = self.ask(torch.from_numpy(batch).to(self.device), views)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, AssertionError) as error:  # timm asserts the size of pictures
+            raise BadModel(f"The model does not fit the pictures it is given: {_first_line(error)}.") from error
         far = None if distances is None else distances.cpu().numpy()
         return self._said(probabilities.cpu().numpy(), far, views)
 
@@ -549,6 +569,47 @@ class Classifier(Answering):
         if self.familiar is None:
             return probabilities, None
         return probabilities, self.familiar.distances(features.float()) / self.info["unfamiliar"]["threshold"]
+
+
+def _tensors(file: Path, device: str = "cpu") -> dict[str, Any]:
+    """The tensors in a safetensors file, by name. Raises BadModel where it cannot be read, or they hold no numbers."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state: dict[str, Any] = load_file(file, device=device)
+    except (OSError, SafetensorError) as error:
+        raise BadModel(f"{file} cannot be read: {_first_line(error)}.") from error
+    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+        raise BadModel(f"{file} holds values that are no numbers (NaN or infinity): the model is damaged.")
+    return state
+
+
+def _networks(info: Mapping[str, Any], state: Mapping[str, Any]) -> list[Any]:
+    """The networks that config.json describes, untrained. Raises BadModel where there are none, or the tensors of
+    ``state`` do not fit them; that is seen before anything of their size is made.
+    """
+    import timm
+    import torch
+
+    name, members = info["architecture"], info.get("members", 1)
+    settings = {"num_classes": len(info["label_names"]), **info.get("model_args", {})}
+    if not timm.is_model(name):
+        raise BadModel(f"There is no network called {name} in the timm that is installed here.")
+    try:
+        with torch.device("meta"):
+            shapes = {key: one.shape for key, one in timm.create_model(name, **settings).state_dict().items()}
+        if members > 1:
+            shapes = {f"members.{one}.{key}": shape for one in range(members) for key, shape in shapes.items()}
+        if shapes == {key: one.shape for key, one in state.items()}:
+            return [timm.create_model(name, **settings) for _ in range(members)]
+    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        raise BadModel(f"{name} cannot be made as {CONFIG} says: {_first_line(error)}.") from error
+    raise BadModel(f"The weights do not fit {name} with {len(info['label_names']):,} classes.")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
 
 
 # Those of VIEWS that a picture of any size can be turned to, before it is resized.
@@ -573,9 +634,9 @@ class OnnxClassifier(Answering):
 
     @classmethod
     def load(cls, folder: str | Path, threads: int = 0, file: str = ONNX) -> OnnxClassifier:
-        """The model in ``folder``, every checksum compared. Raises ValueError with a sentence, as for no such file."""
+        """The model in ``folder``, every checksum compared. Raises BadModel with a sentence, as for no such file."""
         info = read_info(Path(folder), file)
-        return cls(onnx_session(Path(folder) / file, threads), info)
+        return cls(_checked_session(Path(folder) / file, threads), info)
 
     def predict(self, images: Sequence[Picture], tta: bool = False) -> list[Prediction]:
         """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
@@ -587,10 +648,33 @@ class OnnxClassifier(Answering):
         for image in images:
             opened = open_image(image, self.preprocessing.opening)
             every = (opened, *(opened.transpose(TURNS[view]) for view in views))
-            answers = [self.session.run(None, {"image": np.asarray(one)[None]}) for one in every]
+            try:
+                answers = [self.session.run(None, {"image": np.asarray(one)[None]}) for one in every]
+            except Exception as error:  # onnxruntime's have no common class
+                raise BadModel(f"The model cannot be asked: {_first_line(error)}.") from error
             far = answers[0][1] if len(answers[0]) > 1 else None
             said.extend(self._said(np.mean([answer[0] for answer in answers], axis=0), far, views))
         return said
+
+
+# What no graph of ours holds: tensors in other files, and loops, which may have no end. As protobuf writes them.
+OUTSIDE, LOOPS = rb"\n(\x08|\x88\x80*\x00)location", rb"\"(\x04|\x84\x80*\x00)(Loop|Scan)"
+
+
+def _checked_session(file: Path, threads: int) -> Any:
+    """The session of a model of anybody's. Raises BadModel where it is no model that takes a picture."""
+    data = file.read_bytes()
+    if re.search(OUTSIDE, data) or re.search(LOOPS, data):
+        raise BadModel(f"{file} has loops, or takes values from other files; a model of Winnow's has neither.")
+    try:
+        session = onnx_session(data, threads)
+        takes = [(one.name, one.type, len(one.shape)) for one in session.get_inputs()]
+        gives = [one.type for one in session.get_outputs()]
+    except Exception as error:  # onnxruntime's have no common class
+        raise BadModel(f"{file} cannot be read as an ONNX model: {_first_line(error)}.") from error
+    if takes != [("image", "tensor(uint8)", 4)] or gives not in (["tensor(float)"], ["tensor(float)"] * 2):
+        raise BadModel(f"{file} does not take a picture and give probabilities, as a model of Winnow's does.")
+    return session
 
 
 def onnx_session(model: Path | bytes, threads: int = 0) -> Any:
@@ -633,25 +717,149 @@ def describe(classifier: AnyClassifier, paths: Sequence[str], tta: bool = False)
 
 
 def read_info(folder: Path, needed: str = "") -> dict[str, Any]:
-    """config.json of a model folder, after comparing every checksum. Raises ValueError with a sentence, also where the
+    """config.json of a model folder, after comparing every checksum. Raises BadModel with a sentence, also where the
     file ``needed`` is none of those it vouches for.
     """
-    try:
-        info: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        files: dict[str, str] = info["files"]
-    except FileNotFoundError as error:
-        earlier = " It was made by an earlier version: train again." if (folder / "model.json").exists() else ""
-        raise ValueError(f"{folder} is not a model folder: it has no {CONFIG}.{earlier}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder}/{CONFIG} is damaged: {error}.") from error
+    info = said_in(folder)
+    files: dict[str, str] = info["files"]
     if info.get("checksum") != checksum(info):
-        raise ValueError(f"{folder}/{CONFIG} was changed after it was written; export the model again.")
+        raise BadModel(f"{folder}/{CONFIG} was changed after it was written; export the model again.")
     for name, expected in files.items():
         if file_sha256(folder / name) != expected:
-            raise ValueError(f"{folder / name} was changed after it was written; export the model again.")
+            raise BadModel(f"{folder / name} was changed after it was written; export the model again.")
     if needed and needed not in files:
-        raise ValueError(f"{folder} has no {needed}; it holds {', '.join(files)}. Export the model again, with it.")
+        raise BadModel(f"{folder} has no {needed}; it holds {', '.join(files)}. Export the model again, with it.")
     return info
+
+
+def said_in(folder: Path) -> dict[str, Any]:
+    """config.json of a model folder, of which each part is of the kind it has to be; no checksum is compared. Raises
+    BadModel with a sentence.
+    """
+    file = folder / CONFIG
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB")
+        info = json.loads(text.decode(), parse_constant=_no_number)
+    except FileNotFoundError as error:
+        earlier = " It was made by an earlier version: train again." if (folder / "model.json").exists() else ""
+        raise BadModel(f"{folder} is not a model folder: it has no {CONFIG}.{earlier}") from error
+    except OSError as error:
+        raise BadModel(f"{file} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadModel(f"{file} is damaged: {_first_line(error)}.") from error
+    if wrong := next(_wrong(info), ""):
+        raise BadModel(f"{file} is damaged: {wrong}.")
+    whole: dict[str, Any] = info
+    return whole
+
+
+# --- what config.json may say ---------------------------------------------------------------------------------------
+
+Fits: TypeAlias = Callable[[Any], bool]
+MOST_BYTES = 16 << 20
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _text(pattern: str) -> Fits:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.DOTALL) is not None
+
+
+def _number(low: float, high: float, kind: type = float) -> Fits:
+    """A number in these bounds; a whole one where ``kind`` is int."""
+    kinds = (int,) if kind is int else (int, float)
+    return lambda value: isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
+
+
+def _list(fits: Fits, fewest: int, most: int) -> Fits:
+    return lambda value: isinstance(value, list) and fewest <= len(value) <= most and all(map(fits, value))
+
+
+def _names(keys: str, values: str) -> Fits:
+    """An object whose keys and values are such texts."""
+    key, text = _text(keys), _text(values)
+    return lambda value: isinstance(value, dict) and all(key(one) and text(value[one]) for one in value)
+
+
+def _scale(value: Any) -> bool:
+    """(black, white) of deep pictures, or nothing."""
+    return value is None or (_list(_number(-1e300, 1e300), 2, 2)(value) and value[0] < value[1])
+
+
+def _dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+MOST_CLASSES, MOST_MEMBERS, MOST_SIDE = 100_000, 64, 4096
+# What config.json may say where it says so, by the path of the key; and what has to be there.
+KEYS: Mapping[str, tuple[Fits, str]] = {
+    "architecture": (_text(r"[A-Za-z0-9_]{1,100}"), "the plain name of a network"),
+    "label_names": (_list(_text(".{1,1000}"), 1, MOST_CLASSES), f"a list of 1 to {MOST_CLASSES:,} class names"),
+    "num_classes": (_number(1, MOST_CLASSES, int), "how many classes there are"),
+    "model_args": (_dict, "an object"),
+    "model_args.img_size": (_list(_number(1, MOST_SIDE, int), 2, 2), f"two numbers of pixels, up to {MOST_SIDE:,}"),
+    "members": (_number(1, MOST_MEMBERS, int), f"a whole number from 1 to {MOST_MEMBERS}"),
+    "outputs": (_dict, "an object"),
+    "outputs.kind": (_text("softmax|sigmoid"), "softmax or sigmoid"),
+    "outputs.several": (lambda value: isinstance(value, bool), "true or false"),
+    "outputs.thresholds": (_list(_number(0, 1), 0, MOST_CLASSES), "a list of numbers from 0 to 1"),
+    "outputs.temperature": (_number(1e-9, 1e9), "a number above 0"),
+    "preprocessing": (lambda value: isinstance(value, dict) and bool(value), "an object that says how"),
+    "preprocessing.size": (_list(_number(1, MOST_SIDE, int), 2, 2), f"two numbers of pixels, up to {MOST_SIDE:,}"),
+    "preprocessing.resize": (_text("squish|crop|pad"), "squish, crop or pad"),
+    "preprocessing.mean": (_list(_number(-1e3, 1e3), 3, 3), "three numbers"),
+    "preprocessing.std": (_list(_number(1e-6, 1e3), 3, 3), "three numbers above 0"),
+    "preprocessing.crop_pct": (_number(1e-3, 1), "a number above 0, at most 1"),
+    "preprocessing.padding": (_text("zeros|border|reflection"), "zeros, border or reflection"),
+    "preprocessing.opening": (_dict, "an object"),
+    "preprocessing.opening.whole": (_scale, "two numbers, the lower one first"),
+    "preprocessing.opening.real": (_scale, "two numbers, the lower one first"),
+    "preprocessing.opening.megapixels": (_number(1, 1000, int), "a whole number from 1 to 1000"),
+    "tta": (_list(_text(".{1,100}"), 0, 100), "a list of views"),
+    "unfamiliar": (_dict, "an object"),
+    "unfamiliar.threshold": (_number(1e-300, 1e300), "a number above 0"),
+    "title": (_text(".{0,10000}"), "text"),
+    "versions": (_names(".{1,100}", r"[\w.+!-]{1,100}"), "packages with their versions"),
+    "files": (_names(r"\w[\w.-]{0,99}", "[0-9a-f]{64}"), "names of files in that folder, each with its SHA-256"),
+    "checksum": (_text("[0-9a-f]{64}"), "a SHA-256"),
+}
+# What has to be there, where the part that it belongs to is not empty.
+NEEDED = (
+    *("architecture", "label_names", "preprocessing", "files", "checksum", "outputs.thresholds"),
+    *(f"preprocessing.{key}" for key in ("size", "resize", "mean", "std", "crop_pct")),
+    "unfamiliar.threshold",
+)
+MAY_BE_NULL = ("outputs", "unfamiliar", "preprocessing.opening")
+# Parts that are handed on whole, so that nothing else may be in them.
+CLOSED = ("model_args", "outputs")
+
+
+def _wrong(info: Any) -> Iterator[str]:
+    """What config.json says and may not, in words."""
+    if not isinstance(info, dict):
+        yield "it is no object of JSON"
+        return
+    for path, (fits, words) in KEYS.items():
+        *above, key = path.split(".")
+        part: Any = info
+        for one in above:
+            part = part.get(one) or {}
+        if key not in part:
+            yield from [f"{path} is missing"] if path in NEEDED and (part or not above) else []
+        elif not (fits(part[key]) or (part[key] is None and path in MAY_BE_NULL)):
+            yield f"{path} is not {words}"
+        if path in CLOSED and (more := sorted({f"{path}.{one}" for one in part.get(key) or ()} - KEYS.keys())):
+            yield f"{more[0][:100]} is nothing that it may say"
+    classes = info["label_names"]
+    if len(set(classes)) < len(classes) or info.get("num_classes", len(classes)) != len(classes):
+        yield "its classes are not as many different ones as it says"
+    if len((info.get("outputs") or {}).get("thresholds", ())) not in (0, len(classes)):
+        yield "outputs.thresholds is not a threshold for each class"
 
 
 def checksum(info: Mapping[str, Any]) -> str:
@@ -673,8 +881,16 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) < 2:
         sys.stderr.write("usage: python predict.py MODEL_FOLDER IMAGE...\n")
         return 2
-    classifier = load(arguments[0])
-    sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in describe(classifier, arguments[1:]))
+    try:
+        classifier = load(arguments[0])
+        for row in describe(classifier, arguments[1:]):
+            sys.stdout.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+    except ImportError as error:
+        sys.stderr.write(f"{error}. See {Path(arguments[0]) / 'README.md'} for what has to be installed.\n")
+        return 1
+    except (BadModel, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

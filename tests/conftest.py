@@ -25,6 +25,7 @@ from tests.support.shelf import (  # noqa: F401 - fixtures for all tests
     fruit,
     photographs,
     shelf,
+    small_network,
     starter_folder,
     tiny_run,
     trained,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from pipeline.errors import PipelineError, UsageError, WorkspaceError
 from pipeline.jobs import job as jobs
 from pipeline.tabs.door.serve import Door, first_start, launch_settings, serve
 from pipeline.tabs.page.whose import OnePerson
+from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 from tests.support.apps import free_port
 from tests.support.paths import ROOT
@@ -33,14 +35,33 @@ from tests.support.stages import CountConfig, count
 TABS = ["Collect", "Verify", "Train", "Review", "Clean", "Predict", "Deploy", "Models"]
 
 
-@pytest.fixture
-def served(trained: Workspace) -> Iterator[str]:
-    demo = app.create_app(trained.root)
-    _, address, _ = demo.launch(
+@pytest.fixture(scope="module")
+def mine(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The tiny run and its pictures, in a workspace that all tests here ask."""
+    copy = tmp_path_factory.mktemp("mine") / "trained"
+    shutil.copytree(tiny_run.folder.parents[1], copy, ignore=shutil.ignore_patterns("cache"))
+    return Workspace.open(copy)
+
+
+@pytest.fixture(scope="module")
+def for_strangers(mine: Workspace) -> gr.Blocks:
+    """The app as others on the network see it."""
+    return app.create_app(mine.root)
+
+
+@pytest.fixture(scope="module")
+def at_home(mine: Workspace) -> gr.Blocks:
+    """The app as it is on one's own machine."""
+    return app.create_app(mine.root, local=True)
+
+
+@pytest.fixture(scope="module")
+def served(for_strangers: gr.Blocks) -> Iterator[str]:
+    _, address, _ = for_strangers.launch(
         server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, **launch_settings(Door())
     )
     yield address
-    demo.close(verbose=False)
+    for_strangers.close(verbose=False)
 
 
 def answer(address: str, **headers: str) -> int:
@@ -92,12 +113,12 @@ def test_the_password_may_come_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert app.main(["--workspace", str(tmp_path / "w")]) == 2
 
 
-def test_strangers_cannot_name_folders_of_the_machine(workspace: Workspace) -> None:
+def test_strangers_cannot_name_folders_of_the_machine(for_strangers: gr.Blocks, at_home: gr.Blocks) -> None:
     def ids(demo: gr.Blocks) -> set[str]:
         return {str(block.elem_id) for block in demo.blocks.values()}
 
-    assert "collect-path" not in ids(app.create_app(workspace.root))
-    assert "collect-path" in ids(app.create_app(workspace.root, local=True))
+    assert "collect-path" not in ids(for_strangers)
+    assert "collect-path" in ids(at_home)
 
 
 def test_uploads_of_strangers_are_smaller_than_ones_own() -> None:
@@ -108,15 +129,13 @@ def test_uploads_of_strangers_are_smaller_than_ones_own() -> None:
 # --- the page and its one public function -----------------------------------------------------------------------------
 
 
-def test_the_page_has_the_tabs_in_the_order_of_the_work(workspace: Workspace) -> None:
-    demo = app.create_app(workspace.root)
-    tabs = [block.label for block in demo.blocks.values() if isinstance(block, gr.Tab)]
+def test_the_page_has_the_tabs_in_the_order_of_the_work(for_strangers: gr.Blocks) -> None:
+    tabs = [block.label for block in for_strangers.blocks.values() if isinstance(block, gr.Tab)]
     assert tabs == TABS
 
 
-def test_every_component_id_is_used_once(workspace: Workspace) -> None:
-    demo = app.create_app(workspace.root, local=True)
-    ids = [block.elem_id for block in demo.blocks.values() if block.elem_id]
+def test_every_component_id_is_used_once(at_home: gr.Blocks) -> None:
+    ids = [block.elem_id for block in at_home.blocks.values() if block.elem_id]
     assert sorted({one for one in ids if ids.count(one) > 1}) == []
 
 
@@ -148,10 +167,10 @@ def test_a_program_that_sends_nonsense_is_told_in_words(served: str, tmp_path: P
         client.predict(None, None, "../elsewhere", api_name="/predict")
 
 
-def test_no_file_of_the_machine_is_served(served: str, trained: Workspace) -> None:
-    picture = next(trained.images.rglob("*.jpg"))
-    thumbnail = next(trained.thumbnails.rglob("*.jpg"))
-    for path in ("/etc/passwd", trained.database, picture):
+def test_no_file_of_the_machine_is_served(served: str, mine: Workspace) -> None:
+    picture = next(mine.images.rglob("*.jpg"))
+    thumbnail = next(mine.thumbnails.rglob("*.jpg"))
+    for path in ("/etc/passwd", mine.database, picture):
         assert answer(f"{served}gradio_api/file={path}") == 403
     Client(served, verbose=False).predict(None, None, None, api_name="/predict")  # opens the workspace
     assert answer(f"{served}gradio_api/file={thumbnail}") == 200

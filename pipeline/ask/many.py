@@ -26,7 +26,7 @@ from pipeline.images.formats import PICTURE_SUFFIXES
 from pipeline.images.in_workers import Batch, Wanted, seen
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
-from pipeline.predict import ONNX, WEIGHTS, AnyClassifier, Classifier, OnnxClassifier, Prediction, describe
+from pipeline.predict import ONNX, WEIGHTS, AnyClassifier, BadModel, Classifier, OnnxClassifier, Prediction, describe
 from pipeline.safe_text import defused, restored
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
@@ -107,17 +107,22 @@ def _exported(folder: Path) -> AnyClassifier:
     """The model in a folder, or its model.onnx where it holds no weights (a static Space)."""
     if not (folder / ONNX).is_file() or (folder / WEIGHTS).is_file():
         return loaded(folder)
-    try:
+    with asking():
         return OnnxClassifier.load(folder)
-    except (ValueError, OSError) as error:
-        raise RunError(f"This model cannot be used: {error}") from error
 
 
 def loaded(folder: Path) -> Classifier:
     """The model in a folder. Raises RunError where it cannot be used."""
-    try:
+    with asking():
         return Classifier.load(folder)
-    except (ValueError, OSError) as error:
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Raises RunError where a model turns out to be none that can be asked."""
+    try:
+        yield
+    except (BadModel, OSError) as error:
         raise RunError(f"This model cannot be used: {error}") from error
 
 
@@ -189,7 +194,10 @@ def rows(
     cannot be used only the path and a reason, the rest is None. Files are opened in worker processes.
     """
     if isinstance(classifier, OnnxClassifier):
-        yield from ({**row, "path": name} for name, file in files for row in describe(classifier, [str(file)], tta))
+        for name, file in files:
+            with asking():
+                answered = list(describe(classifier, [str(file)], tta))
+            yield from ({**row, "path": name} for row in answered)
         return
     wanted = (
         Wanted(number, str(file), small=small / f"{number}.jpg" if small else None)
@@ -205,7 +213,8 @@ def rows(
         else:
             waiting.append((one.number, found_.pixels))
         if len(waiting) == AT_ONCE or (waiting and len(ready) + len(waiting) + following == len(files)):
-            said = classifier.answers(np.stack([pixels for _, pixels in waiting]), tta)
+            with asking():
+                said = classifier.answers(np.stack([pixels for _, pixels in waiting]), tta)
             for (number, _), answer in zip(waiting, said, strict=True):
                 ready[number] = {"path": files[number][0], **asdict(answer), "reason": ""}
             waiting.clear()

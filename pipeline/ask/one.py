@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from pipeline.ask.many import loaded
+from pipeline.ask.many import asking, loaded
 from pipeline.ask.neighbours import Neighbour, nearest
 from pipeline.ask.saliency import About, heat, kept_look, look
 from pipeline.bounded import LastUsed, forget_old
@@ -21,7 +20,7 @@ from pipeline.errors import NetworkError, UsageError
 from pipeline.images.formats import EXTENSIONS
 from pipeline.images.in_workers import Batch, see_one
 from pipeline.predict import (
-    CONFIG,
+    BadModel,
     Classifier,
     Prediction,
     Unreadable,
@@ -30,6 +29,7 @@ from pipeline.predict import (
     normalise,
     open_header,
     open_image,
+    said_in,
 )
 from pipeline.web.addresses import link
 from pipeline.web.fetch import Client, FetchLimits
@@ -63,7 +63,9 @@ class Models:
         RunError where the run's files were changed.
         """
         classifier = self.get(run)
-        return classifier.answers(_seen(classifier, picture)[None], tta)[0]
+        seen = _seen(classifier, picture)
+        with asking():
+            return classifier.answers(seen[None], tta)[0]
 
     def alike(self, workspace: Workspace, run: Run, picture: str | Path) -> tuple[Path, list[Neighbour]]:
         """A copy of the file ``picture`` to look at (re-encoded, without metadata; kept for a day), and the pictures
@@ -104,10 +106,12 @@ class Models:
 
 
 def about_model(run: Run) -> Mapping[str, Any]:
-    """The config.json of a run (not checked: for showing), with ``valid``, how many pictures its valid split has."""
+    """The config.json of a run (no checksum is compared: it is shown), with ``valid``, how many pictures its valid
+    split has.
+    """
     try:
-        info: dict[str, Any] = json.loads((run.folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        info = said_in(run.folder)
+    except BadModel:
         info = {}  # asking it will say what is wrong
     return {**info, "valid": run.record.get("counts", {}).get("valid", 0)}
 

@@ -29,7 +29,7 @@ from pipeline.safe_text import write_cells
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.records import IN_USE
-from pipeline.workspace.workspace import Workspace, outside, writing
+from pipeline.workspace.workspace import Workspace, clear_killed, outside, writing
 
 CLASSES = "classes.csv"
 LABELS = "labels.csv"
@@ -124,6 +124,7 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
     ({'apple': 20, 'melon': 20, 'pear': 20}, ['test', 'train', 'valid'])
     """
     target = _new_folder(workspace, config.out)
+    clear_killed(target.parent)
     images = workspace.store.images()
     pictures = _pictures(images)
     _check_layout(pictures, config.layout)

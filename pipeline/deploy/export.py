@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from pipeline.predict import CONFIG, ONNX, WEIGHTS, Classifier, checksum, file_s
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import Run, load_run, write_info
-from pipeline.workspace.workspace import Workspace, outside, writing
+from pipeline.workspace.workspace import Workspace, beside, clear_killed, outside, writing
 
 CANDIDATES = 4
 NOT_OURS = ("__pycache__", ".gradio")
@@ -145,6 +144,7 @@ def _unchanged(run: Run) -> dict[str, Any]:
 
 def _checked_target(workspace: Workspace, out: str) -> Path:
     target = outside(workspace, out)
+    clear_killed(target.parent)
     if target.is_dir() and (foreign := _foreign(target)):
         raise ExportError(
             f"{target} holds something that an export would lose: {foreign}. Choose a new folder, or empty this one."
@@ -161,7 +161,7 @@ def _foreign(folder: Path) -> str:
         info = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         written = {**info["files"], **info["other_files"]}
         own = info["checksum"] == checksum(info)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         own, written = False, {}
     if not own:
         return names[0]
@@ -177,7 +177,7 @@ def _names(folder: Path) -> list[str]:
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """A new folder beside ``target`` that takes its place at the end; what was there goes only after that."""
-    aside = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.old")
+    aside = beside(target, "old")
     try:
         with writing(target) as part:
             yield part

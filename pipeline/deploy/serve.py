@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pipeline.errors import ExportError, PipelineError, UsageError
 from pipeline.logs import logger, written_down
 from pipeline.settings import about, check, setting
 from pipeline.web import gate
+from pipeline.web.proxies import none_of_it
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "spaces" / "gradio" / "app.py"
 MCP_MISSING = (
@@ -60,6 +62,7 @@ def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:
         raise UsageError(str(error)) from error
     if config.mcp and importlib.util.find_spec("mcp") is None:
         raise PipelineError(MCP_MISSING)
+    check_address(config.host, config.port)
     folder = Path(config.model).expanduser().resolve()
     if not folder.is_dir():
         raise ExportError(f"There is no model in {folder}. Give the folder of an export, a Space or a run.")
@@ -74,13 +77,27 @@ def serve(config: ServeConfig, app: Served | None = None) -> dict[str, Any]:
     try:
         with written_down(os.environ, "serve"):
             LOG.info("serving begins")
-            (app or space_app())(folder, **settings)
+            with none_of_it(os.environ):  # the model needs no network
+                (app or space_app())(folder, **settings)
     except ValueError as error:
         raise ExportError(f"The model in {folder} cannot be used: {error}") from error
     except OSError as error:
         where = f"{config.host}, port {config.port}"
         raise PipelineError(f"It cannot be served at {where}: {error}. Choose another with --port.") from error
     return {"model": str(folder)}
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises PipelineError where nothing can listen at ``host`` on this machine, whatever the port."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        with socket.socket(found[0][0], socket.SOCK_STREAM) as tried:
+            tried.bind((found[0][4][0], 0))
+    except (OSError, ValueError, OverflowError) as error:  # ValueError: a NUL, or a part too long for a name
+        raise PipelineError(
+            f"{host!r:.100} is no address that this machine can listen at ({error}). Leave --host out for this machine "
+            "alone; 0.0.0.0 is every address it has."
+        ) from error
 
 
 def password(text: str | None) -> tuple[str, str] | None:

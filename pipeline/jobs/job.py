@@ -26,7 +26,7 @@ from pipeline.machine import own_group
 from pipeline.model import backbones
 from pipeline.workspace.database import now
 from pipeline.workspace.limits import Limits, check_config
-from pipeline.workspace.workspace import Workspace, workspaces_in, writing
+from pipeline.workspace.workspace import Workspace, clear_killed, workspaces_in, writing
 
 GRACE_SECONDS = 20.0
 START_SECONDS = 60.0
@@ -104,6 +104,7 @@ def _start(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_se
 def _launch(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_seconds: float) -> Job:
     job_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{stage}-{uuid.uuid4().hex[:6]}"
     folder = workspace.jobs / job_id
+    clear_killed(workspace.jobs)
     with writing(folder) as part:
         part.mkdir()
         what = {"stage": stage, "config": config, "workspace": str(workspace.root), "grace_seconds": grace_seconds}

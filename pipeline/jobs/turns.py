@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import re
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +18,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from pipeline.bounded import forget_old, last_changed
+from pipeline.machine import made_private, user
 from pipeline.stage import Progress, Stage
 
 T = TypeVar("T")
@@ -38,6 +42,19 @@ def one_at_a_time(lock_file: Path, stage: Stage[T], owner: str = "", poll_second
         queue.serve(owner)
     with _held(lock):
         return (yield from stage)
+
+
+def lock_of_this_person(name: str, environment: Mapping[str, str]) -> Path:
+    """The lock file of that name which all processes of this person on this machine share, and nobody else does,
+    wherever their temporary folders are. It lies in the person's folder for such things; where there is none that can
+    be written, in one of their own among the temporary files.
+    """
+    who, host = user(), re.sub(r"[^\w.-]", "_", platform.node())[:100] or "here"
+    state = environment.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - may be unknown
+    for folder in (Path(state) / "winnow" / "turns" / host, Path(tempfile.gettempdir()) / f"winnow-{who}"):
+        if folder.is_absolute() and made_private(folder):
+            return folder / f"winnow-{name}-{who}.lock"
+    return Path(tempfile.mkdtemp(prefix=f"winnow-{who}-")) / f"winnow-{name}-{who}.lock"
 
 
 def _taken(lock: FileLock, place: int) -> bool:

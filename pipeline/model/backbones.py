@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import difflib
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,13 +114,8 @@ def create(name: str, class_count: int, arguments: Mapping[str, Any] | None = No
     ``arguments`` are those of timm's create_model; ``weights`` is a safetensors file to start from instead. Raises
     BackboneError where the name is unknown or the weights cannot be had or do not fit, saying what can.
     """
-    import timm
-
+    check_known(name, weights)
     name, arguments = resolve(name), dict(arguments or {})
-    if not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else " 'python cli.py backbones' lists them."
-        raise BackboneError(f"There is no backbone '{name}'.{hint}")
     here = bundled_weights(name)
     if not weights and here is None:
         return _fetched(name, class_count, arguments)
@@ -130,6 +126,19 @@ def create(name: str, class_count: int, arguments: Mapping[str, Any] | None = No
         _load_in_order(model, here)
     model.reset_classifier(class_count)
     return model
+
+
+def check_known(name: str, weights: str = "") -> None:
+    """Raises BackboneError where there is no such backbone, or no file of ``weights`` where one is named."""
+    import timm
+
+    name = resolve(name)
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else " 'python cli.py backbones' lists them."
+        raise BackboneError(f"There is no backbone '{name}'.{hint}")
+    if weights and not os.path.isfile(weights):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        raise BackboneError(f"{weights} cannot be read as a safetensors file: there is no such file.")
 
 
 def input_size(own: Sequence[int], height: int, width: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from pipeline.settings import KEY, NOTHING, Setting, is_countable, option, shown
 
+LARGEST_PORT = 65_535
 RUN = "the run (newest if left out)"
 # The settings of a range test on the command line; the others of the training that it is for stay as they are.
 IN_A_RANGE_TEST = (
@@ -23,7 +24,18 @@ IN_A_RANGE_TEST = (
 )
 
 
-class Command(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Takes ``--`` as the value of an option (``--label=--``), over which argparse stumbles."""
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
+
+
+class Command(Parser):
     """One command. Its arguments are added once it is asked for, so that no stage is loaded for another's sake."""
 
     def __init__(self, fill: Fill, workspace: bool = True, **settings: Any) -> None:
@@ -133,6 +145,13 @@ def one_or_more(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("it is 1 or more")
     return number
+
+
+def port_number(text: str) -> int:
+    """The port that a word of the command line is. Raises ArgumentTypeError for any other word."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= LARGEST_PORT):
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to {LARGEST_PORT}, not {text[:40]!r}")
+    return int(text)
 
 
 def _refuse_uncountable(number: float) -> None:

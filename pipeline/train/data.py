@@ -113,6 +113,15 @@ def usable_rows(workspace: Workspace, head: str = "auto") -> tuple[pd.DataFrame,
     return rows, classes, outputs
 
 
+def check_classes(images: pd.DataFrame, head: str = "auto") -> None:
+    """Raises NotEnoughData where the labelled ones of these ``images`` could be of two classes in no case, whatever
+    Verify says; UsageError as :func:`usable_rows`.
+    """
+    rows = images[images["label"].notna()].reset_index(drop=True)
+    outputs = _outputs_for(rows, head)
+    _check_two(rows, classes_of(rows["label"].astype(str), outputs), outputs)
+
+
 def _outputs_for(rows: pd.DataFrame, head: str) -> Outputs:
     several = [str(label) for label in rows["label"] if SEVERAL in str(label)]
     if several and head == "softmax":
@@ -125,15 +134,8 @@ def _outputs_for(rows: pd.DataFrame, head: str) -> Outputs:
 
 
 def _check_enough(rows: pd.DataFrame, classes: Sequence[str], outputs: Outputs) -> None:
+    _check_two(rows, classes, outputs)
     train = Counter(name for label in rows[rows["split"] == "train"]["label"] for name in named(str(label)))
-    if not len(rows):
-        raise NotEnoughData("There are no labelled pictures that passed Verify. Import some in Collect.")
-    if len(classes) < 2:
-        more = f", or of '{NONE}'" if outputs.kind == "sigmoid" else ""
-        raise NotEnoughData(
-            f"All {len(rows)} pictures are called '{rows['label'].iloc[0]}'. A classifier needs at least 2 classes: "
-            f"add pictures of what it should be told apart from{more}."
-        )
     if few := [name for name in classes if train[name] < MIN_TRAIN_PER_CLASS]:
         raise NotEnoughData(_too_few_to_learn_from(rows, few[0], train[few[0]]))
     if not (rows["split"] == "valid").any():
@@ -141,6 +143,17 @@ def _check_enough(rows: pd.DataFrame, classes: Sequence[str], outputs: Outputs) 
         raise NotEnoughData(
             f"None of the {len(rows)} pictures is in the valid split, so nothing would tell whether training helps. "
             + (f"{GIVEN} {ADD_FREE}" if given else "Add more pictures (about 7 of a class give one to it).")
+        )
+
+
+def _check_two(rows: pd.DataFrame, classes: Sequence[str], outputs: Outputs) -> None:
+    if not len(rows):
+        raise NotEnoughData("There are no labelled pictures that passed Verify. Import some in Collect.")
+    if len(classes) < 2:
+        more = f", or of '{NONE}'" if outputs.kind == "sigmoid" else ""
+        raise NotEnoughData(
+            f"All {len(rows)} pictures are called '{rows['label'].iloc[0]}'. A classifier needs at least 2 classes: "
+            f"add pictures of what it should be told apart from{more}."
         )
 
 

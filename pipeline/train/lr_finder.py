@@ -17,7 +17,7 @@ from pipeline.train.data import batches
 from pipeline.train.engine import Engine
 from pipeline.train.fine_tune import new_optimizer, set_rates, train_mode
 from pipeline.train.task import Task
-from pipeline.train.train import prepare, training_lock
+from pipeline.train.train import check_first, prepare, training_lock
 from pipeline.workspace.workspace import Workspace
 
 SMOOTHING = 0.9
@@ -53,7 +53,9 @@ def find_lr(workspace: Workspace, config: LrFindConfig | None = None) -> Stage[L
     True
     >>> config = w.TrainConfig(layers="all", base_lr=found.suggestion)
     """
-    finding = _find_lr(workspace, config or LrFindConfig())
+    config = config or LrFindConfig()
+    yield from check_first(workspace, config)
+    finding = _find_lr(workspace, config)
     return (yield from one_at_a_time(training_lock(), finding, workspace.owner))
 
 

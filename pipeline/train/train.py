@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +12,14 @@ import torch
 
 from pipeline.errors import UsageError
 from pipeline.images.opening import about_scales, opening_of
-from pipeline.jobs.turns import one_at_a_time
-from pipeline.machine import user
+from pipeline.jobs.turns import lock_of_this_person, one_at_a_time
 from pipeline.model import backbones
 from pipeline.model.losses import targets_of
 from pipeline.predict import Preprocessing
 from pipeline.stage import Stage, run
 from pipeline.train.checkpoints import Checkpoints
 from pipeline.train.config import TrainConfig
-from pipeline.train.data import load_dataset
+from pipeline.train.data import check_classes, load_dataset, usable_rows
 from pipeline.train.distributed import Ranks, joined
 from pipeline.train.engine import Engine
 from pipeline.train.fine_tune import fine_tune, fit_the_head
@@ -47,13 +46,29 @@ def train(workspace: Workspace, config: TrainConfig | None = None) -> Stage[Run]
     with joined(ranks, choose_device(config.device)):
         trained = _train(workspace, config, ranks)
         if ranks.first:
+            yield from check_first(workspace, config)
             trained = one_at_a_time(training_lock(), trained, workspace.owner)
         return (yield from trained)
 
 
 def training_lock() -> Path:
     """The file that a training of this person on this machine holds."""
-    return Path(tempfile.gettempdir()) / f"winnow-training-{user()}.lock"
+    return lock_of_this_person("training", os.environ)
+
+
+def check_first(workspace: Workspace, config: TrainConfig) -> Stage[None]:
+    """Check new images and give splits, so that a training that cannot succeed is refused before it waits for its turn.
+
+    Raises NotEnoughData, UsageError and BackboneError as the training would.
+    """
+    choose_device(config.device)
+    backbones.check_known(config.backbone, config.weights)
+    waiting = workspace.store.images()
+    check_classes(waiting[waiting["status"].isin(["new", "ok"])], config.head)
+    if (waiting["status"] == "new").any():
+        yield from verify(workspace)
+    assign_splits(workspace)
+    usable_rows(workspace, config.head)
 
 
 def _train(workspace: Workspace, config: TrainConfig, ranks: Ranks) -> Stage[Run]:
@@ -96,9 +111,7 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[tuple[Task, Engi
 
     What the person should know of how the pictures are kept is the first of the engine's notes.
     """
-    if len(workspace.store.images("new")):
-        yield from verify(workspace)
-    assign_splits(workspace)
+    yield from check_first(workspace, config)  # again: pictures may have come or gone while it waited
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
     # The backbone first: it says at once what is wrong with the name or the network.

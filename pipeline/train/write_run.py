@@ -68,6 +68,7 @@ def write_run(
     if not engine.ranks.first:
         engine.ranks.wait()
         return Run(folder, record)
+    workspace.sweep()
     with writing(folder) as part:
         part.mkdir()
         write_model(part, engine.model, _info(task, engine.model, record, unfamiliar), familiar)

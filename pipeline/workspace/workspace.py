@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.bounded import forget_old
+import psutil
+
+from pipeline.bounded import forget_old, remove
 from pipeline.errors import ExportError, WorkspaceError
 from pipeline.machine import flush, replace, told
 
@@ -183,8 +187,10 @@ class Workspace:
         return image_id, file
 
     def sweep(self) -> None:
-        """Remove what processes that were killed have left half written, an hour ago or earlier."""
+        """Remove what processes that were killed have left half written."""
         forget_old(self.parts.glob("*.part"), STALE_SECONDS)
+        for folder in (self.parts, self.runs, self.jobs, self.answers):
+            clear_killed(folder)
 
     def image_file(self, file: str) -> Path:
         """Where the image file ``ab/abcd….jpg`` lies now: among the images, or in the trash."""
@@ -217,7 +223,7 @@ def writing(target: Path, durable: bool = True, folder: Path | None = None, size
     for what can be made again. Where the disk refuses, the OSError says what could not be written, its ``size`` in
     bytes (None: not known) and how many are free.
     """
-    part = (folder or target.parent) / f"{target.name}.{uuid.uuid4().hex[:8]}.part"
+    part = beside(target, "part", folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -234,6 +240,39 @@ def writing(target: Path, durable: bool = True, folder: Path | None = None, size
             shutil.rmtree(part, ignore_errors=True)
         else:
             part.unlink(missing_ok=True)
+
+
+_WHOSE = re.compile(r"(?s)(.+)\.([0-9a-f]{4})-([0-9]{1,10})-[0-9a-f]{8}\.(part|old)")
+
+
+def beside(target: Path, kind: str, folder: Path | None = None) -> Path:
+    """A new path beside ``target`` (or in ``folder``) for what becomes it (``part``) or was it (``old``). It says which
+    process of which machine made it, so that it can be told when that was killed.
+    """
+    return (folder or target.parent) / f"{target.name}.{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.{kind}"
+
+
+def clear_killed(folder: Path) -> None:
+    """Remove what processes of this machine that were killed left half written in a folder; what one was about to
+    replace, and did not, takes its place again. What cannot be removed stays until somebody tries again.
+    """
+    try:
+        found = [(path, whose) for path in folder.iterdir() if (whose := _WHOSE.fullmatch(path.name))]
+    except OSError:
+        return
+    for path, whose in found:
+        name, host, process, kind = whose.groups()
+        if host != _host() or psutil.pid_exists(int(process)):
+            continue
+        if kind == "old" and not os.path.lexists(path.with_name(name)):
+            with suppress(OSError):
+                path.rename(path.with_name(name))
+        else:
+            remove([path])
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:4]
 
 
 def _absolute(root: Path | str) -> Path:

@@ -17,8 +17,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-from gate import (
+# The model needs no network, and Gradio asks nobody but itself as it starts: it would end where a proxy, or a file of
+# certificates, is not as it should be.
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+if found := [name for name in os.environ if name.upper() in PROXIES]:
+    for name in found:
+        del os.environ[name]
+
+import gradio as gr  # noqa: E402
+from gate import (  # noqa: E402
     EVERY_SITE,
     LOOPBACK,
     MEGABYTE,
@@ -31,10 +38,10 @@ from gate import (
     in_words,
     picture_in,
 )
-from gradio.components.label import LabelConfidence, LabelData
-from gradio.utils import get_upload_folder
-from predict import SEVERAL, Picture, Prediction, Unreadable, load, open_header, read_info
-from starlette.middleware import Middleware
+from gradio.components.label import LabelConfidence, LabelData  # noqa: E402
+from gradio.utils import get_upload_folder  # noqa: E402
+from predict import SEVERAL, BadModel, Picture, Prediction, Unreadable, load, open_header, read_info  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 MOST_CLASSES = 20
@@ -77,8 +84,8 @@ def shown(prediction: Prediction | None) -> LabelData | dict[str, Any]:
 def create_app(
     folder: Path = HERE, ask: Callable[[Sequence[Picture]], Sequence[Prediction]] | None = None
 ) -> gr.Blocks:
-    """The app for the model folder ``folder``; ``ask`` answers for it (None: its model, loaded now). Raises ValueError
-    where a file of the model was changed.
+    """The app for the model folder ``folder``; ``ask`` answers for it (None: its model, loaded now). Raises BadModel
+    where it cannot be used.
     """
     if ask is None:
         classifier = load(folder)
@@ -103,6 +110,9 @@ def create_app(
         except Unreadable as error:
             LOG.info("refused: a picture that is %s", error.verdict)
             raise gr.Error(f"This picture cannot be used. {error}", print_exception=False) from error
+        except BadModel as error:
+            LOG.error("the model cannot be used")
+            raise gr.Error(f"This model cannot be used: {error}", print_exception=False) from error
         except Exception:
             LOG.exception("unexpected")
             raise
@@ -198,4 +208,7 @@ def serve(
 
 
 if __name__ == "__main__":
-    serve()
+    try:
+        serve()
+    except BadModel as error:
+        raise SystemExit(f"This model cannot be used: {error}") from None

@@ -11,10 +11,13 @@ from __future__ import annotations
 import spaces  # isort: skip # before torch: on ZeroGPU it stands in for CUDA until an answer is asked for
 import torch
 from demo import HERE, serve
-from predict import Classifier, Picture, Prediction
+from predict import BadModel, Classifier, Picture, Prediction
 
 SECONDS = 15
-classifier = Classifier.load(HERE, device="cuda" if torch.cuda.is_available() else "cpu")
+try:
+    classifier = Classifier.load(HERE, device="cuda" if torch.cuda.is_available() else "cpu")
+except BadModel as error:
+    raise SystemExit(f"This model cannot be used: {error}") from None
 
 
 @spaces.GPU(duration=SECONDS)

@@ -25,7 +25,7 @@ from pipeline.web.fetch import Client
 from pipeline.workspace.runs import load_run, write_info
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import PHONE, Serve, tabs
-from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, fits, fits_everywhere, tab, told
+from tests.browser.test_app_tabs import HOSTILE, LATER, SOON, fits_everywhere, tab, told
 from tests.support.site import Site, reply
 
 pytestmark = pytest.mark.browser
@@ -57,7 +57,7 @@ def answer(page: Page, words: str) -> None:
     expect(page.locator("#predict-answer h2")).to_contain_text(words, timeout=LATER)
 
 
-@SIZES
+@ON_A_PHONE
 def test_an_upload_is_answered_looked_at_and_compared(
     serve: Serve, page: Page, trained: Workspace, starter_folder: Path
 ) -> None:
@@ -72,7 +72,7 @@ def test_an_upload_is_answered_looked_at_and_compared(
     expect(closer.locator(".heat")).to_be_visible(timeout=SOON)
     expect(closer.locator(".told")).to_contain_text("when it said apple")
     assert closer.locator(".heat").evaluate("(picture) => picture.complete && picture.naturalWidth > 0")
-    fits(page)
+    fits_everywhere(page)
     closer.locator(".look").click()
     expect(closer.locator(".heat")).to_have_count(0)
     closer.locator(".tile").first.click()

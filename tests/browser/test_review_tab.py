@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from cleaner.clean.decisions import relabel, undo
 from cleaner.tabs.review import tab as review
-from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, load_run
+from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, load_run
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE, Apps, tabs
@@ -19,7 +20,8 @@ from tests.support.shelf import CLASSES
 
 pytestmark = pytest.mark.browser
 
-BOTH = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True)
+# Half of the tests go this way; what is shown is measured at both sizes in each.
+ON_A_PHONE = pytest.mark.parametrize("viewport", [PHONE], indirect=True, ids=["phone"])
 HOSTILE = "<img src=x onerror=window.harmed=1>${window.harmed=2}"
 
 
@@ -56,6 +58,27 @@ def invented(table: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture
 def made(trained: Workspace, apps: Apps) -> Made:
+    """A workspace of one's own."""
+    return _made(trained, apps)
+
+
+@pytest.fixture(scope="module")
+def shown(tiny_run: Run, apps: Apps, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The workspace of those who only look."""
+    root = tmp_path_factory.mktemp("review") / "shown"
+    shutil.copytree(tiny_run.folder.parents[1], root, ignore=shutil.ignore_patterns("cache"))
+    return _made(Workspace.open(root), apps)
+
+
+@pytest.fixture
+def looked_at(still: Page, shown: Made) -> Page:
+    """The tab, loaded once for all who only look, as the one before left it."""
+    if still.url == "about:blank":
+        opened(still, shown)
+    return still
+
+
+def _made(trained: Workspace, apps: Apps) -> Made:
     run = load_run(trained)
     table = invented(run.predictions())
     table.to_csv(run.folder / PREDICTIONS, index=False)
@@ -81,7 +104,16 @@ def unfold(page: Page, title: str) -> None:
 
 
 def fits(page: Page) -> None:
-    """Nothing overflows sideways, and what is to be touched is large enough; foreign text stays text."""
+    """At both sizes (the window keeps a telephone's): nothing overflows sideways, and what is to be touched is large
+    enough; foreign text stays text.
+    """
+    for size in (DESKTOP, PHONE):
+        page.set_viewport_size(size)
+        page.wait_for_timeout(100)
+        _fits(page)
+
+
+def _fits(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     small = page.evaluate(
         """() => [...document.querySelectorAll('#tabs button')].filter(b => b.offsetParent && !b.disabled &&
@@ -96,27 +128,26 @@ def titled(page: Page, title: str, cards: int) -> None:
     expect(page.locator("#review-images .card")).to_have_count(min(cards, 12))
 
 
-@BOTH
-def test_the_margins_of_the_matrix_show_what_was_answered_wrongly(page: Page, made: Made) -> None:
-    opened(page, made)
+def test_the_margins_of_the_matrix_show_what_was_answered_wrongly(looked_at: Page, shown: Made) -> None:
+    page = looked_at
     edge = page.locator("#review-matrix button.margin")
-    wrong = made.wrong(label="apple")
+    wrong = shown.wrong(label="apple")
     assert wrong
-    expect(edge.first).to_have_text(f"{wrong}/ {int((made.valid['label'] == 'apple').sum())}")
+    expect(edge.first).to_have_text(f"{wrong}/ {int((shown.valid['label'] == 'apple').sum())}")
     edge.first.click()
     titled(page, "apple, answered wrongly", wrong)
     edge.nth(3).click()
-    titled(page, "Wrongly taken for apple", made.wrong(predicted="apple"))
+    titled(page, "Wrongly taken for apple", shown.wrong(predicted="apple"))
     edge.last.click()
-    titled(page, "Answered wrongly", made.wrong())
+    titled(page, "Answered wrongly", shown.wrong())
     fits(page)
 
 
-@BOTH
-def test_the_cells_show_shares_of_their_row_and_counts_again(page: Page, made: Made) -> None:
-    opened(page, made)
+@ON_A_PHONE
+def test_the_cells_show_shares_of_their_row_and_counts_again(looked_at: Page, shown: Made) -> None:
+    page = looked_at
     first = page.locator("#review-matrix td button").first
-    of_class = made.valid[made.valid["label"] == "apple"]["predicted"]
+    of_class = shown.valid[shown.valid["label"] == "apple"]["predicted"]
     right = int((of_class == "apple").sum())
     expect(first).to_have_text(str(right))
     page.locator("#review-matrix [data-way=shares]").click()
@@ -124,14 +155,13 @@ def test_the_cells_show_shares_of_their_row_and_counts_again(page: Page, made: M
     first.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Enter"):
         page.keyboard.press(key)
-    titled(page, "apple, answered wrongly", made.wrong(label="apple"))
+    titled(page, "apple, answered wrongly", shown.wrong(label="apple"))
     page.locator("#review-matrix [data-way=counts]").click()
     expect(first).to_have_text(str(right))
 
 
-@BOTH
-def test_a_class_shows_its_images_and_a_header_sorts(page: Page, made: Made) -> None:
-    opened(page, made)
+def test_a_class_shows_its_images_and_a_header_sorts(looked_at: Page, shown: Made) -> None:
+    page = looked_at
     table = page.locator("#review-classes")
     table.locator("thead button", has_text="class").click()
     expect(table.locator("tbody th").first).to_have_text("apple")
@@ -139,29 +169,28 @@ def test_a_class_shows_its_images_and_a_header_sorts(page: Page, made: Made) -> 
     expect(table.locator("tbody th").first).to_have_text("pear")
     expect(table.locator("thead th").first).to_have_attribute("aria-sort", "descending")
     table.locator("tbody tr").last.locator("th button").click()
-    titled(page, "apple", int((made.valid["label"] == "apple").sum()))
+    titled(page, "apple", int((shown.valid["label"] == "apple").sum()))
     table.locator("tbody tr").last.locator("td button").nth(2).click()
-    titled(page, "Called apple", int((made.valid["predicted"] == "apple").sum()))
+    titled(page, "Called apple", int((shown.valid["predicted"] == "apple").sum()))
     fits(page)
 
 
-@BOTH
-def test_a_bin_of_the_reliability_curve_shows_its_images(page: Page, made: Made) -> None:
-    opened(page, made)
+@ON_A_PHONE
+def test_a_bin_of_the_reliability_curve_shows_its_images(looked_at: Page, shown: Made) -> None:
+    page = looked_at
     unfold(page, "How sure it is")
     expect(page.locator("#review-calibration p").first).to_contain_text("Expected calibration error")
     assert "came true" in str(page.locator("#review-calibration svg").get_attribute("aria-label"))
     page.locator("#review-calibration .act").first.click()
-    sure = made.valid["probability"]
+    sure = shown.valid["probability"]
     titled(page, "Said with 90 to 100%", int((sure >= 0.9).sum()))
     page.locator("#review-calibration g[data-bin='5'] .area").click()
     titled(page, "Said with 50 to 60%", int(((sure >= 0.5) & (sure < 0.6)).sum()))
     fits(page)
 
 
-@BOTH
-def test_a_slice_shows_its_images_and_hostile_words_stay_words(page: Page, made: Made) -> None:
-    opened(page, made)
+def test_a_slice_shows_its_images_and_hostile_words_stay_words(looked_at: Page, shown: Made) -> None:
+    page = looked_at
     unfold(page, "Where errors are")
     page.locator("#review-slices button[data-name=openverse]").click()
     titled(page, "Source openverse", 4)
@@ -170,9 +199,9 @@ def test_a_slice_shows_its_images_and_hostile_words_stay_words(page: Page, made:
     fits(page)
 
 
-@BOTH
-def test_the_least_sure_come_first_when_asked_for(page: Page, made: Made) -> None:
-    opened(page, made)
+@ON_A_PHONE
+def test_the_least_sure_come_first_when_asked_for(looked_at: Page, shown: Made) -> None:
+    page = looked_at
     grid = page.locator("#review-top-losses")
     expect(grid.locator(".card").first).to_contain_text("loss 1.90")
     grid.locator("[data-way=unsure]").click()
@@ -182,24 +211,28 @@ def test_the_least_sure_come_first_when_asked_for(page: Page, made: Made) -> Non
     expect(grid.locator(".card").first).to_contain_text("loss 1.90")
 
 
-@BOTH
-def test_where_the_network_looked_lies_over_the_picture(page: Page, made: Made) -> None:
-    opened(page, made)
+def test_where_the_network_looked_lies_over_the_picture(looked_at: Page) -> None:
+    page = looked_at
     page.locator("#review-top-losses .card").first.click()
-    shown = page.locator("#review-viewer")
-    expect(shown.locator("img.large")).to_be_visible()
-    expect(shown.locator("img.heat")).to_have_count(0)
-    shown.locator(".look").click()
-    expect(shown.locator("img.heat")).to_be_visible(timeout=60_000)
-    expect(shown.locator(".told")).to_contain_text("Grad-CAM")
+    viewer = page.locator("#review-viewer")
+    expect(viewer.locator("img.large")).to_be_visible()
+    expect(viewer.locator("img.heat")).to_have_count(0)
+    viewer.locator(".look").click()
+    expect(viewer.locator("img.heat")).to_be_visible(timeout=60_000)
+    expect(viewer.locator(".told")).to_contain_text("Grad-CAM")
     page.wait_for_function("[...document.querySelectorAll('#review-viewer .frame img')].every(i => i.naturalWidth > 0)")
-    boxes = [shown.locator(f"img.{name}").bounding_box() for name in ("large", "heat")]
-    assert boxes[0] == pytest.approx(boxes[1], abs=1)
-    shown.locator(".look").click()
-    expect(shown.locator("img.heat")).to_have_count(0)
+    for size in (PHONE, DESKTOP):
+        page.set_viewport_size(size)
+        page.wait_for_timeout(100)
+        boxes = [viewer.locator(f"img.{name}").bounding_box() for name in ("large", "heat")]
+        assert boxes[0] == pytest.approx(boxes[1], abs=1)
+    viewer.locator(".look").click()
+    expect(viewer.locator("img.heat")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(viewer.locator("dialog")).to_be_hidden()
 
 
-@BOTH
+@ON_A_PHONE
 def test_an_image_tells_its_story_and_one_walks_to_its_neighbours_and_back(page: Page, made: Made) -> None:
     first = str(made.valid.sort_values("loss", ascending=False, kind="stable").index[0])
     label = made.valid.at[first, "label"]

@@ -16,8 +16,8 @@ from pipeline.stage import run
 from pipeline.tabs.verify import tab as verify_tab
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
-from tests.browser.conftest import DESKTOP, PHONE, Serve, tabs
-from tests.browser.test_app_tabs import LATER, SOON, tab
+from tests.browser.conftest import PHONE, Serve, tabs
+from tests.browser.test_app_tabs import LATER, SOON, fits_everywhere, tab
 from tests.verify.test_scenes import photograph, splits
 
 pytestmark = pytest.mark.browser
@@ -45,7 +45,7 @@ def card(page: Page, kind: str) -> None:
     page.locator(f"button.summary[data-kind^={kind}]").click()
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True)
+@pytest.mark.parametrize("viewport", [PHONE], indirect=True)
 def test_pictures_of_a_card_are_set_aside_and_come_back(
     serve: Serve, page: Page, workspace: Workspace, photographs: Path, tmp_path: Path
 ) -> None:
@@ -59,7 +59,7 @@ def test_pictures_of_a_card_are_set_aside_and_come_back(
     story = page.locator("#verify-viewer .story")
     expect(story).to_contain_text("Where it came from", timeout=SOON)
     expect(story).to_contain_text("dark.png")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    fits_everywhere(page)
     page.keyboard.press("Escape")
     page.locator("button.pick").first.click()
     expect(page.locator("button.pick").first).to_have_attribute("aria-pressed", "true")
@@ -69,7 +69,7 @@ def test_pictures_of_a_card_are_set_aside_and_come_back(
     page.locator("#verify-cards div.told button", has_text="Undo").click()
     expect(page.locator("#verify-cards div.told")).to_contain_text("1 picture back in use.", timeout=SOON)
     assert statuses(workspace) == before
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    fits_everywhere(page)
 
 
 def test_the_best_of_each_group_is_kept_and_what_is_no_problem_goes_until_it_is_asked_for(

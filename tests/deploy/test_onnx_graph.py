@@ -74,7 +74,9 @@ def test_every_pixel_is_the_one_that_pillow_makes(
         assert np.array_equal(made(image), pixels(image, preprocessing)), other
 
 
-@pytest.mark.parametrize("way", ["squish", "crop to 7/8", "mirrored"])
+@pytest.mark.parametrize(
+    "way", ["mirrored", *(pytest.param(way, marks=pytest.mark.exhaustive) for way in ("squish", "crop to 7/8"))]
+)
 def test_so_is_every_pixel_of_a_picture_of_twelve_megapixels(way: str, pictures: list[Image.Image]) -> None:
     preprocessing = Preprocessing(**WAYS[way])
     image = pictures[0].resize((4000, 3000), Image.Resampling.BICUBIC)
@@ -153,7 +155,7 @@ def test_it_is_asked_about_a_picture_turned_every_way(pictures: list[Image.Image
     assert max(differences(one, pictures, tta=True)) < 1e-3, "Pillow rounds a turned picture otherwise here and there"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "options",
     [

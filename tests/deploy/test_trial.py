@@ -136,7 +136,10 @@ def test_other_answers_are_a_failure_that_names_the_picture(exported: Path, monk
     assert "model here" not in said[-1].note
 
 
-def test_a_space_in_a_fresh_environment_answers_as_the_model_here_does(exported: Path) -> None:
+def test_a_space_in_a_fresh_environment_answers_as_the_model_here_does(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_COMPILE", "no")  # pip's way to say yes: what the app imports is compiled as it starts
     try:
         found = tried(exported)
     except DeployError as error:

@@ -29,13 +29,18 @@ from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace
 from tests.support.paths import ROOT
 
-SETTINGS: dict[str, Any] = {"epochs": 3, "image_size": 64, "batch_size": 8}
 NUMBERS = ("train_loss", "valid_loss", "error_rate")
 
 
 @pytest.fixture(scope="module")
-def unbroken(fruit: Workspace) -> Run:
-    return run(train(fruit, TrainConfig(**SETTINGS)))
+def settings(small_network: dict[str, Any]) -> dict[str, Any]:
+    """A training of three epochs, of all layers."""
+    return {"epochs": 3, "layers": "all", "image_size": 64, "batch_size": 8, **small_network}
+
+
+@pytest.fixture(scope="module")
+def unbroken(fruit: Workspace, settings: dict[str, Any]) -> Run:
+    return run(train(fruit, TrainConfig(**settings)))
 
 
 def same(one: Run, other: Run) -> None:
@@ -63,11 +68,11 @@ def stop_at(epoch: int, batch: int) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize(("epoch", "batch"), [(1, 1), (2, 2)])
 def test_a_training_that_was_stopped_ends_as_an_unbroken_one(
-    fruit: Workspace, unbroken: Run, epoch: int, batch: int
+    fruit: Workspace, settings: dict[str, Any], unbroken: Run, epoch: int, batch: int
 ) -> None:
     before = {found.id for found in list_runs(fruit)}
     with pytest.raises(Cancelled):
-        run(train(fruit, TrainConfig(**SETTINGS)), stop_at(epoch, batch))
+        run(train(fruit, TrainConfig(**settings)), stop_at(epoch, batch))
     (kept,) = (found for found in list_runs(fruit) if found.id not in before)
     assert kept.record["complete"] is False and len(kept.epochs) == epoch
     assert kept.record["notes"] == [f"Stopped after epoch {epoch - 1} of 3."]
@@ -75,7 +80,7 @@ def test_a_training_that_was_stopped_ends_as_an_unbroken_one(
     file = fruit.image_file(str(fruit.store.images("ok")["file"].iloc[0]))
     assert Classifier.load(kept.folder).predict([file])[0].label in kept.classes
     told: list[Progress] = []
-    resumed = run(train(fruit, TrainConfig(**SETTINGS)), told.append)
+    resumed = run(train(fruit, TrainConfig(**settings)), told.append)
     assert [p.note.split(",")[0] for p in told if p.note.startswith("Going on")] == (
         [f"Going on after epoch {epoch - 1}"] if epoch > 1 else []
     )
@@ -86,29 +91,31 @@ def test_a_training_that_was_stopped_ends_as_an_unbroken_one(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
-def test_a_training_that_is_killed_ends_as_an_unbroken_one(fruit: Workspace, unbroken: Run) -> None:
+def test_a_training_that_is_killed_ends_as_an_unbroken_one(
+    fruit: Workspace, settings: dict[str, Any], unbroken: Run
+) -> None:
     script = (
         "import os, sys; from pipeline.stage import run; from pipeline.train.train import TrainConfig, train\n"
         "from pipeline.workspace.workspace import Workspace\n"
         "def show(progress):\n"
         "    if progress.note.startswith('Epoch 3 of') and 'loss' in progress.metrics: os.kill(os.getpid(), 9)\n"
         "if __name__ == '__main__':\n"
-        f"    run(train(Workspace.open(sys.argv[1]), TrainConfig(**{SETTINGS!r})), show)"
+        f"    run(train(Workspace.open(sys.argv[1]), TrainConfig(**{settings!r})), show)"
     )
     runs = len(list_runs(fruit))
     done = subprocess.run([sys.executable, "-c", script, str(fruit.root)], check=False, cwd=ROOT)
     assert done.returncode == -signal.SIGKILL and len(list_runs(fruit)) == runs
     told: list[Progress] = []
-    same(run(train(fruit, TrainConfig(**SETTINGS)), told.append), unbroken)
+    same(run(train(fruit, TrainConfig(**settings)), told.append), unbroken)
     assert any(p.note.startswith("Going on after epoch 2") for p in told)
 
 
-def test_other_settings_or_other_labels_are_another_training(fruit: Workspace) -> None:
-    task, _ = run(prepare(fruit, TrainConfig(**SETTINGS)))
+def test_other_settings_or_other_labels_are_another_training(fruit: Workspace, settings: dict[str, Any]) -> None:
+    task, _ = run(prepare(fruit, TrainConfig(**settings)))
     dataset = task.dataset
 
-    def place(**settings: Any) -> Path:
-        return Checkpoints.of(fruit, replace(task, config=TrainConfig(**(SETTINGS | settings))).identity).folder
+    def place(**others: Any) -> Path:
+        return Checkpoints.of(fruit, replace(task, config=TrainConfig(**(settings | others))).identity).folder
 
     assert place() == place(note="the same, with a note")
     assert len({place(), place(seed=1), place(epochs=4)}) == 3
@@ -223,8 +230,8 @@ class Hungry(torch.nn.Module):
             return getattr(super().__getattr__("model"), name)
 
 
-def one_step(fruit: Workspace, room: int) -> tuple[float, torch.Tensor, Engine]:
-    task, engine = run(prepare(fruit, TrainConfig(**SETTINGS)))
+def one_step(fruit: Workspace, settings: dict[str, Any], room: int) -> tuple[float, torch.Tensor, Engine]:
+    task, engine = run(prepare(fruit, TrainConfig(**settings)))
     weight = engine.model.get_classifier().weight
     engine.begin(new_optimizer(engine.model, task.config), seed=0)
     engine.model.eval()
@@ -234,9 +241,9 @@ def one_step(fruit: Workspace, room: int) -> tuple[float, torch.Tensor, Engine]:
     return loss, weight.detach().clone(), engine
 
 
-def test_where_memory_runs_out_smaller_pieces_make_the_same_step(fruit: Workspace) -> None:
-    loss, weight, _ = one_step(fruit, room=8)
-    again, smaller, engine = one_step(fruit, room=3)
+def test_where_memory_runs_out_smaller_pieces_make_the_same_step(fruit: Workspace, settings: dict[str, Any]) -> None:
+    loss, weight, _ = one_step(fruit, settings, room=8)
+    again, smaller, engine = one_step(fruit, settings, room=3)
     assert engine.model.asked == [8, 4, 2, 2, 2, 2]
     assert again == pytest.approx(loss, abs=1e-5) and torch.allclose(weight, smaller, atol=1e-5)
     assert [note.split(":")[0] for note in engine.notes] == [
@@ -246,6 +253,6 @@ def test_where_memory_runs_out_smaller_pieces_make_the_same_step(fruit: Workspac
     assert engine.piece == 2
 
 
-def test_where_not_even_one_picture_fits_it_stops_with_advice(fruit: Workspace) -> None:
+def test_where_not_even_one_picture_fits_it_stops_with_advice(fruit: Workspace, settings: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match=r"ran out with 1 pictures at once.*smaller image size"):
-        one_step(fruit, room=0)
+        one_step(fruit, settings, room=0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import ipaddress
 import os
-import signal
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from pipeline.collect.importing import ImportConfig, import_images
-from pipeline.deploy.serve import password
+from pipeline.deploy.serve import check_address, password
 from pipeline.errors import PipelineError, UsageError
 from pipeline.jobs.job import list_jobs
 from pipeline.logs import VARIABLE, written_down
@@ -29,6 +28,7 @@ from pipeline.tabs.door.guard import Guard
 from pipeline.tabs.door.visitors import MOST_PAGES, MOST_PASSING, Visitors
 from pipeline.tabs.page.whose import OnePerson, Whose
 from pipeline.web.gate import LOOPBACK, MEGABYTE, Gate, Rules, believe, proxies
+from pipeline.web.proxies import none_of_it
 from pipeline.workspace.workspace import Workspace, workspaces_in
 
 STYLE = Path(__file__).parents[1] / "page" / "style.css"
@@ -224,11 +224,13 @@ def serve(demo: gr.Blocks, door: Door, whose: Whose) -> int:
 
     Raises PipelineError where the port cannot be used, or the public link that was asked for cannot be made.
     """
+    check_address(door.host, door.port)
     demo.queue(default_concurrency_limit=8, max_size=64)
     believe(os.environ, ("127.0.0.1", *door.proxy) if door.share else door.proxy)
     said = io.StringIO()
     try:
-        with redirect_stdout(said):  # why there is no public link, Gradio only prints
+        # why there is no public link, Gradio only prints; the link itself may need a proxy
+        with redirect_stdout(said), nullcontext() if door.share else none_of_it(os.environ):
             _, local_url, public_url = demo.launch(
                 server_name=door.host, server_port=door.port, prevent_thread_lock=True, **launch_settings(door, whose)
             )
@@ -241,11 +243,12 @@ def serve(demo: gr.Blocks, door: Door, whose: Whose) -> int:
         demo.close(verbose=False)
         raise PipelineError(no_link(said.getvalue(), door.port))
     _say(f"Winnow is at {public_url or local_url}   (Ctrl-C stops it)")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
+        if demo.server:  # it would wait for everybody who is being answered
+            demo.server.force_exit = True
         demo.close(verbose=False)
         _say("\nStopped." + ("" if door.demo else _still_running(whose.first().parent)))
         return 0

@@ -1,0 +1,86 @@
+"""How a program of ours ends: in one line and with an exit code, whatever happens; signals that end it ask first.
+
+It is imported before anything else, so it imports nothing that takes time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType, TracebackType
+
+# Ended by service managers and ``kill``; by a terminal that is closed, an ssh connection that breaks.
+ENDING = ("SIGTERM", "SIGHUP")
+CANCELLED = 130
+
+
+def stand_by(program: str) -> None:
+    """From now on, what nobody catches (Ctrl-C while modules are still imported, say) is a line on standard error."""
+
+    def at_the_end(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            say("Cancelled.")
+            os._exit(CANCELLED)  # Python would end itself by the signal
+        say(unexpected(error, program))
+
+    sys.excepthook = at_the_end
+
+
+def unexpected(error: BaseException, program: str) -> str:
+    """The line about an error that nobody expected. What led to it is written down in the log of ``program``."""
+    words = next(iter(str(error).strip().splitlines()), "").rstrip(".")[:300]
+    line = f"An unexpected error ({type(error).__name__}{': ' if words else ''}{words})."
+    try:
+        from pipeline.logs import VARIABLE, logger, written_down
+
+        with written_down(os.environ, program):
+            logger(program).error("unexpected", exc_info=error)
+            file = os.environ.get(VARIABLE)
+    except Exception as trouble:  # noqa: BLE001 - it is the last thing that is done
+        return f"{line} What led to it could not be written down ({trouble})."
+    return f"{line} What led to it is in {file}." if file else line
+
+
+def say(line: str) -> None:
+    """A line on standard error, if there is anybody left to read it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # it is closed
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def stop_when_ended(within: float | None = None) -> None:
+    """Let the signals that end a program stop it as Ctrl-C does, once: so that it keeps what it has. One that is
+    ignored (nohup) stays so. ``within`` so many seconds after any of them, Ctrl-C too, the process ends in any case.
+    """
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        for number in _numbers(ENDING):
+            signal.signal(number, signal.SIG_IGN)  # service managers send several
+        if within is not None:
+            end_for_sure = threading.Timer(within, os._exit, (0,))
+            end_for_sure.daemon = True
+            end_for_sure.start()
+        raise KeyboardInterrupt
+
+    for number in _numbers(ENDING if within is None else (*ENDING, "SIGINT")):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def _numbers(names: Sequence[str]) -> list[int]:
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def leave(code: int) -> None:
+    """End this process with all that is to be done at its end, but without waiting for threads: some may still be
+    answering somebody, for as long as they like.
+    """
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    os._exit(code)
