@@ -179,6 +179,12 @@ def is_a(value: Any, hint: Any) -> bool:
     return not isinstance(kind, type) or isinstance(value, kind)
 
 
+def check_count(count: Any, what: str) -> None:
+    """Raises UsageError where ``what`` is no whole number from 1 on that one can count with."""
+    if not is_a(count, int) or not is_countable(count) or count < 1:
+        raise UsageError(f"{what} must be 1 or more.")
+
+
 def shown(value: Any) -> str:
     """A setting's value as text: ``128, 192`` for several, ``yes`` or ``no``."""
     if isinstance(value, bool):

@@ -272,6 +272,7 @@ def test_an_empty_folder_and_an_empty_workspace_say_what_to_do(terminal: Termina
 def test_a_stopped_command_exits_130_and_the_workspace_opens(
     terminal: Terminal, photographs: Path, tmp_path: Path
 ) -> None:
+    """Stopped as by a terminal that is closed: nobody reads what is said any more, and a second signal follows."""
     ws = tmp_path / "ws"
     terminal("import", ws, photographs)
     process = subprocess.Popen(
@@ -284,10 +285,11 @@ def test_a_stopped_command_exits_130_and_the_workspace_opens(
     for line in process.stderr:
         if line.startswith("Epoch"):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, "SIGHUP", signal.SIGINT))
+    process.stderr.close()
+    process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     assert process.wait(30) == 130
-    process.stderr.close()
     assert time.monotonic() - began < 10
     (kept,) = (ws / "runs").iterdir()  # the best model so far, whole
     assert json.loads((kept / "run.json").read_text(encoding="utf-8"))["complete"] is False

@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.errors import StoreError, UsageError
 from pipeline.labels import clean_label, clean_labels, named
 from pipeline.predict import SEVERAL
+from pipeline.settings import check_count
 from pipeline.workspace.records import IN_USE, USABLE, Decision, Refusal, State, Wish
 from pipeline.workspace.workspace import Workspace
 
@@ -112,8 +113,7 @@ def undo(workspace: Workspace, count: int = 1) -> list[Decision]:
     >>> [decision.action for decision in w.undo(ws, 2)]
     ['remove', 'remove']
     """
-    if count < 1:
-        raise UsageError("The number of decisions to undo must be 1 or more.")
+    check_count(count, "The number of decisions to undo")
     return _taken_back(workspace, workspace.store.journal.undo(count))
 
 

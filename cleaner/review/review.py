@@ -14,6 +14,7 @@ from cleaner.review.slices import slices
 from pipeline.errors import UsageError
 from pipeline.labels import Floats, likelihood
 from pipeline.predict import Outputs
+from pipeline.settings import check_count
 from pipeline.train.evaluate import error_rate_interval
 from pipeline.workspace.records import IN_USE
 from pipeline.workspace.runs import Run
@@ -56,7 +57,7 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
     """Judge one split of ``run`` by the labels of today; ``top_losses`` holds the ``count`` worst.
 
     The train split is out-of-fold; the test split is looked at only because its name was given. Raises UsageError
-    for an unknown split, RunError where the run's predictions cannot be read.
+    for an unknown split or an odd count, RunError where the run's predictions cannot be read.
 
     >>> reviewed = w.review(ws, w.load_run(ws), "valid")
     >>> reviewed.classes, reviewed.n, sum(map(sum, reviewed.confusion))
@@ -67,6 +68,7 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
     """
     if split not in SPLITS:
         raise UsageError(f"There is no split {split!r}. Choose one of {', '.join(SPLITS)}.")
+    check_count(count, "The number of pictures to list")
     everything = run.predictions()
     seen = judged(workspace, run, everything)
     part = seen[seen["split"] == split]

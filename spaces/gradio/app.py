@@ -212,3 +212,5 @@ if __name__ == "__main__":
         serve()
     except BadModel as error:
         raise SystemExit(f"This model cannot be used: {error}") from None
+    except (ValueError, OSError) as error:  # a port or an address that is none
+        raise SystemExit(f"It cannot be served: {error}") from None

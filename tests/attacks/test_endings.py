@@ -226,3 +226,31 @@ def test_a_closed_terminal_stops_as_ctrl_c_does_but_once_and_not_under_nohup(ign
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+LEAVES = """
+import atexit, threading, time
+from pipeline.endings import leave
+threading.Thread(target=time.sleep, args=(300,)).start()
+atexit.register(print, "done at the end")
+leave(7)
+"""
+LINGERS = """
+import os, signal, time
+from pipeline.endings import stop_when_ended
+stop_when_ended(within=0.2)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(300)
+except KeyboardInterrupt:
+    print("stopping", flush=True)
+    time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize(("program", "code", "said"), [(LEAVES, 7, "done at the end\n"), (LINGERS, 0, "stopping\n")])
+def test_the_app_waits_for_no_answer_that_takes_for_ever(program: str, code: int, said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, said, "")

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 import cli
+from cleaner.clean.decisions import undo
 from pipeline.ask.many import PredictConfig
 from pipeline.collect.download import DownloadConfig
 from pipeline.collect.importing import ImportConfig
@@ -137,6 +138,12 @@ def test_a_workspace_whose_splits_were_drawn_by_no_number_draws_them_by_what_is_
     workspace = Workspace.create(tmp_path / "ws")
     workspace.store.set_fact("split", json.loads('{"valid": NaN, "test": 0.15, "seed": 0}'))
     assert assign_splits(workspace, SplitConfig(0.5, 0.0)) == {}
+
+
+@pytest.mark.parametrize("count", [math.nan, math.inf, 10**400, 0, -1, 1.5, "4", None, True])
+def test_nothing_is_undone_so_many_times_that_are_no_number(count: Any, workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="1 or more"):
+        undo(workspace, count)
 
 
 def test_no_limit_of_a_demo_is_no_number() -> None:

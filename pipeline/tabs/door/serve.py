@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import logging
 import os
 import sys
 import time
@@ -247,7 +248,8 @@ def serve(demo: gr.Blocks, door: Door, whose: Whose) -> int:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        if demo.server:  # it would wait for everybody who is being answered
+        logging.getLogger("uvicorn.error").disabled = True  # of those whose answers end here
+        if demo.server:  # it would wait for them
             demo.server.force_exit = True
         demo.close(verbose=False)
         _say("\nStopped." + ("" if door.demo else _still_running(whose.first().parent)))
