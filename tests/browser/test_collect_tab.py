@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from pipeline.collect.download import DownloadConfig, download, waiting
 from pipeline.collect.importing import ImportConfig, import_images
@@ -25,7 +25,18 @@ from pipeline.search.wanted import BLUR
 from pipeline.stage import run
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import PHONE, Serve
-from tests.browser.test_app_tabs import HOSTILE, LATER, SIZES, SOON, fits, opened, reload, taken, told, whole
+from tests.browser.test_app_tabs import (
+    HOSTILE,
+    LATER,
+    SOON,
+    fits,
+    fits_everywhere,
+    opened,
+    reload,
+    taken,
+    told,
+    whole,
+)
 from tests.support.paths import SHARED
 
 pytestmark = pytest.mark.browser
@@ -55,7 +66,7 @@ def asked(page: Page, complaints: list[str]) -> Iterator[list[str]]:
         else:
             route.fulfill(body=noise(len(urls)), content_type="image/png")
 
-    page.route(lambda url: url.startswith("https://"), answer)
+    page.route(re.compile("^https://"), answer)
     yield urls
     complaints[:] = [line for line in complaints if SITE not in line]
 
@@ -125,16 +136,15 @@ def test_a_list_of_classes_can_be_pasted_into_the_table(serve: Serve, page: Page
 # --- the preview ------------------------------------------------------------------------------------------------------
 
 
-@SIZES
 def test_nothing_is_fetched_before_a_class_is_opened_and_unticked_pictures_stay_so(
-    serve: Serve, page: Page, workspace: Workspace, asked: list[str], complaints: list[str], viewport: ViewportSize
+    serve: Serve, page: Page, workspace: Workspace, asked: list[str], complaints: list[str]
 ) -> None:
     urls = [f"{SITE}/{number}.jpg" for number in range(4)]
     found(workspace, "grizzly", *urls, BROKEN, "https://192.168.0.1/inner.jpg")
     found(workspace, HOSTILE, f"{SITE}/other.jpg")
     opened(page, serve(workspace.root))
     expect(page.locator("#collect-download")).to_have_text("Download 7 pictures", timeout=SOON)
-    fits(page)
+    fits_everywhere(page)
     assert asked == []
     tiles = unfold(page, "grizzly")
     expect(tiles).to_have_count(6)
@@ -146,7 +156,7 @@ def test_nothing_is_fetched_before_a_class_is_opened_and_unticked_pictures_stay_
     expect_pressed(tiles, [True, False, False, False])
     expect(page.locator("#collect-download")).to_have_text("Download 4 pictures", timeout=SOON)
     expect(page.locator("#collect-preview")).to_contain_text("6 found, 3 unticked")
-    fits(page)
+    fits_everywhere(page)
     reload(page, complaints)
     expect(page.locator("#collect-download")).to_have_text("Download 4 pictures", timeout=SOON)
     expect_pressed(unfold(page, "grizzly"), [True, False, False, False])
@@ -197,7 +207,7 @@ def test_a_finger_uncovers_a_blurred_picture_before_it_unticks_it(
     workspace.store.set_fact(BLUR, True)
     context = browser.new_context(viewport=PHONE, has_touch=True)
     page = context.new_page()
-    page.route(lambda url: url.startswith("https://"), lambda route: route.fulfill(body=noise(1)))
+    page.route(re.compile("^https://"), lambda route: route.fulfill(body=noise(1)))
     opened(page, serve(workspace.root))
     tiles = unfold(page, "grizzly")
     tiles.first.tap()

@@ -33,14 +33,25 @@ def test_the_parts_of_all_processes_are_the_whole_in_order(count: int, world: in
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [(), ("--mixup", "0.4", "--layers", "gradual", "--balance", "weights")])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("--mixup", "0.4", "--layers", "gradual", "--balance", "weights"),
+        pytest.param((), marks=pytest.mark.exhaustive),
+    ],
+)
 def test_two_processes_train_the_run_of_one(
-    photographs: Path, tmp_path: Path, settings: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    photographs: Path,
+    tmp_path: Path,
+    settings: tuple[str, ...],
+    small_network: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     workspace = Workspace.create(tmp_path / "ws")
     run(import_images(workspace, ImportConfig(str(photographs))))
     train = ["train", str(workspace.root), "--image-size", "64", "--batch-size", "7", "--epochs", "2"]
     train += ["--freeze-epochs", "3", "--minutes", "60", "--device", "cpu", "--json", *settings]
+    train += [word for name, value in small_network.items() for word in (f"--{name}", value)]
     assert cli.main(train) == 0
     one = json.loads(capsys.readouterr().out)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "cli.py"]
