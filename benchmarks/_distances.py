@@ -71,8 +71,29 @@ def _plain(_: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def _as_it_is(known: Known) -> Score:
-    learnt = familiar.learn(known.features)
+    """What Winnow does, weighed on scenes of the train split alone."""
+    learnt = familiar.learn(known.features, known.labels, known.logits.shape[1])
+    count = len(known.labels)
+    learnt, _said = familiar.limit(learnt, known.features, known.labels, ["train"] * count, [None] * count)
     return lambda features, _: learnt.distances(features)
+
+
+def _nearest(known: Known) -> Score:
+    """The cosine that is missing to the nearest picture."""
+    rows = normalize(known.features, dim=1)
+    return lambda features, _: 1 - (normalize(features, dim=1) @ rows.T).amax(dim=1)
+
+
+def _guided(known: Known) -> Score:
+    """NNGuide (Park et al. 2023): the energy, times the cosine to the nearest pictures weighed by theirs."""
+    rows, energies = normalize(known.features, dim=1), known.logits.logsumexp(dim=1)
+    count = min(NEIGHBOURS, len(rows))
+
+    def score(features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        guide = (normalize(features, dim=1) @ rows.T * energies).topk(count, dim=1)[0].mean(dim=1)
+        return -guide * logits.logsumexp(dim=1)
+
+    return score
 
 
 def _mahalanobis(shrinkage: float, directions: int = 0, classes: bool = False, unit: bool = False) -> Method:
@@ -130,6 +151,8 @@ METHODS: Mapping[str, Method] = {
     "kNN, length one": _neighbours(_unit),
     "kNN, standardised": _neighbours(_standard),
     "as in familiar.py": _as_it_is,
+    "nearest": _nearest,
+    "NNGuide": _guided,
     "Mahalanobis .03": _mahalanobis(0.03),
     "Mahalanobis .1": _mahalanobis(0.1),
     "Mahalanobis .3": _mahalanobis(0.3),

@@ -14,10 +14,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -281,9 +282,7 @@ def pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray[Any, 
 def _padded(image: Image.Image, width: int, height: int, padding: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     inside = contained(image.size, width, height)
     whole = np.asarray(image.resize(inside, Image.Resampling.BICUBIC))
-    around = [
-        (left := round(missing / 2), missing - left) for missing in (height - whole.shape[0], width - whole.shape[1])
-    ]
+    around = [(round(gap / 2), gap - round(gap / 2)) for gap in (height - whole.shape[0], width - whole.shape[1])]
     modes: Mapping[str, Any] = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}
     return np.pad(whole, (*around, (0, 0)), mode=modes[padding])
 
@@ -303,9 +302,6 @@ def central_box(size: tuple[int, int], aspect: float, share: float) -> tuple[flo
     return left, top, left + width, top + height
 
 
-# --- the network ---------------------------------------------------------------------------------------------------
-
-
 def normalise(batch: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
     """float [N, 3, H, W] (channels last in memory) of a uint8 [N, H, W, 3] tensor, on the same device."""
     import torch
@@ -321,24 +317,44 @@ def forward(model: Any, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     return features, model.get_classifier()(features)
 
 
+# The tensors of familiar.safetensors, and their sizes, by what config.json calls the score.
+SCORES: Mapping[str, Mapping[str, str]] = {
+    "neighbours": {"bank": "MF", "weight": "CF", "bias": "C", "doubt": "", "reach": ""},
+    "distance": {"mean": "F", "directions": "FK", "variances": "K", "floor": ""},
+}
+
+
 @dataclass(frozen=True)
 class Familiar:
-    """What is usual among the features of the pictures a model learnt from: their ``mean`` [F], the ``directions``
-    [F, K] in which they vary most, of length one, with the ``variances`` [K] there; ``floor`` (one number) is added to
-    every variance, and is what is left in every other direction.
+    """What is usual among the features of pictures a model learnt from: the tensors of one of SCORES. ``bank``: some of
+    them, at length one; ``weight``, ``bias``: a head; ``doubt``: what its doubt counts beside the cosine missing to the
+    nearest of the bank, and ``reach`` that cosine alone. Earlier models: parts of Mahalanobis' distance.
     """
 
-    mean: torch.Tensor
-    directions: torch.Tensor
-    variances: torch.Tensor
-    floor: torch.Tensor
+    parts: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def load(cls, file: Path, score: str, features: int, device: str) -> Familiar:
+        """What ``file`` holds. Raises BadModel where that is no such score of so many features."""
+        parts, wanted = _tensors(file, device), SCORES.get(score, {})
+        sizes = {("F", features)}
+        if fits := bool(wanted) and parts.keys() == wanted.keys():
+            sizes.update(pair for name in wanted for pair in zip_longest(wanted[name], parts[name].shape))
+        if not fits or len(sizes) != len(set("".join(wanted.values()))) or 0 in dict(sizes).values():
+            raise BadModel(f"{file} does not hold what is familiar to the model beside it.")
+        return cls(parts)
 
     def distances(self, features: torch.Tensor) -> torch.Tensor:
-        """[N]: Mahalanobis' distance of each feature vector [N, F] from the mean."""
-        away = features - self.mean
-        along = (away @ self.directions).square()
-        saved = 1.0 / self.floor - 1.0 / (self.variances + self.floor)
-        return (away.square().sum(dim=1) / self.floor - along @ saved).clamp_min(0.0).sqrt()
+        """[N]: how strange each feature vector [N, F] is."""
+        if "mean" in self.parts:
+            mean, directions, variances, floor = (self.parts[name] for name in SCORES["distance"])
+            along = ((features - mean) @ directions).square() @ (floor.reciprocal() - (variances + floor).reciprocal())
+            return ((features - mean).square().sum(dim=1) / floor - along).clamp_min(0.0).sqrt()
+        bank, weight, bias, doubt, reach = (self.parts[name] for name in SCORES["neighbours"])
+        ways = features / features.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        missing: torch.Tensor = (1.0 - (ways @ bank.to(ways.dtype).T).amax(dim=1)).clamp_min(0.0)
+        unsure = 1.0 - (features @ weight.T + bias).softmax(dim=1).amax(dim=1)
+        return (missing + doubt * unsure).maximum(missing * reach)
 
 
 def ensemble(members: Sequence[Any], outputs: Outputs) -> Any:
@@ -404,8 +420,7 @@ def _enlarged(batch: torch.Tensor, share: float = 1 / 16) -> torch.Tensor:
     return interpolate(middle, (height, width), mode="bilinear", align_corners=False)
 
 
-NONE = "none of these"
-SEVERAL = "|"
+NONE, SEVERAL = "none of these", "|"
 
 
 @dataclass(frozen=True)
@@ -471,8 +486,9 @@ class Answering:
     config.json.
     """
 
-    def __init__(self, info: dict[str, Any]) -> None:
+    def __init__(self, info: dict[str, Any], possible: Container[str]) -> None:
         self.info = info
+        self.views: tuple[str, ...] = tuple(view for view in info.get("tta", ["mirrored"]) if view in possible)
         self.classes: tuple[str, ...] = tuple(info["label_names"])
         self.outputs = Outputs.from_json(info.get("outputs"))
         self.preprocessing = Preprocessing.from_json(info["preprocessing"])
@@ -495,7 +511,7 @@ class Answering:
         for row, named, distance in zip(probabilities.tolist(), chosen.tolist(), far, strict=True):
             label, probability = self.outputs.answer(row, named, self.classes)
             by_class = dict(zip(self.classes, row, strict=True))
-            strange = distance is not None and distance > 1.0
+            strange = (distance or 0.0) > 1.0
             said.append(Prediction(label, probability, by_class, strange, distance, ("as it is", *views)))
         return said
 
@@ -506,11 +522,8 @@ class Classifier(Answering):
     """
 
     def __init__(self, model: Any, info: dict[str, Any], familiar: Familiar | None, device: str) -> None:
-        super().__init__(info)
-        self.model = model
-        self.device = device
-        self.views: tuple[str, ...] = tuple(view for view in info.get("tta", ["mirrored"]) if view in VIEWS)
-        self.familiar = familiar
+        super().__init__(info, VIEWS)
+        self.model, self.familiar, self.device = model, familiar, device
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> Classifier:
@@ -524,21 +537,19 @@ class Classifier(Answering):
         model = models[0] if len(models) == 1 else ensemble(models, Outputs.from_json(info.get("outputs")))
         model.load_state_dict(state)
         model = model.eval().to(device).to(memory_format=torch.channels_last)
-        usual = _tensors(folder / FAMILIAR, device) if info.get("unfamiliar") else None
-        try:
-            return cls(model, info, Familiar(**usual) if usual else None, device)
-        except TypeError as error:
-            raise BadModel(f"{folder / FAMILIAR} does not hold what is familiar to a model.") from error
+        width = next(model.get_classifier().parameters()).shape[1] * len(models)
+        score = str(info["unfamiliar"].get("score", "distance")) if info.get("unfamiliar") else ""
+        return cls(model, info, Familiar.load(folder / FAMILIAR, score, width, device) if score else None, device)
 
     def predict(self, images: Sequence[Picture], tta: bool = False, batch_size: int = 32) -> list[Prediction]:
         """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
 
         Raises Unreadable for the first picture that cannot be opened.
         """
-        predictions: list[Prediction] = []
+        predictions, how = list[Prediction](), self.preprocessing
         for start in range(0, len(images), batch_size):
-            opened = [open_image(image, self.preprocessing.opening) for image in images[start : start + batch_size]]
-            predictions.extend(self.answers(np.stack([pixels(one, self.preprocessing) for one in opened]), tta))
+            opened = (open_image(image, how.opening) for image in images[start : start + batch_size])
+            predictions.extend(self.answers(np.stack([pixels(one, how) for one in opened]), tta))
         return predictions
 
     def answers(self, batch: np.ndarray[Any, np.dtype[np.uint8]], tta: bool = False) -> list[Prediction]:
@@ -566,9 +577,8 @@ class Classifier(Answering):
         features, logits = forward(self.model, inputs)
         asked = [logits, *(forward(self.model, VIEWS[view](inputs))[1] for view in views)]
         probabilities = torch.stack([self.outputs.probabilities(one.float()) for one in asked]).mean(dim=0)
-        if self.familiar is None:
-            return probabilities, None
-        return probabilities, self.familiar.distances(features.float()) / self.info["unfamiliar"]["threshold"]
+        far = None if self.familiar is None else self.familiar.distances(features.float())
+        return probabilities, None if far is None else far / self.info["unfamiliar"]["threshold"]
 
 
 def _tensors(file: Path, device: str = "cpu") -> dict[str, Any]:
@@ -615,11 +625,8 @@ def _first_line(error: BaseException) -> str:
 # Those of VIEWS that a picture of any size can be turned to, before it is resized.
 TURNS: Mapping[str, Transpose] = {
     **{"mirrored": Transpose.FLIP_LEFT_RIGHT, "upside down": Transpose.FLIP_TOP_BOTTOM},
-    **{
-        "turned right": Transpose.ROTATE_270,
-        "turned left": Transpose.ROTATE_90,
-        "turned by half": Transpose.ROTATE_180,
-    },
+    **{"turned right": Transpose.ROTATE_270, "turned left": Transpose.ROTATE_90},
+    **{"turned by half": Transpose.ROTATE_180},
     **{"turned right, mirrored": Transpose.TRANSPOSE, "turned left, mirrored": Transpose.TRANSVERSE},
 }
 
@@ -628,9 +635,8 @@ class OnnxClassifier(Answering):
     """A model folder's model.onnx, in onnxruntime, without torch. ``views``: those of the model's that are in TURNS."""
 
     def __init__(self, session: Any, info: dict[str, Any]) -> None:
-        super().__init__(info)
+        super().__init__(info, TURNS)
         self.session = session
-        self.views: tuple[str, ...] = tuple(view for view in info.get("tta", ["mirrored"]) if view in TURNS)
 
     @classmethod
     def load(cls, folder: str | Path, threads: int = 0, file: str = ONNX) -> OnnxClassifier:
@@ -639,10 +645,7 @@ class OnnxClassifier(Answering):
         return cls(_checked_session(Path(folder) / file, threads), info)
 
     def predict(self, images: Sequence[Picture], tta: bool = False) -> list[Prediction]:
-        """One Prediction per picture, in order. ``tta`` averages over the picture and the model's other ``views``.
-
-        Raises Unreadable for the first picture that cannot be opened.
-        """
+        """As :meth:`Classifier.predict`."""
         views = self.views if tta else ()
         said: list[Prediction] = []
         for image in images:

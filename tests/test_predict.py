@@ -384,7 +384,7 @@ def test_only_views_that_mean_the_same_are_asked(name: str, count: int) -> None:
 def test_a_picture_unlike_the_others_is_called_unfamiliar(folder: Path, photographs: Path) -> None:
     def answers(threshold: float | None) -> list[bool]:
         info = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        info["unfamiliar"] = None if threshold is None else {"threshold": threshold, "false_alarm_rate": 0.05}
+        info["unfamiliar"] = None if threshold is None else {"score": "neighbours", "threshold": threshold}
         info["checksum"] = checksum(info)
         (folder / "config.json").write_text(json.dumps(info), encoding="utf-8")
         return [p.unfamiliar for p in Classifier.load(folder).predict([noise(7), *photographs.glob("melon/*")])]

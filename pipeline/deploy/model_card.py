@@ -19,7 +19,7 @@ from pipeline.labels import as_flags
 from pipeline.predict import ONNX, Preprocessing
 from pipeline.safe_text import plain
 from pipeline.train.evaluate import error_rate_interval
-from pipeline.workspace.runs import Run
+from pipeline.workspace.runs import Run, baselines_in_words, limit_set_on
 
 SPLITS = ("train", "valid", "test")
 MATRIX = "confusion.png"
@@ -128,6 +128,7 @@ def _quality(run: Run) -> str:
         sentence += f" It {many}, each from a threshold of its own on, and is wrong where it names anything else."
     if test.get("baseline_error_rate") is not None:
         sentence += f" Always answering the most frequent class is wrong on {_percent(test['baseline_error_rate'])}."
+        sentence += f" {baselines_in_words(run.record.get('baselines'))}".rstrip()
     return sentence
 
 
@@ -232,7 +233,7 @@ def _false_alarms(info: Mapping[str, Any]) -> str:
     unfamiliar = info["unfamiliar"]
     rate, test = _percent(unfamiliar["false_alarm_rate"]), unfamiliar["test"]
     return (
-        f"farther from what it learnt than all but {rate} of the pictures of the valid split are. Of the "
+        f"less like what it learnt than all but {rate} of {limit_set_on(unfamiliar)} are. Of the "
         f"{test['images']:,} of the test split, which are of these classes, it says so of {_percent(test['rate'])}"
     )
 

@@ -22,11 +22,13 @@ from pipeline.model.out_of_fold import strangeness
 from pipeline.predict import SEVERAL, Outputs
 from pipeline.stage import Stage
 from pipeline.train.augment import views_to_ask
+from pipeline.train.baselines import baselines, by_heart
 from pipeline.train.data import Dataset
 from pipeline.train.engine import Engine
 from pipeline.train.evaluate import baseline_error_rate, errors_on, predictions_table
 from pipeline.train.history import TrainingHistory
 from pipeline.train.task import Task
+from pipeline.verify.scenes import known_scenes
 from pipeline.workspace.database import now
 from pipeline.workspace.records import Decision
 from pipeline.workspace.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model
@@ -58,10 +60,11 @@ def write_run(
     del seen
     strange = dict(zip(rows["id"], strangeness(features, [str(group) for group in rows["group"]]), strict=True))
     predictions.insert(7, "strangeness", predictions["id"].map(strange).fillna(0.0))
-    familiar = learn(features[: len(train)])
-    unfamiliar = limit(familiar, *(features[np.flatnonzero(rows["split"] == split)] for split in ("valid", "test")))
+    shown = task.targets[np.concatenate([train, held_out])]
+    familiar = learn(features[: len(train)], shown[: len(train)], len(dataset.classes))
+    familiar, unfamiliar = limit(familiar, features, shown, list(rows["split"]), told_scenes(workspace, rows["id"]))
     record = _record(task, history, predictions, complete)
-    record |= {"outputs": asdict(outputs), "thresholds": thresholds}
+    record |= {"outputs": asdict(outputs), "thresholds": thresholds, "baselines": baselines(features, rows)}
     record |= learnt_from(workspace, dataset.rows, time.monotonic() - history.started)
     record = engine.ranks.said(json.loads(json.dumps(record)))  # as it will be read
     folder = workspace.runs / record["id"]
@@ -79,6 +82,14 @@ def write_run(
             manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
     engine.ranks.wait()
     return Run(folder, record)
+
+
+def told_scenes(workspace: Workspace, ids: pd.Series[str]) -> list[str | None]:
+    """The scene of each of these images, None where nobody and no file tells it (series are only looks)."""
+    scenes = known_scenes(workspace)
+    if scenes.by in ("", "series"):
+        return [None] * len(ids)
+    return [name if isinstance(name, str) else None for name in scenes.names.reindex(ids)]
 
 
 def _calibrated(
@@ -139,7 +150,7 @@ def _record(task: Task, history: TrainingHistory, predictions: pd.DataFrame, com
         "device": task.device,
         "seconds": round(history.seconds, 1),
         "complete": complete,
-        "notes": history.notes,
+        "notes": [*history.notes, *filter(None, [by_heart(history.epochs)])],
         "decision": history.decision,
     }
 

@@ -20,7 +20,7 @@ from pipeline import __version__
 from pipeline.errors import RunError, UsageError
 from pipeline.labels import answers_of
 from pipeline.machine import may_map, replace
-from pipeline.predict import CONFIG, WEIGHTS, Familiar, Outputs, checksum, file_sha256
+from pipeline.predict import CONFIG, FAMILIAR, WEIGHTS, Familiar, Outputs, checksum, file_sha256
 from pipeline.workspace.workspace import Workspace, writing
 
 Halves: TypeAlias = np.ndarray[Any, np.dtype[np.float16]]
@@ -251,8 +251,8 @@ def write_model(folder: Path, model: Any, info: Mapping[str, Any], familiar: Fam
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / WEIGHTS)
     if familiar is not None:
-        usual = {name: tensor.cpu().contiguous() for name, tensor in vars(familiar).items()}
-        save_file(usual, folder / "familiar.safetensors")
+        usual = {name: tensor.cpu().contiguous() for name, tensor in familiar.parts.items()}
+        save_file(usual, folder / FAMILIAR)
     files = {file.name: file_sha256(file) for file in sorted(folder.glob("*.safetensors"))}
     versions = {package: version(package) for package in ("torch", "timm", "pillow", "safetensors")}
     versions["winnow"] = __version__
@@ -264,6 +264,25 @@ def write_info(folder: Path, info: Mapping[str, Any]) -> None:
     """Write config.json with its checksum."""
     content = {**info, "checksum": checksum(info)}
     (folder / CONFIG).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def limit_set_on(unfamiliar: Mapping[str, Any]) -> str:
+    """On which pictures the limit was set, in words, by what config.json says under ``unfamiliar``."""
+    said = unfamiliar.get("set_on") or {}
+    if not said.get("by"):
+        return "the pictures of the valid split"
+    how = "" if said["by"] == "scenes" else ", as far as their looks tell scenes apart"
+    return f"{said['images']:,} pictures of {said['scenes']:,} scenes that were held out one by one{how}"
+
+
+def baselines_in_words(said: Mapping[str, Any] | None) -> str:
+    """What a run's record says under ``baselines`` beside the majority, in a sentence; empty where nothing is known."""
+    parts = [
+        f"{words} on {100 * said[name]:.1f} %"
+        for name, words in (("average_picture", "by the nearest class average"), ("nearest", "by the nearest picture"))
+        if said and isinstance(said.get(name), (int, float))
+    ]
+    return f"Without training, answering {' and '.join(parts)} would be wrong." if parts else ""
 
 
 # --- What a person says about a run: a name and a note, in a file of their own that can be changed at any time -------

@@ -110,7 +110,7 @@ def test_a_picture_is_turned_as_the_network_would_see_it_turned() -> None:
 
 
 def classifier(
-    name: str = "test_efficientnet", kind: str = "softmax", members: int = 1, familiar: bool = True, **ways: Any
+    name: str = "test_efficientnet", kind: str = "softmax", members: int = 1, familiar: str = "neighbours", **ways: Any
 ) -> Classifier:
     """A model that nobody has trained; timm's ``test_*`` are its architectures with very few layers."""
     torch.manual_seed(7)
@@ -121,15 +121,30 @@ def classifier(
     preprocessing = Preprocessing(size=(side, side), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), **ways)
     with torch.inference_mode():
         size = model.forward_head(model.forward_features(torch.zeros(1, 3, side, side)), pre_logits=True).shape[1]
-    directions, _ = torch.linalg.qr(torch.randn(size, 8))
-    usual = Familiar(torch.randn(size), directions, torch.rand(8) + 1.0, torch.tensor(0.5))
+    usual = Familiar(known(size)[familiar]) if familiar else None
     info = {
         "label_names": ["a", "b", "c", "d"],
         "outputs": {"kind": kind, "several": False, "thresholds": [], "temperature": 1.7},
         "preprocessing": preprocessing.to_json(),
-        "unfamiliar": {"threshold": 12.5} if familiar else None,
+        "unfamiliar": {"threshold": 12.5 if familiar == "distance" else 0.4} if familiar else None,
     }
-    return Classifier(model, info, usual if familiar else None, "cpu")
+    return Classifier(model, info, usual, "cpu")
+
+
+def known(size: int) -> dict[str, dict[str, torch.Tensor]]:
+    """What may be familiar among so many features, by every score."""
+    directions, _ = torch.linalg.qr(torch.randn(size, 8))
+    bank = torch.nn.functional.normalize(torch.randn(40, size), dim=1).half()
+    head = {"weight": torch.randn(4, size) / 9, "bias": torch.randn(4)}
+    return {
+        "distance": {
+            "mean": torch.randn(size),
+            "directions": directions,
+            "variances": torch.rand(8) + 1.0,
+            "floor": torch.tensor(0.5),
+        },
+        "neighbours": {"bank": bank, **head, "doubt": torch.tensor(0.4), "reach": torch.tensor(1.3)},
+    }
 
 
 def differences(one: Classifier, pictures: list[Image.Image], tta: bool = False) -> tuple[float, float]:
@@ -161,12 +176,13 @@ def test_it_is_asked_about_a_picture_turned_every_way(pictures: list[Image.Image
     [
         {"name": "tf_efficientnet_lite0", "resize": "squish"},
         {"name": "mobilenetv3_small_050"},
+        {"familiar": "distance"},
         {"name": "test_resnet", "kind": "sigmoid"},
         {"name": "test_vit", "crop_pct": 0.9},
         {"name": "test_convnext", "resize": "pad"},
         {"members": 2},
-        {"members": 2, "kind": "sigmoid", "familiar": False},
-        {"familiar": False},
+        {"members": 2, "kind": "sigmoid", "familiar": ""},
+        {"familiar": ""},
     ],
     ids=lambda options: " ".join(map(str, options.values())),
 )
@@ -176,7 +192,7 @@ def test_so_do_others(options: dict[str, Any], pictures: list[Image.Image]) -> N
 
 @pytest.mark.slow
 def test_the_file_says_what_it_is_and_not_where_it_was_made(tmp_path: Path, pictures: list[Image.Image]) -> None:
-    one = classifier(familiar=False)
+    one = classifier(familiar="")
     model = whole(one, network(one), {"title": "Äpfel?", "classes": ["a", 'b"']})
     data = model.SerializeToString()
     assert {prop.key: prop.value for prop in model.metadata_props} == {"title": "Äpfel?", "classes": '["a", "b\\""]'}

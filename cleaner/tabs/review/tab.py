@@ -25,7 +25,7 @@ from pipeline.tabs.page.component import View, component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.viewer import thumbnail, viewer
-from pipeline.workspace.runs import Run
+from pipeline.workspace.runs import Run, baselines_in_words
 from pipeline.workspace.workspace import Workspace
 
 SPLIT_CHOICES = [
@@ -62,13 +62,15 @@ def headline(run: Run) -> str:
     test = run.test
     if not test.get("n"):
         return show.empty("There is no test split to judge this run by", "Bring in more images, then train again.")
-    return show.facts(
+    facts = show.facts(
         [
             (f"of the {test['n']:,} test images are wrong", show.percent(test["error_rate"])),
             ("is where it lies, 95% sure", f"{100 * test['low']:.1f}–{show.percent(test['high'])}"),
             ("would be wrong by always saying the largest class", show.percent(test["baseline_error_rate"])),
         ]
     )
+    words = baselines_in_words(run.record.get("baselines"))
+    return facts + (f'<p class="w-hint">{words}</p>' if words else "")
 
 
 def everything(workspace: Workspace, run: Run, split: str) -> list[Any]:

@@ -11,6 +11,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName, doing
 from pipeline.tabs.page.plot import Frame
 from pipeline.tabs.page.show import count, duration, error_rate, escape, percent, table
+from pipeline.workspace.runs import baselines_in_words
 
 PHASES = {
     "features": "looking at the pictures once",
@@ -318,4 +319,5 @@ def _trained(result: Mapping[str, Any]) -> str:
         return "The new run is in the list."
     baseline = test.get("baseline_error_rate")
     beside = f" Always answering the largest class would be wrong {percent(baseline)} of the time." if baseline else ""
-    return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}"
+    more = f" {baselines_in_words(result['record'].get('baselines'))}".rstrip()
+    return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}{more}"

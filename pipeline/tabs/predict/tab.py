@@ -29,7 +29,7 @@ from pipeline.tabs.page.show import bar_rows, count, empty, escape, guide, headi
 from pipeline.tabs.page.uploads import MOST_FILES, KeptFolder, keep_folder, keep_uploads
 from pipeline.tabs.page.viewer import large, thumbnail, viewer
 from pipeline.web.gate import picture_in
-from pipeline.workspace.runs import Run, load_run
+from pipeline.workspace.runs import Run, limit_set_on, load_run
 from pipeline.workspace.workspace import Workspace
 
 LIKELIEST = 5
@@ -37,9 +37,9 @@ UNFAMILIAR = "Unfamiliar"
 EXPLAINED = (
     "<p>A network tends to be surer than it is right. Its raw outputs are divided by one number, the temperature, "
     "which is chosen so that the probabilities fit the pictures of the valid split; which class is likeliest stays. "
-    "A picture is unfamiliar where its features lie farther from those of the training pictures than those of nearly "
-    "all pictures that were held back. Neither says anything of a picture that looks familiar and shows something "
-    "else. More is in docs/predict.md.</p>"
+    "A picture is unfamiliar where it is less like any training picture, or lies more between the classes, than nearly "
+    "all pictures of places that were held out. Neither says anything of a picture that looks familiar and shows "
+    "something else. More is in docs/predict.md.</p>"
 )
 # So far from 1 a temperature changes what is read off.
 NEAR_ONE = 0.02
@@ -87,11 +87,12 @@ def _familiarity(prediction: Prediction, about: Mapping[str, Any]) -> str:
             return ""
         return _hint(f"It is like what the model learnt from ({100 * distance:.0f} % of the way to the limit).")
     far = "far away" if distance is None else f"at {distance:.1f} times the limit"
-    test = about.get("unfamiliar", {}).get("test", {})
-    kept = ""
+    unfamiliar = about.get("unfamiliar", {})
+    test, kept = unfamiliar.get("test", {}), ""
     if test.get("images"):
         share = f"{100 * test['rate']:.1f} % of the {test['images']:,} test pictures"
-        kept = _hint(f"The limit also turns away {share}, which are of the right kind.")
+        turned = f"The limit, set on {limit_set_on(unfamiliar)}, also turns away {share}, which are of the right kind."
+        kept = _hint(turned)
     return (
         f'<p class="w-warn">This picture is unlike anything the model learnt from: it lies {far}. If it had to choose, '
         f"it would say {escape(in_words(prediction.label))}; do not rely on that.</p>{kept}"

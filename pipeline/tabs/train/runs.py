@@ -115,6 +115,10 @@ def latest(runs: Sequence[Run]) -> str:
     if test.get("n") and test.get("baseline_error_rate") is not None:
         rate = percent(test["baseline_error_rate"])
         numbers += [("would be wrong by always saying the largest class", rate)]
+        others = runs[0].record.get("baselines") or {}
+        for name, words in (("average_picture", "by the nearest class average"), ("nearest", "by the nearest picture")):
+            if isinstance(others.get(name), (int, float)):
+                numbers += [(f"would be wrong {words}, without training", percent(others[name]))]
     return facts(numbers) + epoch_table(_epoch_rows(runs[0]))
 
 
