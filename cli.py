@@ -23,7 +23,7 @@ from typing import Any
 from pipeline.errors import Cancelled, PipelineError, TooManyBroken, UsageError
 from pipeline.machine import speak_any_text
 from pipeline.terminal.arguments import parser
-from pipeline.terminal.show import can_ask, confirmed, print_result, run_and_show
+from pipeline.terminal.show import can_ask, confirmed, print_result, run_and_show, tell_each
 from pipeline.web.proxies import spare_loopback
 from pipeline.workspace.workspace import Workspace
 
@@ -101,10 +101,12 @@ def _lr_find(args: argparse.Namespace) -> Any:
 
 
 def _train(args: argparse.Namespace) -> Any:
+    from pipeline.train.new_scenes import in_words
     from pipeline.train.train import TrainConfig, train
     from pipeline.workspace.runs import Run
 
     trained: Run = run_and_show(train(Workspace.open(args.workspace), _config(TrainConfig, args)))
+    tell_each(in_words(trained.record))
     return {"run": trained.id, **{key: value for key, value in trained.record.items() if key != "id"}}
 
 
@@ -169,7 +171,7 @@ def _compare(args: argparse.Namespace) -> Any:
     from pipeline.workspace.runs import load_run
 
     workspace = Workspace.open(args.workspace)
-    return compare(workspace, load_run(workspace, args.run_a), load_run(workspace, args.run_b))
+    return compare(workspace, load_run(workspace, args.run_a), load_run(workspace, args.run_b), args.every)
 
 
 def _ledger(args: argparse.Namespace) -> Any:

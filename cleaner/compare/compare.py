@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -14,10 +15,13 @@ from pipeline.errors import NotEnoughData
 from pipeline.labels import named
 from pipeline.predict import SEVERAL
 from pipeline.train.evaluate import error_rate_interval
+from pipeline.train.new_scenes import probably, stated
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 
 ROUGH = 10
+# Of the answers that are compared: those to all images, each by what did not learn from it.
+EVERY = "every"
 # What may differ between two trainings with the same settings.
 BESIDE_THE_SETTINGS = ("note", "device")
 
@@ -38,10 +42,12 @@ class Comparison:
     """Run ``b`` against run ``a`` on the same ``n`` images of ``split``.
 
     ``difference`` = error rate of b - error rate of a (below 0: b makes fewer errors), with its paired 95 % interval
-    ``low`` to ``high``. ``fixed``: a wrong, b right; ``broken``: a right, b wrong, with the ids of these images. ``p``
-    is that of the exact McNemar test; ``verdict`` is "better", "worse" or "cannot be told apart". ``needed``: about how
-    many more images would tell (:func:`more_images`); 0 where these do, None where none would. ``words`` says it all in
-    plain sentences, ``notes`` among them: what to know before one believes it.
+    ``low`` to ``high``; ``split`` is "every" where all images were asked for. ``fixed``: a wrong, b right; ``broken``:
+    a right, b wrong, with the ids of these images. ``p`` is that of the exact McNemar test; ``verdict`` is "better",
+    "worse" or "cannot be told apart". ``needed``: about how many more images would tell (:func:`more_images`); 0 where
+    these do, None where none would. ``words`` says it all in plain sentences, ``notes`` among them: what to know before
+    one believes it. ``new_scenes``: what the two runs say of scenes they did not learn from, as
+    :class:`pipeline.train.new_scenes.NewScenes`, None for an earlier version's.
     """
 
     a: Rate
@@ -60,6 +66,7 @@ class Comparison:
     broken_images: list[str]
     notes: list[str]
     words: str
+    new_scenes: dict[str, dict[str, Any] | None]
 
     @property
     def summary(self) -> str:
@@ -82,6 +89,16 @@ class Pairs:
     audit: str = ""
 
     @property
+    def opened(self) -> str:
+        """The split whose images may be looked at."""
+        return "test" if self.split == EVERY else self.split
+
+    @property
+    def what(self) -> str:
+        """One of the images that are compared, in words."""
+        return "image" if self.split == EVERY else f"{self.split} image"
+
+    @property
     def fixed(self) -> pd.DataFrame:
         """The images that the run before has wrong and the run after has right."""
         return self.table[self.table["wrong_before"] & ~self.table["wrong"]]
@@ -92,32 +109,35 @@ class Pairs:
         return self.table[~self.table["wrong_before"] & self.table["wrong"]]
 
 
-def compare(workspace: Workspace, run_a: Run, run_b: Run) -> Comparison:
+def compare(workspace: Workspace, run_a: Run, run_b: Run, every: bool = False) -> Comparison:
     """What run ``run_b`` does better or worse than ``run_a``, judged by the labels of today.
 
     On the test images that both runs predicted and that are still in use; where there are none, on the valid images
-    (``words`` says so). Raises NotEnoughData where the runs share neither.
+    (``words`` says so). With ``every``, on those of train and valid too, which heads answered that did not learn from
+    them: more images tell finer differences. Raises NotEnoughData where the runs share none.
 
     >>> after, before = w.list_runs(ws)
     >>> found = w.compare(ws, before, after)
     >>> found.verdict, found.n
     ('cannot be told apart', 9)
     """
-    return comparison(pairs(workspace, run_a, run_b))
+    return comparison(pairs(workspace, run_a, run_b, every))
 
 
-def pairs(workspace: Workspace, run_a: Run, run_b: Run) -> Pairs:
+def pairs(workspace: Workspace, run_a: Run, run_b: Run, every: bool = False) -> Pairs:
     """The answers that are compared; errors as of :func:`compare`."""
     images = workspace.store.images()
-    return paired(workspace, today(workspace, run_a, images), today(workspace, run_b, images))
+    before, after = (today(workspace, run, images, out_of_fold=every) for run in (run_a, run_b))
+    return paired(workspace, before, after, (EVERY,) if every else ("test", "valid"))
 
 
-def paired(workspace: Workspace, before: Today, after: Today) -> Pairs:
-    """:func:`pairs` of runs that were looked at already."""
+def paired(workspace: Workspace, before: Today, after: Today, splits: Iterable[str] = ("test", "valid")) -> Pairs:
+    """:func:`pairs` of runs that were looked at already, on the first of the ``splits`` that has any."""
     both = before.run, after.run
-    for split in ("test", "valid"):
-        earlier = before.on(split)[["id", "predicted", "probability", "wrong", "changed", "unknown"]]
-        table = after.on(split).merge(earlier, on="id", suffixes=("", "_before"))
+    for split in splits:
+        earlier, later = (look.table if split == EVERY else look.on(split) for look in (before, after))
+        earlier = earlier[["id", "predicted", "probability", "wrong", "changed", "unknown"]]
+        table = later.merge(earlier, on="id", suffixes=("", "_before"))
         if len(table):
             return Pairs(before, after, split, table, in_words(audits(workspace)))
     raise NotEnoughData(
@@ -154,6 +174,7 @@ def comparison(found: Pairs) -> Comparison:
         broken,
         notes,
         " ".join(words),
+        {side: stated(look.run.record) for side, look in (("a", found.before), ("b", found.after))},
     )
 
 
@@ -169,11 +190,20 @@ def _words(found: Pairs, a: Rate, b: Rate, said: str, needed: int | None) -> Ite
     low, high = (f"{100 * bound:+.1f}" for bound in paired_interval(fixed, broken, n))
     yield _verdict(found, said, needed)
     yield (
-        f"On the same {_count(n, found.split + ' image')}, judged by the labels of today, the errors go from "
+        f"On the same {_count(n, found.what)}, judged by the labels of today, the errors go from "
         f"{a.errors} ({a.error_rate:.1%}) to {b.errors} ({b.error_rate:.1%}): {fixed} wrong before and right now, "
         f"{broken} right before and wrong now."
     )
     yield f"The error rate changes by {100 * (b.error_rate - a.error_rate):+.1f} points (95% interval {low} to {high})."
+    yield from _elsewhere(found)
+
+
+def _elsewhere(found: Pairs) -> Iterator[str]:
+    """What the runs say of places they did not learn from."""
+    said = [probably(look.run.record) for look in (found.before, found.after)]
+    if all(said) and found.before.run.id != found.after.run.id:
+        a, b = _names(found)
+        yield f"In a new place run {a} is probably wrong on {said[0]}, run {b} on {said[1]}."
 
 
 def _verdict(found: Pairs, said: str, needed: int | None) -> str:
@@ -185,7 +215,7 @@ def _verdict(found: Pairs, said: str, needed: int | None) -> str:
     if needed is None:
         return f"{apart}: the difference seen is zero, and no number of images would show one."
     many = f"more than {needed:,}" if needed >= MOST_IMAGES else f"about {needed:,}"
-    words = f"{apart}: you would need {many} more {found.split} {'image' if needed == 1 else 'images'}"
+    words = f"{apart}: you would need {many} more {found.what}{'' if needed == 1 else 's'}"
     differing = len(found.fixed) + len(found.broken)
     rough = f" It is a rough guess, as they differ in {_count(differing, 'image')} only." if differing < ROUGH else ""
     return f"{words}, if the difference seen is real.{rough}"
@@ -198,7 +228,12 @@ def _names(found: Pairs) -> tuple[str, str]:
 
 def _notes(found: Pairs) -> Iterator[str]:
     """What to know before one believes the numbers."""
-    if found.split != "test":
+    if found.split == EVERY:
+        yield (
+            "The images of train and valid are answered by heads that did not learn from them, on the backbone as it "
+            "came: what tuning the layers below changed shows in the test images only."
+        )
+    elif found.split != "test":
         yield "There is no test image in common, so this is on valid images, which training has looked at."
     yield from _changed(found)
     if found.audit:
@@ -216,7 +251,7 @@ def _changed(found: Pairs) -> Iterator[str]:
     changed = int(found.table["changed_before" if older is found.before else "changed"].sum())
     if changed and newer.run.id != older.run.id:
         a, b = _names(found)
-        whose = _count(changed, f"{found.split} image")
+        whose = _count(changed, found.what)
         yield (
             f"The {'labels' if changed > 1 else 'label'} of {whose} {'were' if changed > 1 else 'was'} changed by hand "
             f"since run {a if older is found.before else b}; both runs are judged by the labels of today."
@@ -235,13 +270,14 @@ def _about_classes(found: Pairs) -> Iterator[str]:
 
 
 def _left_out(found: Pairs) -> Iterator[str]:
-    split, shared = found.split, len(found.table)
-    gone = max(found.before.gone.get(split, 0), found.after.gone.get(split, 0))
+    shared = len(found.table)
+    looks = found.before, found.after
+    gone = max(sum(look.gone.values()) if found.split == EVERY else look.gone.get(found.split, 0) for look in looks)
     if gone:
-        yield f"{_count(gone, split + ' image')} removed or set aside since {_do(gone)} not count."
-    for today_, name in zip((found.before, found.after), _names(found), strict=True):
-        if alone := len(today_.on(split)) - shared:
-            yield f"{_count(alone, split + ' image')} that only run {name} was asked about {_do(alone)} not count."
+        yield f"{_count(gone, found.what)} removed or set aside since {_do(gone)} not count."
+    for look, name in zip(looks, _names(found), strict=True):
+        if alone := len(look.table if found.split == EVERY else look.on(found.split)) - shared:
+            yield f"{_count(alone, found.what)} that only run {name} was asked about {_do(alone)} not count."
 
 
 def _about_training(found: Pairs) -> Iterator[str]:

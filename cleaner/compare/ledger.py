@@ -15,6 +15,7 @@ from cleaner.review.review import share_wrong
 from cleaner.review.today import Today, today
 from pipeline.errors import NotEnoughData, RunError
 from pipeline.safe_text import write_cells
+from pipeline.train.new_scenes import probably, stated
 from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
@@ -25,11 +26,12 @@ class Row:
     """One run. What an older version did not write down, or cannot be measured, is None.
 
     ``data_version`` changes with every image, label and split it was trained or judged on; ``train``, ``valid`` and
-    ``test`` count these images; ``decisions`` stood when it was trained. ``error_rate`` on the test split, with its
-    95 % interval from ``low`` to ``high``, as it was then; the same with ``_today`` on the ``n_today`` images still in
-    use, by the labels of today, of which ``labels_changed`` were changed by hand since. ``verdict``, ``difference`` and
-    ``needed``: those of :func:`cleaner.compare.compare.compare` against the run before it, ``against``. The test split
-    was audited before the run was made, or since.
+    ``test`` count these images; ``decisions`` stood when it was trained. ``error_rate`` on the test split, with its 95
+    % interval from ``low`` to ``high``, as it was then; the same with ``_today`` on the ``n_today`` images still in
+    use, by the labels of today, of which ``labels_changed`` were changed by hand since; ``new_scenes``: on scenes it
+    did not learn from, with its interval. ``verdict``, ``difference`` and ``needed``: those of
+    :func:`cleaner.compare.compare.compare` against the run before it, ``against``. The test split was audited before
+    the run was made, or since.
     """
 
     run: str
@@ -48,12 +50,21 @@ class Row:
     high_today: float | None = None
     n_today: int | None = None
     labels_changed: int | None = None
+    new_scenes: float | None = None
+    new_scenes_low: float | None = None
+    new_scenes_high: float | None = None
     against: str | None = None
     verdict: str | None = None
     difference: float | None = None
     needed: int | None = None
     audited_before: bool = False
     audited_since: bool = False
+
+    @property
+    def in_a_new_place(self) -> str:
+        """Where the error on new scenes lies, in words; empty where nothing is said of it."""
+        rates = {"error_rate": self.new_scenes, "low": self.new_scenes_low, "high": self.new_scenes_high}
+        return probably({"new_scenes": {**rates, "scenes": 0, "by": ""}})
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,7 @@ def _row(workspace: Workspace, run: Run, now: Today | None, before: Today | None
         decisions=run.record.get("decisions"),
         **{split: (run.record.get("counts") or {}).get(split) for split in SPLITS},
         **_then(run),
+        **_elsewhere(run),
         **_judged(now),
         **_against(workspace, before, now),
         audited_before=any(audit.at <= run.created for audit in log),
@@ -127,6 +139,12 @@ def _judged(now: Today | None) -> dict[str, Any]:
     rate, low, high = share_wrong(test)
     changed = {"n_today": len(test), "labels_changed": int(test["changed"].sum())}
     return {"error_rate_today": rate, "low_today": low, "high_today": high, **changed}
+
+
+def _elsewhere(run: Run) -> dict[str, Any]:
+    said = stated(run.record) or {}
+    names = {"new_scenes": "error_rate", "new_scenes_low": "low", "new_scenes_high": "high"}
+    return {field: said.get(name) for field, name in names.items()}
 
 
 def _against(workspace: Workspace, before: Today | None, now: Today | None) -> dict[str, Any]:

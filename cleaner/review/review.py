@@ -16,6 +16,7 @@ from pipeline.labels import Floats, likelihood
 from pipeline.predict import Outputs
 from pipeline.settings import check_count
 from pipeline.train.evaluate import error_rate_interval
+from pipeline.train.new_scenes import stated
 from pipeline.workspace.records import IN_USE
 from pipeline.workspace.runs import Run
 from pipeline.workspace.store import SPLITS
@@ -32,7 +33,8 @@ class Reviewed:
     ``confusion[i][j]`` counts images of class i taken for class j. ``error_rate`` lies between ``low`` and ``high``
     with 95 % confidence, judged on ``n`` images; all three are None where n is 0. ``changed`` images carry another
     label than at training, ``gone`` have been removed or set aside since. ``most_unsure`` is like ``top_losses``, with
-    the ``margin`` that it is sorted by; ``calibration`` and ``slices`` are those of the modules of that name.
+    the ``margin`` that it is sorted by; ``calibration`` and ``slices`` are those of the modules of that name;
+    ``new_scenes`` is what the run says of scenes it did not learn from, None for one of an earlier version.
     """
 
     run: str
@@ -51,6 +53,7 @@ class Reviewed:
     high: float | None
     changed: int
     gone: int
+    new_scenes: dict[str, Any] | None
 
 
 def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50) -> Reviewed:
@@ -91,6 +94,7 @@ def review(workspace: Workspace, run: Run, split: str = "valid", count: int = 50
         high=high,
         changed=int((part["label"] != part["trained_label"]).sum()),
         gone=int((everything["split"] == split).sum()) - len(part),
+        new_scenes=stated(run.record),
     )
 
 

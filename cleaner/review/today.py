@@ -38,12 +38,15 @@ class Today:
         return self.table[self.table["split"] == split]
 
 
-def today(workspace: Workspace, run: Run, images: pd.DataFrame | None = None) -> Today:
+def today(workspace: Workspace, run: Run, images: pd.DataFrame | None = None, out_of_fold: bool = False) -> Today:
     """How the answers of ``run`` look today. Raises RunError where its predictions cannot be read.
 
-    ``images``: those of the store, where they were read already.
+    ``images``: those of the store, where they were read already; ``out_of_fold``: whether images of the valid split,
+    too, are answered by heads that did not learn from them.
     """
     then = run.predictions()
+    if out_of_fold:
+        then = pd.concat([run.out_of_fold(), then[then["split"] == "test"]], ignore_index=True)
     now = workspace.store.images() if images is None else images
     seen = judged(workspace, run, then, now)
     missing = _without_images(run, seen, now)

@@ -19,6 +19,7 @@ from pipeline.labels import as_flags
 from pipeline.predict import ONNX, Preprocessing
 from pipeline.safe_text import plain
 from pipeline.train.evaluate import error_rate_interval
+from pipeline.train.new_scenes import in_words
 from pipeline.workspace.runs import Run, baselines_in_words, limit_set_on
 
 SPLITS = ("train", "valid", "test")
@@ -117,8 +118,9 @@ def _percent(share: float) -> str:
 
 def _quality(run: Run) -> str:
     test = run.test
+    elsewhere = "\n\n" + " ".join(map(plain, said)) if (said := in_words(run.record)) else ""
     if not test["n"]:
-        return "No picture was in the test split, so nothing is known about how often it is wrong."
+        return f"No picture was in the test split, so nothing is known about how often it is wrong.{elsewhere}"
     sentence = (
         f"**Wrong on {_percent(test['error_rate'])}** of {test['n']} pictures that were kept aside for this test "
         f"(95 % interval {_percent(test['low'])} to {_percent(test['high'])})."
@@ -129,7 +131,7 @@ def _quality(run: Run) -> str:
     if test.get("baseline_error_rate") is not None:
         sentence += f" Always answering the most frequent class is wrong on {_percent(test['baseline_error_rate'])}."
         sentence += f" {baselines_in_words(run.record.get('baselines'))}".rstrip()
-    return sentence
+    return sentence + elsewhere
 
 
 def _class_rows(run: Run) -> str:

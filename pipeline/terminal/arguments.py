@@ -242,6 +242,8 @@ def _rename(command: Command) -> None:
 def _compare(command: Command) -> None:
     command.add_argument("run_a", metavar="RUN_A", help="the run before")
     command.add_argument("run_b", metavar="RUN_B", help="the run after")
+    about = "on train and valid images too, as heads answered them that did not learn from them"
+    command.add_argument("--every", action="store_true", help=about)
 
 
 def _predict(command: Command) -> None:

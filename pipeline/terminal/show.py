@@ -70,6 +70,12 @@ def tell(text: str) -> None:
     print(visible(text), file=sys.stderr, flush=True)
 
 
+def tell_each(sentences: Sequence[str]) -> None:
+    """Lines for a person, beside the result; under torchrun, by the first process."""
+    for sentence in sentences if _speaks() else ():
+        tell(sentence)
+
+
 def chosen(text: str, choices: Sequence[str]) -> int:
     """Which of the choices a person takes, counted from 0; the first where they only press Enter, or three times
     answer what is none.

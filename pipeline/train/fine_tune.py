@@ -14,7 +14,7 @@ import torch
 from timm.models import group_parameters
 from timm.optim import create_optimizer_v2
 
-from pipeline.model.head import fit_head
+from pipeline.model.head import Head, fit_head
 from pipeline.model.losses import loss_and_error
 from pipeline.model.out_of_fold import out_of_fold
 from pipeline.predict import ensemble
@@ -24,6 +24,7 @@ from pipeline.train.config import Augmentation, TrainConfig
 from pipeline.train.data import Dataset, ahead, batches
 from pipeline.train.engine import Engine, Filled, progress
 from pipeline.train.history import TrainingHistory
+from pipeline.train.new_scenes import measure
 from pipeline.train.plan import Epoch, Schedule, decided, plan, stops
 from pipeline.train.task import Task
 
@@ -32,7 +33,8 @@ from pipeline.train.task import Task
 
 def fit_the_head(task: Task, engine: Engine, history: TrainingHistory) -> Stage[None]:
     """Fit the head on features of the train split: as they are, then with them mirrored, then with random views; of
-    these heads the best is kept. Then out of fold, for the train and the valid split.
+    these heads the best is kept. Then out of fold: the train and the valid split for what comes after, and all
+    pictures for how a model does on scenes it did not learn from.
     """
     began, config, dataset = time.monotonic(), task.config, task.dataset
     train, valid = dataset.positions("train"), dataset.positions("valid")
@@ -40,6 +42,7 @@ def fit_the_head(task: Task, engine: Engine, history: TrainingHistory) -> Stage[
     weights = task.picture_weights(targets) if config.balance != "none" else None
     views = [(yield from _features(engine, dataset, train))]
     held_out = yield from _features(engine, dataset, valid)
+    head: Head | None = None
     for number in range(config.freeze_epochs):
         if number:
             chance = torch.Generator().manual_seed(config.seed + number)
@@ -63,6 +66,15 @@ def fit_the_head(task: Task, engine: Engine, history: TrainingHistory) -> Stage[
     groups = [str(group) for group in dataset.rows["group"].iloc[both]]
     for positions, likely in out_of_fold(features, task.targets[both], groups, classes):
         history.out_of_fold.append((both[positions], likely))
+    yield Progress(0, 0, "Measuring on scenes that were held out", {"phase": "scenes"})
+    test = dataset.positions("test")
+    everything = np.concatenate([both, test])
+    if len(test):
+        features = torch.cat([features, (yield from _features(engine, dataset, test))])
+    groups += [str(group) for group in dataset.rows["group"].iloc[test]]
+    known, by = task.known_scenes(everything)
+    of_scenes = measure(features, task.targets[everything], dataset.outputs, classes, groups, known, by, head)
+    history.held_out = asdict(of_scenes)
 
 
 def _features(

@@ -20,8 +20,8 @@ class TrainingHistory:
 
     ``notes``: what happened on the way, for the person and the run; ``decision``: whether fine-tuning paid.
     ``epochs``: a row each, as the run will hold them. ``best``: the lowest loss on the valid split and the weights that
-    had it. ``out_of_fold``: (positions, probabilities) of the train and the valid split. ``spent``: seconds before it
-    was broken off.
+    had it. ``out_of_fold``: (positions, probabilities) of the train and the valid split; ``held_out``: what heads say
+    of scenes they did not learn from, as the run will hold it. ``spent``: seconds before it was broken off.
     """
 
     notes: list[str] = field(default_factory=list)
@@ -29,6 +29,7 @@ class TrainingHistory:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best: tuple[float, dict[str, torch.Tensor]] = (float("inf"), {})
     out_of_fold: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = field(default_factory=list)
+    held_out: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     spent: float = 0.0
 
@@ -73,6 +74,7 @@ class TrainingHistory:
             "seconds": self.seconds,
             "notes": self.notes,
             "decision": self.decision,
+            "held_out": self.held_out,
             "out_of_fold": [
                 {"positions": torch.from_numpy(positions), "probabilities": torch.from_numpy(probabilities)}
                 for positions, probabilities in self.out_of_fold
@@ -85,4 +87,5 @@ class TrainingHistory:
         self.epochs, self.spent = list(state["epochs"]), float(state["seconds"])
         self.notes[:] = state["notes"]  # the list that others write into, too
         self.decision = str(state["decision"])
+        self.held_out = dict(state.get("held_out") or {})  # an earlier version's checkpoint has none
         self.out_of_fold = [(fold["positions"].numpy(), fold["probabilities"].numpy()) for fold in state["out_of_fold"]]

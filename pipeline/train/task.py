@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from timm.data import Mixup
 
@@ -15,6 +16,7 @@ from pipeline.train.augment import EVERYTHING
 from pipeline.train.config import TrainConfig
 from pipeline.train.data import Dataset
 from pipeline.train.distributed import Ranks
+from pipeline.verify.scenes import Scenes
 
 # What tells one training from another in version 0.1, in this order. A setting that came later counts only where it is
 # not at its default, so that what was begun without it is still found.
@@ -75,13 +77,22 @@ class Batch(NamedTuple):
 @dataclass(frozen=True)
 class Task:
     """What is to be learnt, from which pictures and how. ``targets``: what the dataset's rows show, class numbers [N]
-    or, with sigmoid outputs, 0 and 1 [N, C]; they are learnt on ``device``.
+    or, with sigmoid outputs, 0 and 1 [N, C]; they are learnt on ``device``. ``scenes``: what was taken together, as far
+    as it is known.
     """
 
     config: TrainConfig
     dataset: Dataset
     targets: torch.Tensor
     device: str
+    scenes: Scenes | None = None
+
+    def known_scenes(self, positions: np.ndarray[Any, Any]) -> tuple[list[str | None], str]:
+        """(the scene of each picture at ``positions``, None where it is not known; by what they are known)."""
+        if self.scenes is None:
+            return [None] * len(positions), ""
+        names = self.scenes.names.reindex(self.dataset.rows["id"].iloc[positions])
+        return [None if pd.isna(name) else str(name) for name in names], self.scenes.by
 
     @property
     def identity(self) -> list[Any]:

@@ -26,6 +26,7 @@ from pipeline.train.fine_tune import fine_tune, fit_the_head
 from pipeline.train.history import TrainingHistory
 from pipeline.train.task import Task
 from pipeline.train.write_run import write_run
+from pipeline.verify.scenes import known_scenes
 from pipeline.verify.split import assign_splits
 from pipeline.verify.verify import verify
 from pipeline.workspace.runs import Run
@@ -134,7 +135,7 @@ def prepare(workspace: Workspace, config: TrainConfig) -> Stage[tuple[Task, Engi
         torch.amp.GradScaler(device, enabled=half),
         notes=[note for note in (dataset.note, about_scales(workspace)) if note],
     )
-    return Task(config, dataset, targets, device), engine
+    return Task(config, dataset, targets, device, known_scenes(workspace)), engine
 
 
 def choose_device(wanted: str) -> str:

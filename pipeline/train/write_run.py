@@ -147,6 +147,7 @@ def _record(task: Task, history: TrainingHistory, predictions: pd.DataFrame, com
         "best_epoch": best["epoch"],
         "valid": on("valid"),
         "test": on("test"),
+        **history.held_out,
         "device": task.device,
         "seconds": round(history.seconds, 1),
         "complete": complete,

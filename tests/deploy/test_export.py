@@ -388,3 +388,12 @@ def test_a_kind_of_space_that_there_is_not_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="gradio, static, zerogpu"):
         ExportConfig("", "out", space=True, kind="docker")
     assert set(settings_of(ExportConfig)["kind"].choices or ()) == set(COPIED)
+
+
+def test_the_card_says_what_to_expect_in_a_new_place(tiny_run: Run, exported_model: Exported) -> None:
+    read, none = info(Path(exported_model.folder)), pd.DataFrame({"source_provider": [], "source_licence": []})
+    said = {"error_rate": 0.09, "low": 0.06, "high": 0.13, "scenes": 23, "by": "time", "narrower": "More places."}
+    card = model_card(Run(tiny_run.folder, {**tiny_run.record, "new_scenes": said}), read, none)
+    assert "in a new place probably 6 to 13 %" in card and "More places." in card
+    old = {name: value for name, value in tiny_run.record.items() if name not in ("new_scenes", "like_these")}
+    assert "new place" not in model_card(Run(tiny_run.folder, old), read, none)

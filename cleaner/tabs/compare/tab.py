@@ -43,20 +43,21 @@ class Shown:
     newest: str = ""
     before: str = ""
     after: str = ""
+    every: bool = False
 
 
-def everything(workspace: Workspace, before: str | None, after: str | None) -> list[Any]:
+def everything(workspace: Workspace, before: str | None, after: str | None, every: bool = False) -> list[Any]:
     """Run ``after`` against run ``before``: what is shown now, the words and numbers as HTML, the images fixed and the
-    images broken; or why they cannot be compared.
+    images broken; or why they cannot be compared. ``every``: whether on train and valid images, too.
     """
     runs = list_runs(workspace)
     newest = runs[0].id if runs else ""
     try:
         chosen = find_run(workspace, before), find_run(workspace, after)
-        found = pairs(workspace, *chosen)
+        found = pairs(workspace, *chosen, every)
     except PipelineError as error:
         return [Shown(workspace.name, newest), empty("Nothing to compare yet", str(error)), None, None]
-    now = Shown(workspace.name, newest, *(run.id for run in chosen))
+    now = Shown(workspace.name, newest, chosen[0].id, chosen[1].id, every)
     return [now, comparison_html(found), *(pictures_view(workspace, found, kind) for kind in CHANGES)]
 
 
@@ -80,7 +81,7 @@ def _numbers(said: Comparison) -> str:
 
 
 def _pairs(workspace: Workspace, now: Shown) -> Pairs:
-    return pairs(workspace, *(load_run(workspace, run) for run in (now.before, now.after)))
+    return pairs(workspace, load_run(workspace, now.before), load_run(workspace, now.after), now.every)
 
 
 def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) -> View:
@@ -111,7 +112,7 @@ def large_change(workspace: Workspace, found: Pairs, image_id: str) -> View:
 
     Of an image that is not compared (one walks on to those that look alike), what Review shows.
     """
-    view = large_view(workspace, found.after.run, found.split, image_id)
+    view = large_view(workspace, found.after.run, found.opened, image_id)
     rows = found.table[found.table["id"] == image_id]
     if not view["id"] or rows.empty:
         return view
@@ -163,6 +164,7 @@ def _cells(row: Row) -> list[tuple[str, str]]:
         ("decisions", UNSAID if row.decisions is None else f"{row.decisions:,}"),
         ("test error then", error_rate(then)),
         ("by the labels of today", error_rate(now) + changed),
+        ("in a new place", row.in_a_new_place or UNSAID),
         ("against the run before", _verdict(row)),
         ("test split audited", " and ".join(audited) or "no"),
     ]
@@ -201,6 +203,12 @@ class _Widgets:
         with gr.Row(elem_classes="w-fields"):
             self.before = draw_run_list("clean-before", "Before", PREVIOUS)
             self.after = draw_run_list("clean-after", "After", LATEST)
+        self.every = gr.Checkbox(
+            False,
+            label="On train and valid images too",
+            info="Heads that did not learn from them answered those. More images tell finer differences.",
+            elem_id="clean-every",
+        )
         self.button = gr.Button("Compare", elem_id="clean-compare", size="lg")
         self.compared = gr.HTML(elem_id="clean-compared")
         with gr.Row(elem_classes="w-split"):
@@ -221,7 +229,7 @@ def build(tab: gr.Tab, shared: Shared) -> None:
 
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
-    def fill(name: str, before: str, after: str, seen: Shown) -> list[Any]:
+    def fill(name: str, before: str, after: str, seen: Shown, every: bool) -> list[Any]:
         workspace = shared.open(name)
         if news(workspace, seen):
             before, after = PREVIOUS, LATEST
@@ -230,11 +238,11 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         file = ledger_file(workspace, found, shared.workspaces.outgoing())
         button = gr.DownloadButton(value=str(file) if file else None, visible=file is not None)
         runs = [settings_html(workspace), ledger_view(found), button]
-        return [*pair, *runs, *everything(workspace, before, after)]
+        return [*pair, *runs, *everything(workspace, before, after, every)]
 
     @translate
     def compared(values: Values) -> list[Any]:
-        return everything(shared.open(values[shared.picker]), values[w.before], values[w.after])
+        return everything(shared.open(values[shared.picker]), values[w.before], values[w.after], values[w.every])
 
     @translate
     def turn(values: Values, event: gr.EventData) -> View:
@@ -250,7 +258,7 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
     def where(values: Values) -> tuple[Workspace, Run, str]:
         workspace = shared.open(values[w.shown].workspace)
         found = _pairs(workspace, values[w.shown])
-        return workspace, found.after.run, found.split
+        return workspace, found.after.run, found.opened
 
     def train_again(values: Values) -> Job:
         workspace = shared.open(values[shared.picker])
@@ -258,8 +266,8 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
 
     shows = [w.shown, w.compared, w.fixed, w.broken]
     runs = [w.before, w.after, w.settings, w.ledger, w.file]
-    shared.watch(tab, fill, [*runs, *shows], [w.before, w.after, w.shown])
-    w.button.click(compared, {shared.picker, w.before, w.after}, shows, **PRIVATE)
+    shared.watch(tab, fill, [*runs, *shows], [w.before, w.after, w.shown, w.every])
+    w.button.click(compared, {shared.picker, w.before, w.after, w.every}, shows, **PRIVATE)
     for grid in (w.fixed, w.broken):
         grid.turn(turn, {w.shown}, grid, **PRIVATE)
     wire_viewer(w.viewer, [w.fixed, w.broken], {w.shown}, where, change)

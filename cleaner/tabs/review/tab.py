@@ -17,7 +17,8 @@ from cleaner.review.scores import BINS, RATES, Calibration, calibration, per_cla
 from cleaner.review.slices import QUERY, SIZE, SLICED_BY, SOURCE, slices
 from cleaner.tabs.review.story import wire_viewer
 from pipeline.errors import RunError
-from pipeline.labels import in_words, known
+from pipeline.labels import in_words as label_in_words
+from pipeline.labels import known
 from pipeline.predict import NONE, Outputs
 from pipeline.tabs.page import show
 from pipeline.tabs.page.choose_run import LATEST, draw_run_list, find_run, refreshed_run_list
@@ -25,6 +26,7 @@ from pipeline.tabs.page.component import View, component
 from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.viewer import thumbnail, viewer
+from pipeline.train.new_scenes import in_words, probably
 from pipeline.workspace.runs import Run, baselines_in_words
 from pipeline.workspace.workspace import Workspace
 
@@ -59,18 +61,18 @@ class Page:
 
 def headline(run: Run) -> str:
     """The error on the locked test split with its interval and what to hold it against, as HTML."""
-    test = run.test
+    test, sentences = run.test, in_words(run.record)
     if not test.get("n"):
-        return show.empty("There is no test split to judge this run by", "Bring in more images, then train again.")
-    facts = show.facts(
-        [
-            (f"of the {test['n']:,} test images are wrong", show.percent(test["error_rate"])),
-            ("is where it lies, 95% sure", f"{100 * test['low']:.1f}–{show.percent(test['high'])}"),
-            ("would be wrong by always saying the largest class", show.percent(test["baseline_error_rate"])),
-        ]
-    )
-    words = baselines_in_words(run.record.get("baselines"))
-    return facts + (f'<p class="w-hint">{words}</p>' if words else "")
+        nothing = show.empty("There is no test split to judge this run by", "Bring in more images, then train again.")
+        return nothing + show.note(sentences)
+    numbers = [
+        (f"of the {test['n']:,} test images are wrong", show.percent(test["error_rate"])),
+        ("is where it lies, 95% sure", f"{100 * test['low']:.1f}–{show.percent(test['high'])}"),
+        *show.elsewhere(probably(run.record)),
+        ("would be wrong by always saying the largest class", show.percent(test["baseline_error_rate"])),
+    ]
+    beside = baselines_in_words(run.record.get("baselines"))
+    return show.facts(numbers) + show.note(sentences) + show.note([beside] if beside else [])
 
 
 def everything(workspace: Workspace, run: Run, split: str) -> list[Any]:
@@ -258,7 +260,7 @@ def pictures_view(
     rows = [
         {
             **row,
-            **{key: in_words(str(row[key])) for key in ("actual", "predicted")},
+            **{key: label_in_words(str(row[key])) for key in ("actual", "predicted")},
             "thumbnail": thumbnail(workspace, row["id"]),
             "name": PurePosixPath(str(names[row["id"]] or row["file"])).name,
         }

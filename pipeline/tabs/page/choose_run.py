@@ -6,6 +6,7 @@ import gradio as gr
 
 from pipeline.errors import RunError
 from pipeline.tabs.page.show import ago, error_rate
+from pipeline.train.new_scenes import probably
 from pipeline.workspace.runs import Run, list_runs, load_run
 from pipeline.workspace.workspace import Workspace
 
@@ -30,8 +31,14 @@ def draw_run_list(elem_id: str, label: str, first: str = "", min_width: int = 16
 def run_choices(workspace: Workspace) -> list[tuple[str, str]]:
     """(what to show, run id), newest first."""
     return [
-        (f"{ago(run.created)}, test error {error_rate(run.test)} · {run.id}", run.id) for run in list_runs(workspace)
+        (f"{ago(run.created)}, test error {error_rate(run.test)}{_elsewhere(run)} · {run.id}", run.id)
+        for run in list_runs(workspace)
     ]
+
+
+def _elsewhere(run: Run) -> str:
+    where = probably(run.record)
+    return f", in a new place {where}" if where else ""
 
 
 def refreshed_run_list(workspace: Workspace, chosen: str | None, first: str = "") -> gr.Dropdown:

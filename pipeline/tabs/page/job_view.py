@@ -11,11 +11,13 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.stages import StageName, doing
 from pipeline.tabs.page.plot import Frame
 from pipeline.tabs.page.show import count, duration, error_rate, escape, percent, table
+from pipeline.train.new_scenes import in_words
 from pipeline.workspace.runs import baselines_in_words
 
 PHASES = {
     "features": "looking at the pictures once",
     "head": "learning the classes",
+    "scenes": "measuring on scenes that were held out",
     "all": "fine-tuning everything",
     "evaluate": "measuring the result",
 }
@@ -314,10 +316,12 @@ def _verified(result: Mapping[str, Any]) -> str:
 
 
 def _trained(result: Mapping[str, Any]) -> str:
-    test = (result.get("record") or {}).get("test")
+    record = result.get("record") or {}
+    test, sentences = record.get("test"), in_words(record)
     if not isinstance(test, Mapping) or not test.get("n"):
-        return "The new run is in the list."
+        return " ".join(["The new run is in the list.", *sentences])
     baseline = test.get("baseline_error_rate")
     beside = f" Always answering the largest class would be wrong {percent(baseline)} of the time." if baseline else ""
-    more = f" {baselines_in_words(result['record'].get('baselines'))}".rstrip()
-    return f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}{more}"
+    more = f" {baselines_in_words(record.get('baselines'))}".rstrip()
+    said = f"It is wrong on {error_rate(test)} of the {test['n']:,} test pictures.{beside}{more}"
+    return " ".join([said, *sentences])

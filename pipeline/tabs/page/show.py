@@ -116,6 +116,17 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
     return f'<div class="w-facts">{items}</div>'
 
 
+def elsewhere(probably: str) -> list[tuple[str, str]]:
+    """The fact of a run's error in a new place, which lies there; none where nothing is said of it."""
+    return [("in a new place, probably", probably)] if probably else []
+
+
+def note(sentences: Iterable[str]) -> str:
+    """Sentences in small print, as HTML; empty where there are none."""
+    words = " ".join(sentences)
+    return f'<p class="w-hint">{escape(words)}</p>' if words else ""
+
+
 def guide(text: str) -> gr.HTML:
     """The one line at the top of a tab that says what the step is for."""
     return gr.HTML(f"<p>{escape(text)}</p>", elem_classes="w-guide")

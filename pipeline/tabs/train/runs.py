@@ -17,9 +17,22 @@ from pipeline.tabs.page.job_panel import QUIET
 from pipeline.tabs.page.job_view import epoch_table
 from pipeline.tabs.page.plot import Frame
 from pipeline.tabs.page.shared import Shared, Values, translate
-from pipeline.tabs.page.show import ago, count, duration, error_rate, escape, facts, heading, percent, table
+from pipeline.tabs.page.show import (
+    ago,
+    count,
+    duration,
+    elsewhere,
+    error_rate,
+    escape,
+    facts,
+    heading,
+    note,
+    percent,
+    table,
+)
 from pipeline.tabs.train.fields import TOLD, command, title_of, train_job, widget_value
 from pipeline.train.config import Recalled, TrainConfig, recalled
+from pipeline.train.new_scenes import in_words, probably
 from pipeline.workspace.runs import Run, describe, discard, discarded, list_runs, load_run, read_about, restore
 from pipeline.workspace.workspace import Workspace
 
@@ -62,6 +75,7 @@ def _row(run: Run) -> View:
         "stopped": record.get("complete") is False,
         "cells": [
             ["test error", _rate(run, "test")],
+            ["in a new place", probably(record) or UNSAID],
             ["valid error", _rate(run, "valid")],
             ["backbone", str(_said(run, "backbone"))],
             ["epochs", _epochs(run)],
@@ -112,6 +126,7 @@ def latest(runs: Sequence[Run]) -> str:
     numbers = [("of the test pictures are wrong", percent(test["error_rate"]) if test.get("n") else UNSAID)]
     if test.get("n"):
         numbers += [("is where it lies, 95% sure", f"{100 * test['low']:.1f}–{percent(test['high'])}")]
+    numbers += elsewhere(probably(runs[0].record))
     if test.get("n") and test.get("baseline_error_rate") is not None:
         rate = percent(test["baseline_error_rate"])
         numbers += [("would be wrong by always saying the largest class", rate)]
@@ -119,7 +134,7 @@ def latest(runs: Sequence[Run]) -> str:
         for name, words in (("average_picture", "by the nearest class average"), ("nearest", "by the nearest picture")):
             if isinstance(others.get(name), (int, float)):
                 numbers += [(f"would be wrong {words}, without training", percent(others[name]))]
-    return facts(numbers) + epoch_table(_epoch_rows(runs[0]))
+    return facts(numbers) + note(in_words(runs[0].record)) + epoch_table(_epoch_rows(runs[0]))
 
 
 def given_name(run: Run) -> str:
@@ -130,12 +145,13 @@ def given_name(run: Run) -> str:
 def one_run(run: Run) -> str:
     """A run in full, as HTML: the settings that are not the defaults, what happened on the way, and its epochs."""
     here = recalled(run.config)
-    lines = [f"<p class='w-hint'>{escape(words)}</p>" for words in _about(run, here)]
+    lines = [f"<p class='w-hint'>{escape(words)}</p>" for words in _about(run, here) if words]
     return "".join(lines) + _changed(here) + epoch_curves([run]) + epoch_table(_epoch_rows(run)) + thresholds_view(run)
 
 
 def _about(run: Run, here: Recalled) -> Iterator[str]:
     yield f"Run {run.id}, finished {ago(run.created) or run.created}. It {_knows(run)}."
+    yield " ".join(in_words(run.record))
     if run.record.get("decision"):
         yield str(run.record["decision"])
     yield from (str(note) for note in run.record.get("notes") or ())
@@ -181,6 +197,7 @@ def side_by_side(first: Run, second: Run) -> str:
 
 RESULTS: Mapping[str, Callable[[Run], str]] = {
     "test error (95% interval)": lambda run: _rate(run, "test"),
+    "in a new place": lambda run: probably(run.record) or UNSAID,
     "valid error (95% interval)": lambda run: _rate(run, "valid"),
     "epochs": _epochs,
     "took": lambda run: dict(_row(run)["cells"])["took"],

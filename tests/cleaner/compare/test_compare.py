@@ -9,7 +9,7 @@ import pytest
 from cleaner.clean.decisions import relabel, remove
 from cleaner.compare.compare import compare
 from pipeline.errors import NotEnoughData
-from pipeline.workspace.runs import Run, describe
+from pipeline.workspace.runs import OUT_OF_FOLD, Run, describe, load_run
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 
 ANT, BEE = (0.9, 0.1, 0.0), (0.1, 0.9, 0.0)
@@ -174,3 +174,32 @@ def test_a_run_against_itself_says_so_and_names_are_those_a_person_gave(tmp_path
     describe(workspace, "b", "<b>after</b>", "")
     assert "run-a and <b>after</b> cannot be told apart" in compare(workspace, a, b).words
     assert compare(workspace, a, b).b.run == "b"
+
+
+def test_all_images_are_compared_when_asked_with_answers_out_of_fold_for_those_of_valid(tmp_path: Path):
+    def of(answer: tuple[float, ...]) -> list[Shot]:
+        splits = ["test"] * 4 + ["valid"] * 4 + ["train"] * 12
+        return [Shot(f"s{n}", "ant", split, answer) for n, split in enumerate(splits)]
+
+    workspace, ids = workspace_with(tmp_path / "w", of(BEE), pictures=False)
+    a, b = run_with(workspace, ids, of(BEE)), run_with(workspace, ids, of(ANT), name="b")
+    table = b.predictions()
+    table = table[table["split"] != "test"]
+    valid = table["split"] == "valid"
+    table.assign(predicted=table["predicted"].where(~valid, "bee")).to_csv(b.folder / OUT_OF_FOLD, index=False)
+    usual, every = compare(workspace, a, b), compare(workspace, a, load_run(workspace, "b"), every=True)
+    assert (usual.split, usual.n, usual.fixed) == ("test", 4, 4)
+    assert (every.split, every.n, every.fixed, every.broken) == ("every", 20, 16, 0)
+    assert "On the same 20 images, judged" in every.words and "backbone as it came" in every.notes[0]
+    remove(workspace, ids["s19"])
+    assert "1 image removed or set aside" in " ".join(compare(workspace, a, load_run(workspace, "b"), True).notes)
+
+
+def test_what_both_runs_say_of_a_new_place_is_told(tmp_path: Path):
+    workspace, _, a, b = two_runs(tmp_path / "w", [BEE] * 3 + [ANT] * 20, [ANT] * 23)
+    assert compare(workspace, a, b).new_scenes == {"a": None, "b": None}
+    said = {"error_rate": 0.09, "low": 0.06, "high": 0.13, "scenes": 23, "by": "time"}
+    a, b = (Run(run.folder, {**run.record, "new_scenes": {**said, "high": high}}) for run, high in ((a, 0.2), (b, 0.1)))
+    found = compare(workspace, a, b)
+    assert found.new_scenes["b"]["high"] == 0.1
+    assert "In a new place run run-a is probably wrong on 6 to 20 %, run b on 6 to 10 %." in found.words

@@ -135,3 +135,14 @@ def test_the_verdict_promises_no_more_than_there_is(made, verdict: str, needed: 
     workspace, *_ = made
     row = replace(ledger(workspace).runs[1], verdict=verdict, needed=needed, difference=0.02)
     assert dict(ledger_view(Ledger([row], []))["rows"][0]["cells"])["against the run before"] == words
+
+
+def test_the_error_on_new_scenes_stands_in_its_row_where_the_run_says_it(made):
+    workspace, _, one, _ = made
+    said = {"error_rate": 0.09, "low": 0.06, "high": 0.13, "scenes": 23, "by": "time"}
+    (one.folder / MANIFEST).write_text(json.dumps({**one.record, "new_scenes": said}))
+    first, second = ledger(workspace).runs
+    assert (first.new_scenes, first.new_scenes_low, first.new_scenes_high) == (0.09, 0.06, 0.13)
+    assert first.in_a_new_place == "6 to 13 %" and second.new_scenes is None and second.in_a_new_place == ""
+    rows = ledger_view(ledger(workspace))["rows"]
+    assert [dict(row["cells"])["in a new place"] for row in rows] == ["6 to 13 %", "–"]

@@ -50,6 +50,7 @@ def test_the_table_says_what_came_of_each_run(workspace: Workspace) -> None:
     assert view["picked"] == ["a"] and view["rows"][0]["name"] == "First try"
     assert cells(view) | {"when": ""} == {
         "test error": "10.0% (5.0 to 20.0%)",
+        "in a new place": "–",
         "valid error": "15.0% (5.0 to 20.0%)",
         "backbone": "lite",
         "epochs": "2",
@@ -139,3 +140,12 @@ def test_the_newest_run_is_told_with_its_baseline(tiny_run: Run) -> None:
 def test_a_run_without_test_pictures_claims_nothing(tiny_run: Run, tmp_path: Path) -> None:
     html = latest([Run(tiny_run.folder, {**tiny_run.record, "test": {**tiny_run.test, "n": 0}})])
     assert "95%" not in html and "–" in html
+
+
+def test_the_error_in_a_new_place_stands_beside_the_one_on_pictures_like_these(workspace: Workspace) -> None:
+    said = {"error_rate": 0.09, "low": 0.06, "high": 0.13, "scenes": 23, "by": "time", "narrower": "More <places>."}
+    run = a_run(workspace, "a", new_scenes=said)
+    shown = latest([run])
+    assert "in a new place, probably" in shown and "6 to 13 %" in shown and "More &lt;places&gt;." in shown
+    assert cells(runs_view(workspace, [run], []))["in a new place"] == "6 to 13 %"
+    assert "in a new place probably 6 to 13 %" in one_run(run)
