@@ -248,12 +248,14 @@ def two_hundred(tmp_path: Path, apps: Apps) -> Made:
     return Made(apps.on(workspace.root, TAB), workspace, ids)
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True)
 def test_of_two_hundred_classes_the_likeliest_have_keys_and_the_others_are_typed(page: Page, two_hundred: Made) -> None:
     page.goto(two_hundred.address)
     page.get_by_role("tab", name="Clean").click()
     expect(page.locator("#clean-queue .classes button")).to_have_count(10, timeout=20_000)
-    fits(page)
+    for size in (DESKTOP, PHONE):
+        page.set_viewport_size(size)
+        page.wait_for_timeout(100)
+        fits(page)
     page.keyboard.press("2")
     saved(page)
     page.locator("#clean-queue .new input").fill("088")
