@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipeline.errors import Cancelled, PipelineError, TooManyBroken, UsageError
+from pipeline.errors import Cancelled, ExportError, PipelineError, TooManyBroken, UsageError
 from pipeline.machine import speak_any_text
 from pipeline.terminal.arguments import parser
 from pipeline.terminal.show import can_ask, confirmed, print_result, run_and_show, tell_each
@@ -219,7 +219,11 @@ def _card(args: argparse.Namespace) -> Any:
 def _dataset(args: argparse.Namespace) -> Any:
     from pipeline.dataset.export import DatasetConfig, export_dataset
 
-    return run_and_show(export_dataset(Workspace.open(args.workspace), _config(DatasetConfig, args)))
+    written = run_and_show(export_dataset(Workspace.open(args.workspace), _config(DatasetConfig, args)))
+    if written.incomplete:
+        print_result(written, args.json)
+        raise ExportError(written.incomplete)
+    return written
 
 
 def _jobs(args: argparse.Namespace) -> Any:

@@ -17,7 +17,7 @@ import pytest
 
 import winnow
 from pipeline.jobs.job import end_all
-from pipeline.workspace.runs import MANIFEST, Run, load_run, write_about
+from pipeline.workspace.runs import MANIFEST, Run, load_run, write_about, write_record
 from pipeline.workspace.workspace import Workspace
 from tests.support.hub_stand_in import TOKEN, HubStandIn
 from tests.support.importing import picture
@@ -64,7 +64,7 @@ def fruit(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = shutil.copytree(root / "runs" / tiny_run.id, root / "runs" / "20260101-120000-aaaa")
     record = json.loads((before / MANIFEST).read_text(encoding="utf-8"))
     record |= {"id": before.name, "created": "2026-01-01T12:00:00+00:00"}
-    (before / MANIFEST).write_text(json.dumps(record), encoding="utf-8")
+    write_record(before, record)
     write_about(before, "before cleaning", "")
     write_about(root / "runs" / tiny_run.id, "after cleaning", "")
     return root

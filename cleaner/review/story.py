@@ -120,6 +120,7 @@ def _predictions(workspace: Workspace, current: Run | None, image_id: str, label
 def prediction_of(run: Run, image_id: str) -> dict[str, str] | None:
     """The image's row of the run's predictions, as text, without reading the others; None where it has none."""
     try:
+        run.check(PREDICTIONS)
         with (
             (run.folder / PREDICTIONS).open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,

@@ -323,8 +323,8 @@ def _check_room(workspace: Workspace, files: Sequence[Entry], source: _Source) -
     free = shutil.disk_usage(workspace.root).free
     if needed > (free if source.path.is_dir() else free // 2):
         raise SourceError(
-            f"The pictures of {source.path.name} need {needed / (1 << 20):,.0f} MiB, and the disk of the workspace has "
-            f"{free / (1 << 20):,.0f} MiB free. Free some space, or keep the workspace on another disk."
+            f"The pictures of {source.path.name} need {needed:,} bytes, and the disk of the workspace "
+            f"({workspace.root}) has {free:,} bytes free. Free some space, or keep the workspace on another disk."
         )
 
 

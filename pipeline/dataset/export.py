@@ -110,6 +110,15 @@ class ExportedDataset:
     failed: tuple[NotExported, ...] = ()
     classes: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def incomplete(self) -> str:
+        """What is not in it and should be, in a sentence; empty where nothing is missing."""
+        if not self.failed:
+            return ""
+        first = self.failed[0]
+        which = "1 picture is" if len(self.failed) == 1 else f"{len(self.failed):,} pictures are"
+        return f"{which} not in {self.folder}: {first.path}: {first.reason}" + (" …" if len(self.failed) > 1 else "")
+
 
 def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[ExportedDataset]:
     """Write the pictures that were neither removed nor set aside, with their labels, a card and attributions.
@@ -148,8 +157,7 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
                 target.rmdir()  # it is empty, and Windows renames onto no folder
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}. Nothing was written.") from error
-    yield Progress(len(pictures), len(pictures), f"Written to {target}")
-    return ExportedDataset(
+    written = ExportedDataset(
         str(target),
         files,
         copied=sum(bool(one.name) and not one.re_encoded for one in published.values()),
@@ -159,6 +167,8 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
         failed=tuple(NotExported(p.name, published[p.id].reason) for p in pictures if not published[p.id].name),
         classes=dict(sorted(Counter(label for picture in done.values() for label in picture.labels).items())),
     )
+    yield Progress(len(pictures), len(pictures), f"Written to {target}. {written.incomplete}".strip())
+    return written
 
 
 def last_dataset(workspace: Workspace) -> Path | None:
@@ -236,7 +246,7 @@ def _check_space(target: Path, needed: int) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise ExportError(
-            f"{target} cannot be written: the pictures need {needed >> 20:,} MiB, and {free >> 20:,} MiB are free. "
+            f"{target} cannot be written: the pictures need {needed:,} bytes, and {free:,} bytes are free. "
             "Free some space or choose another disk."
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ def publish(wanted: Wanted) -> Published:
         data = wanted.source.read_bytes()
     except OSError as error:
         return Published(wanted.id, reason=f"The file cannot be read: {error.strerror}.")
+    if hashlib.sha256(data).hexdigest() != wanted.id:
+        return Published(wanted.id, reason=f"Its file was changed after it was imported ({len(data):,} bytes now).")
     try:
         header = open_header(data)
         extension, content = _as_wanted(wanted, data, header)

@@ -25,6 +25,7 @@ from pipeline.predict import CONFIG, ONNX, WEIGHTS, Classifier, checksum, file_s
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 from pipeline.workspace.runs import Run, load_run, write_info
+from pipeline.workspace.seals import Altered, altered, in_a_sentence
 from pipeline.workspace.workspace import Workspace, beside, clear_killed, outside, writing
 
 CANDIDATES = 4
@@ -91,7 +92,9 @@ def export(workspace: Workspace, config: ExportConfig) -> Stage[Exported]:
     run = load_run(workspace, config.run or None)
     info = _unchanged(run)
     target = _checked_target(workspace, config.out)
-    held_out = _held_out(workspace, run)
+    held_out, altered_since = _held_out(workspace, run)
+    if altered_since:
+        yield Progress(0, 4, f"{in_a_sentence(altered_since)} They are not used")
     try:
         with _whole(target) as folder:
             folder.mkdir()
@@ -214,20 +217,23 @@ def _sources(workspace: Workspace, run: Run) -> pd.DataFrame:
 # --- pictures the model did not learn from -------------------------------------------------------------------------
 
 
-def _held_out(workspace: Workspace, run: Run) -> pd.DataFrame:
-    """The run's rows of the valid and test splits whose files are still there, with what the store knows of them."""
+def _held_out(workspace: Workspace, run: Run) -> tuple[pd.DataFrame, list[Altered]]:
+    """The run's rows of the valid and test splits whose files are as they were imported, with what the store knows of
+    them; and those whose files are not.
+    """
     predictions = run.predictions()
     rows = predictions[predictions["split"].isin(["valid", "test"])]
-    known = workspace.store.images()[["id", "file", "status", "label", "source_provider"]]
+    known = workspace.store.images()[["id", "file", "status", "label", "source_provider", "bytes", "added_at"]]
     rows = rows.merge(known.rename(columns={"label": "label_now"}), on="id")
     rows["path"] = [str(workspace.image_file(str(file))) for file in rows["file"]]
-    rows = rows[[Path(path).is_file() for path in rows["path"]]]
+    lost = altered(workspace, rows, thorough=True)
+    rows = rows[~rows["id"].isin([one.id for one in lost])]
     if rows.empty:
         raise ExportError(
             f"None of the valid and test pictures of {run.id} is in the workspace any more, so the model cannot be "
             "checked. Train again, then export that run."
         )
-    return rows.reset_index(drop=True)
+    return rows.reset_index(drop=True), lost
 
 
 def _examples(run: Run, rows: pd.DataFrame, count: int) -> pd.DataFrame:

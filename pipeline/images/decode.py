@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -261,6 +262,19 @@ def save_thumbnail(image: Image.Image, target: Path, side: int = THUMBNAIL_SIDE)
     return target
 
 
+def is_whole(thumbnail: Path) -> bool:
+    """Whether there is a thumbnail that begins and ends as a JPEG does: one that is cut off, or that a power cut left
+    without content, is made again.
+    """
+    try:
+        with thumbnail.open("rb") as file:
+            begins = file.read(2) == b"\xff\xd8"
+            file.seek(-2, os.SEEK_END)
+            return begins and file.read(2) == b"\xff\xd9"
+    except OSError:
+        return False
+
+
 def large_file(workspace: Workspace, image_id: str) -> Path:
     """Where :func:`large_picture` puts one."""
     return workspace.thumbnails / "large" / image_id[:2] / f"{image_id}.jpg"
@@ -269,6 +283,6 @@ def large_file(workspace: Workspace, image_id: str) -> Path:
 def large_picture(workspace: Workspace, image_id: str, file: str) -> Path:
     """A re-encoded picture of at most 1,024 px for looking at, made when first asked for."""
     target = large_file(workspace, image_id)
-    if not target.exists():
+    if not is_whole(target):
         save_thumbnail(open_image(workspace.image_file(file), opening_of(workspace)), target, LARGE_SIDE)
     return target

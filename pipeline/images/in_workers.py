@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from pipeline.images.decode import LARGE_SIDE, THUMBNAIL_SIDE, save_thumbnail
+from pipeline.images.decode import LARGE_SIDE, THUMBNAIL_SIDE, is_whole, save_thumbnail
 from pipeline.images.opening import opening_of
 from pipeline.images.sandbox import WorkerLimits, map_in_workers
 from pipeline.predict import Opening, Preprocessing, Unreadable, open_image, pixels
@@ -77,7 +77,7 @@ def _see(wanted: Wanted, preprocessing: Preprocessing) -> Seen:
     except Unreadable as trouble:
         return Seen(None, str(trouble))
     for target, side in ((wanted.small, THUMBNAIL_SIDE), (wanted.large, LARGE_SIDE)):
-        if target is not None and not target.exists():
+        if target is not None and not is_whole(target):
             save_thumbnail(image, target, side)
     return Seen(pixels(image, preprocessing))
 
@@ -88,7 +88,7 @@ def thumbnails(workspace: Workspace, images: pd.DataFrame) -> list[tuple[Path, s
     missing = [
         (workspace.image_file(str(row.file)), places[str(row.id)])
         for row in images.itertuples()
-        if not places[str(row.id)].exists() and row.status != "set_aside"
+        if row.status != "set_aside" and not is_whole(places[str(row.id)])
     ]
     make = partial(_make, opening=opening_of(workspace))
     for _ in map_in_workers(make, missing, lambda *_: False, workers=1, limits=THUMBNAIL_LIMITS):

@@ -17,6 +17,7 @@ import torch
 
 from pipeline.bounded import forget_all_but
 from pipeline.errors import TrainingError
+from pipeline.machine import free_bytes
 from pipeline.predict import file_sha256
 from pipeline.workspace.workspace import Workspace, writing
 
@@ -57,12 +58,12 @@ class Checkpoints:
             raise self._no_room(state, error) from error
 
     def _no_room(self, state: Mapping[str, Any], error: Exception) -> TrainingError:
-        needed = (size_of(state) + SPARE_BYTES) >> 20
-        free = shutil.disk_usage(self.folder if self.folder.exists() else self.folder.parent).free >> 20
+        needed, free = size_of(state) + SPARE_BYTES, free_bytes(self.folder)
+        room = "an unknown number" if free is None else f"{free:,}"
         return TrainingError(
-            f"The state of the training cannot be written to {self.folder}: {error}. It takes about {needed:,} MiB, "
-            f"and {free:,} MiB are free. Free some room and train again with the same settings: it goes on from the "
-            "last epoch that was written."
+            f"The state of the training cannot be written to {self.folder}: {error}. It takes about {needed:,} bytes, "
+            f"and {room} are free. Free some room and train again with the same settings: it goes on from the last epoch "
+            "that was written."
         )
 
     def load(self) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ from pipeline.predict import NONE, SEVERAL, Opening, Outputs, Preprocessing, Unr
 from pipeline.stage import Progress, Stage
 from pipeline.train.augment import EVERYTHING, augment, shrunk
 from pipeline.train.config import Augmentation
+from pipeline.workspace.seals import altered, in_a_sentence
 from pipeline.workspace.workspace import Workspace
 
 MIN_TRAIN_PER_CLASS = 2
@@ -180,6 +181,10 @@ def load_dataset(
     are decoded whenever they are needed.
     """
     rows, classes, outputs = usable_rows(workspace, head)
+    if lost := altered(workspace, rows):
+        raise TrainingError(
+            f"{in_a_sentence(lost)} Put the files back, or check the pictures again: Verify sets these aside."
+        )
     for split in ("valid", "test"):
         if drawn := int(((rows["split"] == split) & (rows["given_split"] == "train")).sum()):
             yield Progress(0, 0, f"There was no {split} split: {drawn:,} pictures for it were drawn from train")

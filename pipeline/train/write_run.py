@@ -31,7 +31,15 @@ from pipeline.train.task import Task
 from pipeline.verify.scenes import known_scenes
 from pipeline.workspace.database import now
 from pipeline.workspace.records import Decision
-from pipeline.workspace.runs import MANIFEST, OUT_OF_FOLD, PREDICTIONS, Run, new_run_id, write_features, write_model
+from pipeline.workspace.runs import (
+    OUT_OF_FOLD,
+    PREDICTIONS,
+    Run,
+    new_run_id,
+    write_features,
+    write_model,
+    write_record,
+)
 from pipeline.workspace.workspace import Workspace, writing
 
 FAMILIAR_WHEN_STOPPED = 50
@@ -78,8 +86,7 @@ def write_run(
         predictions.to_csv(part / PREDICTIONS, index=False)
         unseen.to_csv(part / OUT_OF_FOLD, index=False)
         write_features(part, rows["id"], features)
-        with writing(part / MANIFEST) as manifest:
-            manifest.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+        record = write_record(part, record)
     engine.ranks.wait()
     return Run(folder, record)
 

@@ -53,7 +53,8 @@ def views(workspace: Workspace, sides: Mapping[str, int], image_ids: Sequence[st
             with Image.open(io.BytesIO(data)) as small:
                 found[place] = np.asarray(small.convert("RGB").resize((VIEW, VIEW), Image.Resampling.BOX))
             fine[place] = sides[image_id]
-        except OSError:  # it is made again when it is asked for; meanwhile they are compared more coarsely
+        except Exception:  # noqa: BLE001 - Pillow raises many kinds for a damaged file
+            # It is made again when it is asked for; meanwhile they are compared more coarsely.
             tiny = workspace.store.miniatures([image_id]).reshape(COARSE_SIDE, COARSE_SIDE, 3)
             found[place], fine[place] = tiny.repeat(step, axis=0).repeat(step, axis=1), COARSE_SIDE
     return found, fine

@@ -24,6 +24,7 @@ from pipeline.verify.scenes import AUTO, KINDS, NO_SCENES, choose
 from pipeline.verify.split import SplitConfig, assign_splits, wait_for_choice
 from pipeline.verify.worker import check_file, examine_file
 from pipeline.workspace.records import Verdict
+from pipeline.workspace.seals import LOOKED_AT, altered
 from pipeline.workspace.workspace import Workspace
 
 BATCH_SECONDS = 1.0
@@ -130,14 +131,22 @@ def _by_one_scale(workspace: Workspace, config: VerifyConfig) -> Stage[None]:
 
 
 def _check_new(workspace: Workspace, config: VerifyConfig) -> Stage[tuple[int, str]]:
-    """(how many were checked, what to think of those that cannot be used)."""
-    waiting = workspace.store.unchecked()
+    """(how many were checked, what to think of those that cannot be used). Pictures that were fine and whose files are
+    gone or changed since are among these.
+    """
+    waiting, began = workspace.store.unchecked(), time.time()
+    fine = workspace.store.images("ok")
+    lost = [
+        Verdict(one.id, "set_aside", "empty" if one.gone else "corrupt", one.reason) for one in altered(workspace, fine)
+    ]
     broken = yield from _examined(workspace, config, waiting, "Checking pictures")
-    doubt = _doubt(broken, len(waiting))
+    doubt = _doubt(broken, len(waiting)) or _doubt(lost, len(fine))
     if doubt and not config.accept_broken:
         workspace.store.set_fact(DOUBT, doubt)
         raise TooManyBroken(f"{doubt} Nothing was set aside. {WHAT_NOW}")
     workspace.store.record_verdicts(broken)
+    workspace.store.record_lost(lost)
+    workspace.store.set_fact(LOOKED_AT, began)
     return len(waiting), doubt
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from pipeline.images.decode import (
@@ -30,6 +31,9 @@ def examine_file(job: tuple[str, Path, Path], cache: PixelCache | None, opening:
         data = file.read_bytes()
     except OSError as error:
         return Verdict(image_id, "set_aside", "empty", f"The file cannot be read: {error.strerror}.")
+    if hashlib.sha256(data).hexdigest() != image_id:
+        reason = f"Its file was changed after it was imported ({len(data):,} bytes now): put the right one back."
+        return Verdict(image_id, "set_aside", "corrupt", reason)
     checked, image = examine(data, opening)
     if image is None:
         return _verdict(image_id, checked)

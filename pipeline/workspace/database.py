@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +16,11 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import StoreError
+from pipeline.machine import free_bytes
 
 BUSY_SECONDS = 30.0
+# What a transaction writes at least: its pages, and the index of the file that they wait in.
+ROOM = 64 << 10
 
 MIGRATIONS: Mapping[str, str] = {
     "0001_images_labels_sources_decisions_candidates": """
@@ -102,31 +107,81 @@ MIGRATIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Database:
-    """One SQLite ``file`` in WAL mode; processes and threads may share it. Raises StoreError where SQLite refuses."""
+    """One SQLite ``file`` in WAL mode; processes and threads may share it. Raises StoreError where SQLite refuses.
+
+    Where the disk is full or may not be written to, it can still be read.
+    """
 
     file: Path
 
     @contextmanager
     def transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
         """A connection with a transaction: whole at the end of the block, or not at all."""
-        try:
-            connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS, isolation_level=None)
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.file} cannot be opened: {error}.") from error
+        with ExitStack() as until_closed:
+            try:
+                connection = until_closed.enter_context(closing(self._begun(write)))
+            except sqlite3.Error as error:
+                if write or not _disk_refuses(error):
+                    raise self._refused(error) from error
+                connection = until_closed.enter_context(self._as_it_lies())
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise self._refused(error) from error
+
+    def _begun(self, write: bool) -> sqlite3.Connection:
+        """A connection with a transaction; closed, it is rolled back where it was not committed."""
+        connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             connection.row_factory = sqlite3.Row
-            _use_wal(connection)
+            if write or not _uses_wal(connection):
+                _use_wal(connection)
             connection.executescript("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # now, or it may refuse later
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _as_it_lies(self) -> Iterator[sqlite3.Connection]:
+        """A connection that reads the file without writing beside it, as SQLite does to share it. What was committed
+        and has not reached it yet is in a file of its own, and both are read from a copy then.
+        """
+        with ExitStack() as until_closed:
+            file, waiting = self.file, self.file.with_name(f"{self.file.name}-wal")
+            options = "immutable=1"
+            try:
+                if waiting.exists() and waiting.stat().st_size:
+                    folder = Path(until_closed.enter_context(tempfile.TemporaryDirectory(prefix="winnow-store-")))
+                    for source in (self.file, waiting):
+                        shutil.copyfile(source, folder / source.name)
+                    file, options = folder / self.file.name, "mode=rw"
+                connection = sqlite3.connect(f"{file.as_uri()}?{options}", uri=True, isolation_level=None)
+                until_closed.enter_context(closing(connection))
+                connection.row_factory = sqlite3.Row
+                connection.execute("BEGIN")
+            except (sqlite3.Error, OSError) as error:
+                raise StoreError(f"The store {self.file} cannot be read: {error}.") from error
             yield connection
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.file} refused: {error}.") from error
-        finally:
-            connection.close()  # an open transaction is rolled back
+
+    def _refused(self, error: sqlite3.Error) -> StoreError:
+        """In words: what SQLite refused, and where it is the disk's trouble, how much is free and what still works."""
+        if not _disk_refuses(error):
+            return StoreError(f"The store {self.file} refused: {error}.")
+        free = free_bytes(self.file)
+        room = "" if free is None else f" {free:,} bytes are free there, and about {ROOM:,} are needed."
+        return StoreError(
+            f"The store {self.file} cannot be written: {error}.{room} Nothing was changed. Free some space, or see "
+            "that you may write there; until then all can be looked at, reviewed, and exported to another folder."
+        )
 
     def migrate(self) -> None:
         """Bring the tables up to date; each named migration runs once, in order, all in one transaction."""
+        if self._is_up_to_date():
+            return
         with self.transaction() as db:
             db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
             done = {row["name"] for row in db.execute("SELECT name FROM migrations")}
@@ -140,6 +195,15 @@ class Database:
                         db.execute(statement)
                     db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
 
+    def _is_up_to_date(self) -> bool:
+        """Whether there is nothing to migrate, so that it need not be written."""
+        if not self.file.is_file():
+            return False
+        with self.transaction(write=False) as db:
+            if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchone():
+                return False
+            return {row["name"] for row in db.execute("SELECT name FROM migrations")} == MIGRATIONS.keys()
+
     def frame(self, query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
         """The rows of a query."""
         with self.transaction(write=False) as db:
@@ -151,6 +215,16 @@ class Database:
 def now() -> str:
     """The time in UTC, to the microsecond, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _disk_refuses(error: sqlite3.Error) -> bool:
+    """Whether it is the disk that takes nothing, and not the store that is wrong."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
+def _uses_wal(db: sqlite3.Connection) -> bool:
+    return str(db.execute("PRAGMA journal_mode").fetchone()[0]).lower() == "wal"
 
 
 def _use_wal(db: sqlite3.Connection) -> None:

@@ -21,6 +21,7 @@ from pipeline.errors import RunError, UsageError
 from pipeline.labels import answers_of
 from pipeline.machine import may_map, replace
 from pipeline.predict import CONFIG, FAMILIAR, WEIGHTS, Familiar, Outputs, checksum, file_sha256
+from pipeline.workspace.seals import check_file, check_record, sealed
 from pipeline.workspace.workspace import Workspace, writing
 
 Halves: TypeAlias = np.ndarray[Any, np.dtype[np.float16]]
@@ -109,18 +110,25 @@ class Run:
 
     @cached_property
     def _out_of_fold(self) -> pd.DataFrame:
-        if (self.folder / OUT_OF_FOLD).exists():
+        if (self.folder / OUT_OF_FOLD).exists() or OUT_OF_FOLD in self.record.get("files", {}):
             return self._table(OUT_OF_FOLD)
         return self._predictions[self._predictions["split"] != "test"]  # an earlier version's run
 
     def _table(self, name: str) -> pd.DataFrame:
         text = {"id": str, "split": str, "label": str, "predicted": str}
         try:
+            self.check(name)
             return pd.read_csv(self.folder / name, dtype=text, keep_default_na=False)
         except (OSError, ValueError) as error:
             raise RunError(
                 f"The predictions of run {self.id} cannot be read ({self.folder / name}: {error}). Train again."
             ) from error
+
+    def check(self, name: str) -> None:
+        """Raises ValueError, in words, where the run's file of that name is not as it was written; OSError where it is
+        gone. Runs of earlier versions do not say how theirs were.
+        """
+        check_file(self.folder / name, self.record)
 
     def predictions(self) -> pd.DataFrame:
         """One row per image: id, split, label (as when trained), predicted, probability, loss, out_of_fold,
@@ -139,9 +147,11 @@ class Run:
         """(image ids, float16 [N, F], mapped from its file): what the model's body makes of every image it was asked
         about, as it was at the end; None for a run of an earlier version. Raises RunError where they cannot be read.
         """
-        if not (self.folder / FEATURES).exists():
+        if not (self.folder / FEATURES).exists() and FEATURES not in self.record.get("files", {}):
             return None
         try:
+            self.check(FEATURES)
+            self.check(FEATURE_IDS)
             ids = (self.folder / FEATURE_IDS).read_text(encoding="utf-8").split()
             features: Halves = np.load(self.folder / FEATURES, mmap_mode="r" if may_map() else None, allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -186,6 +196,7 @@ def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
 def _load(folder: Path) -> Run:
     try:
         record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        check_record(record)
         return Run(folder, {**record, "id": record["id"], "created": record["created"]})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"The run in {folder} is damaged ({MANIFEST}: {error}). Move its folder away.") from error
@@ -233,6 +244,14 @@ def _moved(run: Run, place: Path) -> Run:
 def new_run_id() -> str:
     """A name that sorts by time and that two trainings begun at once do not share."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write run.json, the last of a run's files: the ``record``, sealed together with the others; returns it so."""
+    content = sealed(folder, json.loads(json.dumps(record)))  # as it will be read
+    with writing(folder / MANIFEST) as part:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    return content
 
 
 def write_features(folder: Path, ids: Iterable[str], features: Any) -> None:

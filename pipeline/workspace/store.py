@@ -30,6 +30,12 @@ IMAGES_QUERY = """
       ON s.rowid = (SELECT min(rowid) FROM sources WHERE image_id = i.id)
 """
 
+# Of an image that has one: no hash of 8 bytes, no miniature, no digest. Verify makes it anew.
+DAMAGED_FINGERPRINT = (
+    "(typeof(phash) != 'blob' OR length(phash) != 8 OR typeof(tiny) != 'blob'"
+    f" OR length(tiny) != {MINIATURE_BYTES} OR typeof(pixels) != 'text' OR length(pixels) != 64"
+    " OR typeof(width) != 'integer' OR typeof(height) != 'integer')"
+)
 ADD_IMAGE = """
     INSERT OR IGNORE INTO images (id, file, original_label, given_split, bytes, added_at, scene)
     VALUES (:id, :file, :label, :split, :bytes, :at, :scene)
@@ -87,11 +93,13 @@ class Store:
     def unchecked(self) -> list[tuple[str, str]]:
         """(id, file) of the images that verify has to look at, oldest first: new ones, and those that an earlier
         version checked without measuring them, without reading when they were taken, or without the values that PNG,
-        TIFF and HEIF may have beyond 8 bits.
+        TIFF and HEIF may have beyond 8 bits; and those whose measures or fingerprints are none.
         """
         waiting = (
-            "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND (quality IS NULL OR taken IS NULL"
-            " OR (format IN ('PNG', 'TIFF', 'HEIF') AND json_type(quality, '$.values') IS NULL)))"
+            "SELECT id, file FROM images WHERE status = 'new' OR (status = 'ok' AND (CASE"
+            " WHEN quality IS NULL OR taken IS NULL OR NOT json_valid(quality) THEN 1"
+            " WHEN format IN ('PNG', 'TIFF', 'HEIF') THEN json_type(quality, '$.values') IS NULL ELSE 0 END"
+            f" OR (pixels IS NOT NULL AND {DAMAGED_FINGERPRINT})))"
         )
         with self.database.transaction(write=False) as db:
             return [(row["id"], row["file"]) for row in db.execute(waiting + " ORDER BY rowid")]
@@ -99,7 +107,8 @@ class Store:
     def deep(self) -> list[tuple[str, str, dict[str, Any]]]:
         """(id, file, scores) of the images in use that have more than 8 bits, oldest first."""
         deep = (
-            "SELECT id, file, quality FROM images WHERE status = 'ok' AND json_type(quality, '$.values') = 'object'"
+            "SELECT id, file, quality FROM images WHERE status = 'ok' AND"
+            " CASE WHEN json_valid(quality) THEN json_type(quality, '$.values') = 'object' ELSE 0 END"
             " ORDER BY rowid"
         )
         with self.database.transaction(write=False) as db:
@@ -192,7 +201,8 @@ class Store:
         Removed ones too: they may come back, and then have to be where their duplicates are.
         """
         columns = "id, pixels, phash, width, height, verdict, bytes, added_at"
-        return self.database.frame(f"SELECT {columns} FROM images WHERE pixels IS NOT NULL ORDER BY id")
+        sound = f"pixels IS NOT NULL AND NOT {DAMAGED_FINGERPRINT}"
+        return self.database.frame(f"SELECT {columns} FROM images WHERE {sound} ORDER BY id")
 
     def miniatures(self, image_ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """uint8 [N, 3072]: the 32 x 32 RGB miniatures of images that decode, in the order asked for."""
@@ -226,6 +236,15 @@ class Store:
                 "UPDATE images SET status = CASE status WHEN 'new' THEN :status ELSE status END, verdict = :verdict,"
                 " reason = :reason, width = :width, height = :height, format = :format, pixels = :pixels,"
                 " phash = :phash, tiny = :tiny, quality = :quality, taken = :taken, camera = :camera WHERE id = :id",
+                [asdict(verdict) for verdict in verdicts],
+            )
+
+    def record_lost(self, verdicts: Sequence[Verdict]) -> None:
+        """Set images aside that were fine, and whose files are no longer what they were; fingerprints stay."""
+        with self.database.transaction() as db:
+            db.executemany(
+                "UPDATE images SET status = :status, verdict = :verdict, reason = :reason"
+                " WHERE id = :id AND status = 'ok'",
                 [asdict(verdict) for verdict in verdicts],
             )
 

@@ -57,6 +57,10 @@ class Workspace:
             with tempfile.TemporaryFile(dir=workspace.root) as probe:
                 probe.write(b"can this folder be written?")
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and os.path.isfile(workspace.database):  # noqa: PTH113 - as in open
+                return cls.open(root)  # what is there can be looked at; who writes is told then
+            if isinstance(error, OSError):
+                error = told(error, workspace.root)
             raise WorkspaceError(
                 f"The workspace {workspace.root} cannot be written: {_reason(error)}. "
                 "Choose a folder you may write to, or free some space."
@@ -181,7 +185,7 @@ class Workspace:
                     part.write_bytes(data)
             except OSError as error:
                 raise WorkspaceError(
-                    f"The picture {self.images / file} cannot be written: {_reason(error)}. "
+                    f"The picture cannot be written: {_reason(error)}. "
                     "Free some space or look at the folder's permissions, then start again: what is here already stays."
                 ) from error
         return image_id, file

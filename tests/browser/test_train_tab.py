@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 
@@ -11,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from pipeline.tabs.train import tab as train
 from pipeline.tabs.train.rates import rates_view
-from pipeline.workspace.runs import MANIFEST, Run, discarded, list_runs
+from pipeline.workspace.runs import Run, discarded, list_runs, write_record
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import PHONE, Serve, tabs
 from tests.browser.test_app_tabs import LATER, SOON, fits, fits_everywhere, tab
@@ -30,7 +29,7 @@ def second(workspace: Workspace) -> Run:
     epochs = [*first.epochs, {**first.epochs[-1], "epoch": 1}]
     config = {**first.config, "epochs": 7, "seed": 5, "momentum": 0.9}
     record = {**first.record, "id": folder.name, "created": "2099-01-01", "config": config, "epochs": epochs}
-    (folder / MANIFEST).write_text(json.dumps(record))
+    write_record(folder, record)
     return list_runs(workspace)[0]
 
 

@@ -32,7 +32,7 @@ from pipeline.errors import ExportError, RunError, UsageError
 from pipeline.predict import Classifier, open_image
 from pipeline.settings import settings_of
 from pipeline.stage import run
-from pipeline.workspace.runs import MANIFEST, PREDICTIONS, Run, load_run, write_info
+from pipeline.workspace.runs import PREDICTIONS, Run, load_run, write_info, write_record
 from pipeline.workspace.workspace import Workspace
 
 MODEL_FILES = {"README.md", "confusion.png", "familiar.safetensors", "config.json", "model.safetensors", "predict.py"}
@@ -243,11 +243,11 @@ def change_predictions(one: Run, by: float) -> None:
     table = one.predictions()
     table["p:melon"] += by
     table.to_csv(one.folder / PREDICTIONS, index=False)
+    write_record(one.folder, one.record)
 
 
 def trained_on(one: Run, device: str) -> None:
-    record = {**one.record, "device": device}
-    (one.folder / MANIFEST).write_text(json.dumps(record), encoding="utf-8")
+    write_record(one.folder, {**one.record, "device": device})
 
 
 @pytest.mark.usefixtures("asked_here")
