@@ -62,8 +62,8 @@ class Checkpoints:
         room = "an unknown number" if free is None else f"{free:,}"
         return TrainingError(
             f"The state of the training cannot be written to {self.folder}: {error}. It takes about {needed:,} bytes, "
-            f"and {room} are free. Free some room and train again with the same settings: it goes on from the last epoch "
-            "that was written."
+            f"and {room} are free. Free some room and train again with the same settings: it goes on from the last "
+            "epoch that was written."
         )
 
     def load(self) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from gradio.components import Component
 
 from pipeline.tabs.page.job_panel import QUIET, JobPanel
 from pipeline.tabs.page.picker import Picker, Workspaces, draw_picker
+from pipeline.tabs.page.sessions import forget_on_close
 from pipeline.tabs.page.show import translate
 from pipeline.tabs.page.whose import Whose, one_person
 from pipeline.workspace.limits import Limits
@@ -94,6 +95,7 @@ class Shared:
 
     def wire(self, demo: gr.Blocks) -> None:
         """Connect what was watched; called once, when all tabs are built."""
+        forget_on_close(demo)
         if self.head:
             self.head.wire(demo)
         self.picking.wire(demo)
