@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from pipeline.workspace.workspace import Workspace
 from tests.support.paths import ROOT
 from tests.support.sharing import Sample
 
-KILLS, LONGEST = 30, 25.0
+KILLS = 30
 TRAIN = ("--epochs", "1", "--layers", "all", "--image-size", "32", "--batch-size", "16", "--seed", "3")
 pytestmark = [
     pytest.mark.slow,
@@ -27,12 +28,12 @@ pytestmark = [
 ]
 
 
-def killed(chance: random.Random, *command: str) -> bool:
-    """Run a command and kill it after a while; False where it had ended by then."""
+def killed(seconds: float, *command: str) -> bool:
+    """Run a command and kill it after so long; False where it had ended by then."""
     line = [sys.executable, "cli.py", *command, "--json"]
     process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **own_group())
     try:
-        process.wait(chance.uniform(0.5, LONGEST))
+        process.wait(seconds)
         return False
     except subprocess.TimeoutExpired:
         process.kill()
@@ -40,9 +41,12 @@ def killed(chance: random.Random, *command: str) -> bool:
         return True
 
 
-def to_the_end(*command: str) -> None:
+def to_the_end(*command: str) -> float:
+    """Run a command; how many seconds it took."""
+    began = time.monotonic()
     done = subprocess.run([sys.executable, "cli.py", *command, "--json"], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+    return time.monotonic() - began
 
 
 def whole(run: Run) -> None:
@@ -62,10 +66,10 @@ def test_a_training_that_is_killed_leaves_whole_runs_and_ends_as_an_unbroken_one
     tiny_run: Run, tmp_path: Path, sampled: Sample
 ) -> None:
     unbroken, broken = (fresh(tiny_run, tmp_path / name) for name in ("unbroken", "broken"))
-    to_the_end("train", str(unbroken.root), *TRAIN)
+    seconds = to_the_end("train", str(unbroken.root), *TRAIN)
     chance = random.Random(sampled.seed)
     for _ in range(sampled.times(KILLS)):
-        killed(chance, "train", str(broken.root), *TRAIN)
+        killed(chance.uniform(0, seconds), "train", str(broken.root), *TRAIN)
         for run in list_runs(Workspace.open(broken.root)):
             whole(run)
     to_the_end("train", str(broken.root), *TRAIN)
@@ -81,8 +85,9 @@ def test_an_export_that_is_killed_is_whole_or_absent(trained: Workspace, tmp_pat
     out = tmp_path / "out" / "model"
     out.parent.mkdir()
     chance = random.Random(sampled.seed)
+    seconds = to_the_end("export", str(trained.root), run.id, str(tmp_path / "unbroken"))
     for _ in range(sampled.times(KILLS)):
-        killed(chance, "export", str(trained.root), run.id, str(out))
+        killed(chance.uniform(0, seconds), "export", str(trained.root), run.id, str(out))
         if out.exists():
             assert Classifier.load(out).classes == run.classes
     to_the_end("export", str(trained.root), run.id, str(out))
