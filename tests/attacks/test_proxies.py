@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from pipeline.deploy.hub import DeployConfig, deploy
 from pipeline.errors import BackboneError, DeployError
 from pipeline.model.backbones import create
 from pipeline.stage import run
@@ -117,15 +118,17 @@ def test_searching_says_so_in_a_line(odd: str, tmp_path: Path, capsys: pytest.Ca
         assert "Traceback" not in told.err
 
 
-def test_the_hub_says_so_in_a_line(odd: str, exported_space: object, capsys: pytest.CaptureFixture[str]) -> None:
-    from pipeline.deploy.hub import DeployConfig, deploy
-
+def test_the_hub_says_so_in_a_line(odd: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("---\nsdk: static\n---\n")
+    (tmp_path / "index.html").write_text("<p>nothing")
     with pytest.raises(DeployError) as refused:
-        run(deploy(DeployConfig(exported_space.folder, "ann/fruit"), "hf_" + "a" * 30))  # type: ignore[attr-defined]
+        run(deploy(DeployConfig(str(tmp_path), "ann/fruit"), "hf_" + "a" * 30))
     one_line(str(refused.value))
 
 
+@pytest.mark.parametrize("odd", ["socks", "certificates", "no address"], indirect=True)
 def test_weights_that_cannot_be_fetched_are_said_in_a_line(odd: str) -> None:
+    """A proxy that answers 503 is asked again for 40 seconds first, by the hub's own client."""
     with pytest.raises(BackboneError) as refused:
         create("resnet10t", 3)
     one_line(str(refused.value))
