@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,8 +61,9 @@ class Checkpoints:
     def _no_room(self, state: Mapping[str, Any], error: Exception) -> TrainingError:
         needed, free = size_of(state) + SPARE_BYTES, free_bytes(self.folder)
         room = "an unknown number" if free is None else f"{free:,}"
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         return TrainingError(
-            f"The state of the training cannot be written to {self.folder}: {error}. It takes about {needed:,} bytes, "
+            f"The state of the training cannot be written to {self.folder}: {reason}. It takes about {needed:,} bytes, "
             f"and {room} are free. Free some room and train again with the same settings: it goes on from the last "
             "epoch that was written."
         )

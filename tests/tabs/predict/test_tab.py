@@ -165,5 +165,7 @@ def test_the_list_of_runs_keeps_what_was_chosen(trained: Workspace) -> None:
 
 
 def test_a_picture_is_taken_as_it_was_uploaded(apple: str) -> None:
-    assert _path(SimpleNamespace(path=apple)) == apple
-    assert _path(None) is None and _path(SimpleNamespace(path=None)) is None
+    assert _path(SimpleNamespace(path=apple, url=None)) == apple
+    assert _path(None) is None and _path(SimpleNamespace(path=None, url=None)) is None
+    data = "data:image/png;base64,AA=="
+    assert _path(SimpleNamespace(path="", url=data)) == data
