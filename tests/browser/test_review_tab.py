@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from cleaner.clean.decisions import relabel, undo
 from cleaner.tabs.review import tab as review
-from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, load_run
+from pipeline.workspace.runs import FEATURE_IDS, FEATURES, PREDICTIONS, Run, load_run, write_record
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import DESKTOP, PHONE, Apps, tabs
@@ -84,6 +84,7 @@ def _made(trained: Workspace, apps: Apps) -> Made:
     table.to_csv(run.folder / PREDICTIONS, index=False)
     np.save(run.folder / FEATURES, np.random.default_rng(0).normal(size=(len(table), 8)).astype(np.float16))
     (run.folder / FEATURE_IDS).write_text("\n".join(table["id"]) + "\n", encoding="utf-8")
+    write_record(run.folder, run.record)
     valid = table[table["split"] == "valid"].set_index("id")
     web = [
         NewImage(image, "f", 1, None, "openverse", f"https://x/{image}.jpg", "https://x/p", query=HOSTILE)
@@ -282,7 +283,9 @@ def test_an_image_opens_again_after_closing_and_its_links_only_lead_to_web_pages
 
 
 def test_a_run_from_before_features_were_kept_says_what_brings_neighbours(page: Page, made: Made) -> None:
-    (load_run(made.workspace).folder / FEATURES).unlink()
+    run = load_run(made.workspace)
+    (run.folder / FEATURES).unlink()
+    write_record(run.folder, run.record)
     opened(page, made)
     page.locator("#review-top-losses .card").first.click()
     expect(page.locator("#review-viewer .story")).to_contain_text("The next training will")

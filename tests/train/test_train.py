@@ -150,7 +150,7 @@ def test_a_file_that_vanished_is_named(photographs: Path, small_network: dict[st
     run(train(workspace, TrainConfig(epochs=0, **small_network, **SMALL)))
     row = workspace.store.images("ok").iloc[0]
     workspace.image_file(str(row["file"])).unlink()
-    with pytest.raises(TrainingError, match="remove the picture"):
+    with pytest.raises(TrainingError, match="Its file is gone from the workspace"):
         run(train(workspace, TrainConfig(epochs=0, image_size=96)))
 
 
