@@ -7,7 +7,8 @@ import pytest
 
 from cleaner.clean.decisions import relabel, remove
 from pipeline.ask.neighbours import nearest, similarity
-from pipeline.workspace.runs import FEATURES, load_run
+from pipeline.errors import RunError
+from pipeline.workspace.runs import FEATURES, load_run, write_record
 from pipeline.workspace.workspace import Workspace
 
 
@@ -40,7 +41,10 @@ def test_a_run_without_features_or_of_another_network_has_none(trained: Workspac
     run = load_run(trained)
     assert nearest(trained, run, np.ones(3)) == []
     (run.folder / FEATURES).unlink()
-    assert nearest(trained, run, np.ones(1280)) == []
+    with pytest.raises(RunError, match="cannot be read"):
+        nearest(trained, run, np.ones(1280))
+    write_record(run.folder, run.record)  # as if it had kept none
+    assert nearest(trained, load_run(trained), np.ones(1280)) == []
 
 
 def test_zeros_are_like_nothing() -> None:

@@ -40,7 +40,7 @@ def test_class_names_in_any_script_and_unicode_form_are_the_same_class(workspace
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"split_from": "random"}, "'folders' or 'column'"),
+        ({"split_from": "random"}, "folders or column"),
         ({"label_regex": "("}, "regular expression"),
         ({"label_separator": ""}, "--label-separator"),
         ({"labels_from": "stars"}, "--labels-from is table, folders or none"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +104,8 @@ LADEN: dict[str, Callable[[], bytes]] = {
 
 def published(folder: Path, data: bytes, originals: bool = False, checked: bool = True) -> tuple[Published, bytes]:
     (folder / "source").write_bytes(data)
-    answer = publish(Wanted("id", folder / "source", folder / "target", originals, checked))
+    image = hashlib.sha256(data).hexdigest()
+    answer = publish(Wanted(image, folder / "source", folder / "target", originals, checked))
     return answer, (folder / answer.name).read_bytes() if answer.name else b""
 
 
@@ -192,7 +194,7 @@ def test_values_of_more_than_eight_bits_are_published_as_they_are(tmp_path: Path
     values = np.linspace(0, 3900, 48).reshape(6, 8).astype(dtype)
     source = tmp_path / "scan"
     source.write_bytes(encoded(kind, Image.fromarray(values), exif=exif(position=True, orientation=6)))
-    published = publish(Wanted("1", source, tmp_path / "published"))
+    published = publish(Wanted(hashlib.sha256(source.read_bytes()).hexdigest(), source, tmp_path / "published"))
     written = (tmp_path / published.name).read_bytes()
     assert published.re_encoded and published.name.endswith(".png" if dtype == "u2" else ".tif")
     assert SECRET not in written and not has_position(open_header(written), written)

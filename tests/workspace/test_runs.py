@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pipeline.errors import RunError
-from pipeline.predict import read_info
+from pipeline.predict import Preprocessing, read_info
 from pipeline.workspace.runs import (
     MANIFEST,
     PREDICTIONS,
@@ -205,7 +205,8 @@ def test_missing_or_empty_predictions_are_explained(workspace: Workspace) -> Non
 
 def test_the_models_description_is_sealed(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    write_info(tmp_path, {"label_names": ["ä"], "files": {}})
+    as_preprocessed = {"preprocessing": Preprocessing().to_json()}
+    write_info(tmp_path, {"architecture": "test_resnet", "label_names": ["ä"], "files": {}, **as_preprocessed})
     assert read_info(tmp_path)["label_names"] == ["ä"]
     text = (tmp_path / "config.json").read_text(encoding="utf-8")
     (tmp_path / "config.json").write_text(text.replace("ä", "ö"), encoding="utf-8")
