@@ -36,6 +36,7 @@ def demo(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(root / "cache"))
         patch.setenv("HF_TOKEN", "hf_canarycanarycanary")
+        patch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")  # as behind a proxy that was named
         with served(root, template, SMALL) as (visitors, first):
             yield visitors, first
 
