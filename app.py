@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT = Path("workspaces") / "starter"
 # From Ctrl-C on; what a public demo could not clear away until then, the next one clears.
-STOP_SECONDS = 3.5
+STOP_SECONDS = 4.5
 
 
 def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
