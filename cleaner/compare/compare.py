@@ -10,7 +10,7 @@ import pandas as pd
 
 from cleaner.clean.audit import audits, in_words
 from cleaner.compare.paired import MOST_IMAGES, mcnemar, more_images, paired_interval, verdict
-from cleaner.review.today import Today, today
+from cleaner.review.today import EVERY, Today, today
 from pipeline.errors import NotEnoughData
 from pipeline.labels import named
 from pipeline.predict import SEVERAL
@@ -20,8 +20,6 @@ from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 
 ROUGH = 10
-# Of the answers that are compared: those to all images, each by what did not learn from it.
-EVERY = "every"
 # What may differ between two trainings with the same settings.
 BESIDE_THE_SETTINGS = ("note", "device")
 
@@ -135,7 +133,7 @@ def paired(workspace: Workspace, before: Today, after: Today, splits: Iterable[s
     """:func:`pairs` of runs that were looked at already, on the first of the ``splits`` that has any."""
     both = before.run, after.run
     for split in splits:
-        earlier, later = (look.table if split == EVERY else look.on(split) for look in (before, after))
+        earlier, later = before.on(split), after.on(split)
         earlier = earlier[["id", "predicted", "probability", "wrong", "changed", "unknown"]]
         table = later.merge(earlier, on="id", suffixes=("", "_before"))
         if len(table):
@@ -272,11 +270,11 @@ def _about_classes(found: Pairs) -> Iterator[str]:
 def _left_out(found: Pairs) -> Iterator[str]:
     shared = len(found.table)
     looks = found.before, found.after
-    gone = max(sum(look.gone.values()) if found.split == EVERY else look.gone.get(found.split, 0) for look in looks)
+    gone = max(look.gone_from(found.split) for look in looks)
     if gone:
         yield f"{_count(gone, found.what)} removed or set aside since {_do(gone)} not count."
     for look, name in zip(looks, _names(found), strict=True):
-        if alone := len(look.table if found.split == EVERY else look.on(found.split)) - shared:
+        if alone := len(look.on(found.split)) - shared:
             yield f"{_count(alone, found.what)} that only run {name} was asked about {_do(alone)} not count."
 
 

@@ -15,6 +15,9 @@ from pipeline.workspace.runs import Run
 from pipeline.workspace.store import SPLITS
 from pipeline.workspace.workspace import Workspace
 
+# In place of a split: all of them together.
+EVERY = "every"
+
 
 @dataclass(frozen=True)
 class Today:
@@ -34,8 +37,12 @@ class Today:
     gone: Mapping[str, int] = field(default_factory=dict)
 
     def on(self, split: str) -> pd.DataFrame:
-        """The rows of one split."""
-        return self.table[self.table["split"] == split]
+        """The rows of one split, or of "every"."""
+        return self.table if split == EVERY else self.table[self.table["split"] == split]
+
+    def gone_from(self, split: str) -> int:
+        """How many images of one split, or of "every", are gone."""
+        return sum(self.gone.values()) if split == EVERY else self.gone.get(split, 0)
 
 
 def today(workspace: Workspace, run: Run, images: pd.DataFrame | None = None, out_of_fold: bool = False) -> Today:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.settings import KEY, NOTHING, Setting, is_countable, option, shown
 
+Number = TypeVar("Number", int, float)
 LARGEST_PORT = 65_535
 RUN = "the run (newest if left out)"
 # The settings of a range test on the command line; the others of the training that it is for stay as they are.
@@ -121,22 +122,12 @@ def _how(told: Setting, default: Any, hint: Any) -> dict[str, Any]:
 
 def whole_number(text: str) -> int:
     """The whole number that a word of the command line is. Raises ArgumentTypeError for any other word."""
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number") from None
-    _refuse_uncountable(number)
-    return number
+    return _number(int, text, "a whole number")
 
 
 def real_number(text: str) -> float:
     """The number that a word of the command line is. Raises ArgumentTypeError for any other, NaN and infinity too."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number") from None
-    _refuse_uncountable(number)
-    return number
+    return _number(float, text, "a number")
 
 
 def one_or_more(text: str) -> int:
@@ -154,9 +145,14 @@ def port_number(text: str) -> int:
     return int(text)
 
 
-def _refuse_uncountable(number: float) -> None:
+def _number(kind: Callable[[str], Number], text: str, what: str) -> Number:
+    try:
+        number = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {what}") from None
     if not is_countable(number):
         raise argparse.ArgumentTypeError("nobody can count with that number")
+    return number
 
 
 NUMBERS: Mapping[Any, Callable[[str], Any]] = {int: whole_number, float: real_number}

@@ -27,8 +27,8 @@ from pipeline.train.data import Dataset
 from pipeline.train.engine import Engine
 from pipeline.train.evaluate import baseline_error_rate, errors_on, predictions_table
 from pipeline.train.history import TrainingHistory
+from pipeline.train.new_scenes import SERIES
 from pipeline.train.task import Task
-from pipeline.verify.scenes import known_scenes
 from pipeline.workspace.database import now
 from pipeline.workspace.records import Decision
 from pipeline.workspace.runs import (
@@ -64,13 +64,15 @@ def write_run(
     folds = [predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in history.out_of_fold]
     unseen = pd.concat([own.head(0), *folds], ignore_index=True)
     predictions = pd.concat([unseen[unseen["split"] == "train"], own], ignore_index=True)
-    features, rows = torch.cat([seen, features]), dataset.rows.iloc[np.concatenate([train, held_out])]
+    asked = np.concatenate([train, held_out])
+    features, rows = torch.cat([seen, features]), dataset.rows.iloc[asked]
     del seen
     strange = dict(zip(rows["id"], strangeness(features, [str(group) for group in rows["group"]]), strict=True))
     predictions.insert(7, "strangeness", predictions["id"].map(strange).fillna(0.0))
-    shown = task.targets[np.concatenate([train, held_out])]
+    shown, (scenes, by) = task.targets[asked], task.known_scenes(asked)
+    told = [None] * len(asked) if by == SERIES else scenes  # series are only looks: nobody and no file tells them
     familiar = learn(features[: len(train)], shown[: len(train)], len(dataset.classes))
-    familiar, unfamiliar = limit(familiar, features, shown, list(rows["split"]), told_scenes(workspace, rows["id"]))
+    familiar, unfamiliar = limit(familiar, features, shown, list(rows["split"]), told)
     record = _record(task, history, predictions, complete)
     record |= {"outputs": asdict(outputs), "thresholds": thresholds, "baselines": baselines(features, rows)}
     record |= learnt_from(workspace, dataset.rows, time.monotonic() - history.started)
@@ -89,14 +91,6 @@ def write_run(
         record = write_record(part, record)
     engine.ranks.wait()
     return Run(folder, record)
-
-
-def told_scenes(workspace: Workspace, ids: pd.Series[str]) -> list[str | None]:
-    """The scene of each of these images, None where nobody and no file tells it (series are only looks)."""
-    scenes = known_scenes(workspace)
-    if scenes.by in ("", "series"):
-        return [None] * len(ids)
-    return [name if isinstance(name, str) else None for name in scenes.names.reindex(ids)]
 
 
 def _calibrated(
