@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests.support.durations import Durations
 from tests.support.hub_stand_in import HubStandIn
-from tests.support.sharing import sample, sampled, share_out  # noqa: F401 - a fixture for all tests
+from tests.support.sharing import Scheduling, sample, sampled, share_out  # noqa: F401 - a fixture for all tests
 from tests.support.shelf import (  # noqa: F401 - fixtures for all tests
     exported_model,
     exported_onnx,
@@ -142,6 +142,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _skip(items, "gpu", "needs a CUDA device")
     if os.environ.get("WINNOW_NETWORK") != "1":
         _skip(items, "network", "needs the internet: set WINNOW_NETWORK=1")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    """Ours for ``--dist loadgroup``, which makes up for a worker that crashes."""
+    return Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_sessionfinish() -> None:

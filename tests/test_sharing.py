@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import durations
 from tests.support.durations import Durations
+from tests.support.paths import ROOT
 from tests.support.sharing import Sample
 from tests.support.shelf import Shelf
 
@@ -98,3 +99,25 @@ def test_a_process_that_ends_in_a_test_is_counted_apart() -> None:
     subprocess.run([sys.executable, "-c", burn], check=True)
     after, after_children = durations.cpu_seconds()
     assert after_children - children >= 0.19 > after - own
+
+
+def test_a_worker_that_crashes_costs_its_test_and_the_run_ends(tmp_path: Path) -> None:
+    """With groups that the worker had done before, and tests of its group that it had not."""
+    hooks = "from tests.conftest import pytest_xdist_make_scheduler\nfrom tests.support.sharing import share_out\n"
+    hooks += "def pytest_collection_modifyitems(config, items):\n    share_out(config, items)\n"
+    (tmp_path / "conftest.py").write_text(hooks)
+    for number in range(12):
+        (tmp_path / f"test_{number:02}.py").write_text("def test_a():\n    pass\ndef test_b():\n    pass\n")
+    crash = "import os\ndef test_before():\n    pass\ndef test_crash():\n    os._exit(3)\ndef test_after():\n    pass\n"
+    (tmp_path / "test_06.py").write_text(crash)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    run = subprocess.run(
+        [*command, "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == 1 and "1 failed, 24 passed" in run.stdout, run.stdout
+    assert "crashed while running" in run.stdout and "test_06.py::test_crash" in run.stdout

@@ -8,9 +8,10 @@ import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 from tests.support.durations import kept
 from tests.support.paths import ROOT
@@ -94,3 +95,22 @@ def share_out(config: pytest.Config, items: list[pytest.Item]) -> None:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
     items.sort(key=lambda item: -seconds.get(item.nodeid.split("::")[0], 0.0))
+
+
+class Scheduling(LoadGroupScheduling):
+    """The one of ``--dist loadgroup``, where a worker that crashes costs the test that it was at and no more.
+
+    pytest-xdist 3.8 gives all groups that the worker ever had to the others, those that are done as well. Nothing ends
+    there, so whoever gets them is never handed anything again, and the run waits for ever; and the test that crashed
+    is begun anew.
+    """
+
+    def remove_node(self, node: Any) -> str | None:
+        groups = self.assigned_work[node]
+        crashed = next((test for tests in groups.values() for test, done in tests.items() if not done), None)
+        for tests in groups.values():
+            if crashed in tests:
+                tests[crashed] = True
+        self.assigned_work[node] = {group: tests for group, tests in groups.items() if not all(tests.values())}
+        super().remove_node(node)
+        return crashed
