@@ -35,6 +35,7 @@ from tests.support.site import Site, running
 if TYPE_CHECKING:
     from pipeline.workspace.workspace import Workspace
 
+SCHEDULING = pytest.StashKey[Scheduling]()
 TEMPORARY = tempfile.gettempdir()
 PRIVATE = Path(tempfile.mkdtemp(prefix="winnow-tests-"))
 
@@ -145,8 +146,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
-    """Ours for ``--dist loadgroup``, which makes up for a worker that crashes."""
-    return Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+    """Ours for ``--dist loadgroup``, which makes up for a worker that dies."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    config.stash[SCHEDULING] = Scheduling(config, log)
+    return config.stash[SCHEDULING]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Which tests a worker died at."""
+    for test in config.stash[SCHEDULING].died if SCHEDULING in config.stash else ():
+        terminalreporter.write_line(f"A worker died at {test}.", red=True)
 
 
 def pytest_sessionfinish() -> None:

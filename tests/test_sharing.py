@@ -101,15 +101,18 @@ def test_a_process_that_ends_in_a_test_is_counted_apart() -> None:
     assert after_children - children >= 0.19 > after - own
 
 
-def test_a_worker_that_crashes_costs_its_test_and_the_run_ends(tmp_path: Path) -> None:
+def test_a_worker_that_dies_costs_its_test_at_most_and_the_run_ends(tmp_path: Path) -> None:
     """With groups that the worker had done before, and tests of its group that it had not."""
-    hooks = "from tests.conftest import pytest_xdist_make_scheduler\nfrom tests.support.sharing import share_out\n"
+    hooks = "from tests.conftest import pytest_terminal_summary, pytest_xdist_make_scheduler\n"
+    hooks += "from tests.support.sharing import share_out\n"
     hooks += "def pytest_collection_modifyitems(config, items):\n    share_out(config, items)\n"
     (tmp_path / "conftest.py").write_text(hooks)
     for number in range(12):
         (tmp_path / f"test_{number:02}.py").write_text("def test_a():\n    pass\ndef test_b():\n    pass\n")
-    crash = "import os\ndef test_before():\n    pass\ndef test_crash():\n    os._exit(3)\ndef test_after():\n    pass\n"
-    (tmp_path / "test_06.py").write_text(crash)
+    dies = "import os\nfrom pathlib import Path\ndef test_before():\n    pass\ndef test_dies():\n    os._exit(3)\n"
+    dies += f"def test_dies_once():\n    once = Path({str(tmp_path / 'once')!r})\n"
+    dies += "    once.exists() or once.mkdir() or os._exit(3)\n"
+    (tmp_path / "test_06.py").write_text(dies + "def test_after():\n    pass\n")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
     run = subprocess.run(
         [*command, "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)],
@@ -119,5 +122,7 @@ def test_a_worker_that_crashes_costs_its_test_and_the_run_ends(tmp_path: Path) -
         check=False,
         timeout=120,
     )
-    assert run.returncode == 1 and "1 failed, 24 passed" in run.stdout, run.stdout
-    assert "crashed while running" in run.stdout and "test_06.py::test_crash" in run.stdout
+    assert run.returncode == 1 and "1 failed, 25 passed" in run.stdout, run.stdout
+    died = [line.split("::")[-1] for line in run.stdout.splitlines() if line.startswith("A worker died")]
+    assert sorted(died) == ["test_dies.", "test_dies.", "test_dies_once."], run.stdout
+    assert "crashed while running" in run.stdout

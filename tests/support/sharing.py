@@ -98,19 +98,31 @@ def share_out(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadGroupScheduling):
-    """The one of ``--dist loadgroup``, where a worker that crashes costs the test that it was at and no more.
+    """The one of ``--dist loadgroup``, where a worker that dies costs no more than the test that it was at.
 
-    pytest-xdist 3.8 gives all groups that the worker ever had to the others, those that are done as well. Nothing ends
-    there, so whoever gets them is never handed anything again, and the run waits for ever; and the test that crashed
-    is begun anew.
+    That one is begun once more by another worker, as a machine that is short of memory may have taken the first: it
+    fails where it takes that one along, too, and is told at the end in any case. pytest-xdist 3.8 hands on all groups
+    that the worker ever had, also those that are done; nothing ends there, so whoever gets them is never handed
+    anything again, and the run waits for ever.
     """
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        self.died: list[str] = []
 
     def remove_node(self, node: Any) -> str | None:
         groups = self.assigned_work[node]
         crashed = next((test for tests in groups.values() for test, done in tests.items() if not done), None)
+        again = crashed in self.died
         for tests in groups.values():
-            if crashed in tests:
+            if again and crashed in tests:
                 tests[crashed] = True
+        if crashed:
+            self.died.append(crashed)
         self.assigned_work[node] = {group: tests for group, tests in groups.items() if not all(tests.values())}
         super().remove_node(node)
-        return crashed
+        return crashed if again else None
+
+    def _reschedule(self, node: Any) -> None:
+        if node in self.registered_collections:  # not so while one that takes another's place begins
+            super()._reschedule(node)
