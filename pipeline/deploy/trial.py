@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import socket
 import statistics
@@ -18,11 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Empty, Queue
 from threading import Thread
 from typing import Any
 from urllib.parse import quote
@@ -51,7 +51,7 @@ INSTALL_SECONDS, START_SECONDS, ANSWER_SECONDS, PAGE_SECONDS = 1800, 300, 120, 3
 OFFERED = "/predict"
 LOG_LINES = 15
 POLL_SECONDS = 1.0
-PAGE_TRIES = 3
+MOST_SAID = 16 << 20
 QUARTER_TURN = 6
 SEED = 2026
 # The first has no window to open, and takes half the processor time of the others.
@@ -77,10 +77,8 @@ BROWSER_SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    "--virtual-time-budget=100000000",
-    "--dump-dom",
+    "--remote-debugging-port=0",  # without it, or another reason to stay, a headless shell ends at once
 )
-RESULT = re.compile(r'<script type="application/json" id="result">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -411,28 +409,57 @@ def ask_page(folder: Path, browser: Path | None = None) -> list[dict[str, Any]]:
         raise DeployError(
             "There is no Chromium or Chrome here to try the page in. Install one, or set CHROME to the path of one."
         )
-    with tempfile.TemporaryDirectory(prefix="winnow-browser-") as profile, served(folder) as url:
+    said: Queue[bytes] = Queue()
+    with tempfile.TemporaryDirectory(prefix="winnow-browser-", ignore_cleanup_errors=True) as profile:
         as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        command = [str(browser), *BROWSER_SWITCHES, *as_root, f"--user-data-dir={profile}", f"{url}/{PAGE}?test"]
-        result: dict[str, Any] = {}
-        for _ in range(PAGE_TRIES):  # on a busy machine the browser may write the page down before it has answered
-            try:
-                done = subprocess.run(command, capture_output=True, timeout=PAGE_SECONDS, check=True)
-            except (OSError, subprocess.SubprocessError) as error:
-                raise DeployError(f"The browser {browser} could not show the page ({type(error).__name__}).") from error
-            found = RESULT.search(done.stdout.decode(errors="replace"))
-            try:
-                result = json.loads(found[1]) if found else {}
-            except ValueError:
-                result = {}
-            if result:
-                break
+        with (
+            served(folder, said) as url,
+            _browsing(
+                [str(browser), *BROWSER_SWITCHES, *as_root, f"--user-data-dir={profile}", f"{url}/{PAGE}?test"]
+            ) as process,
+        ):
+            result = _said_by_page(process, said)
     if "trouble" in result:
         raise DeployError(f"The page does not answer: {result['trouble']}")
     if "answers" not in result:
-        raise DeployError(f"The page gave no answer in {browser.name}. Try a newer Chromium or Chrome.")
+        raise DeployError(
+            f"The page gave no answer in {browser.name}. Export it again, or try a newer Chromium or Chrome."
+        )
     answers: list[dict[str, Any]] = result["answers"]
     return answers
+
+
+@contextmanager
+def _browsing(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A browser that is ended afterwards, with all its processes."""
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except OSError as error:
+        raise DeployError(f"The browser {command[0]} could not show the page ({type(error).__name__}).") from error
+    try:
+        yield process
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            for one in psutil.Process(process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+        process.kill()
+        process.wait()
+
+
+def _said_by_page(process: subprocess.Popen[bytes], said: Queue[bytes]) -> dict[str, Any]:
+    """What the page sends; empty where it sends nothing in time, or no JSON object."""
+    began = time.monotonic()
+    while time.monotonic() - began < PAGE_SECONDS:
+        with suppress(Empty):
+            try:
+                told = json.loads(said.get(timeout=POLL_SECONDS / 5))
+            except ValueError:
+                return {}
+            return told if isinstance(told, dict) else {}
+        if process.poll() is not None and said.empty():
+            raise DeployError("The browser ended before the page had answered. Try a newer Chromium or Chrome.")
+    return {}
 
 
 class _Files(SimpleHTTPRequestHandler):
@@ -442,14 +469,30 @@ class _Files(SimpleHTTPRequestHandler):
         ".mjs": "text/javascript",
     }
 
+    def __init__(self, *about: Any, said: Queue[bytes] | None, **more: Any) -> None:
+        self.said = said
+        super().__init__(*about, **more)
+
+    def do_POST(self) -> None:  # the name is SimpleHTTPRequestHandler's
+        """What a page that is tested says."""
+        length = self.headers.get("Content-Length", "")
+        if self.said is None or self.path != "/answers" or not length.isdecimal() or int(length) > MOST_SAID:
+            self.send_error(404)
+            return
+        self.said.put(self.rfile.read(int(length)))
+        self.send_response(204)
+        self.end_headers()
+
     def log_message(self, *_: Any) -> None:
         """Nothing is logged."""
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The folder on a web server that only this machine reaches; yields its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(folder))) as server:
+def served(folder: Path, said: Queue[bytes] | None = None) -> Iterator[str]:
+    """The folder on a web server that only this machine reaches; yields its address. What a page that is tested sends
+    goes to ``said``.
+    """
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(folder), said=said)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

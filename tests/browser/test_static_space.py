@@ -6,12 +6,16 @@ import io
 import json
 import re
 import shutil
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
+import httpx2
+import psutil
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -146,6 +150,37 @@ def test_without_a_browser_or_a_page_it_says_so(copy: Path, tmp_path: Path) -> N
     (copy / PAGE).write_text("<p>something else</p>", encoding="utf-8")
     with pytest.raises(DeployError, match="no static Space"):
         try_page(tmp_path)
+
+
+@pytest.mark.parametrize("says", [None, "{", "[]", "{}", '"words"'])
+def test_a_page_that_says_nothing_of_use_is_told(
+    says: str | None, copy: Path, chromium_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of an earlier export, which sent nothing, too."""
+    monkeypatch.setattr("pipeline.deploy.trial.PAGE_SECONDS", 2 if says is None else 120)
+    sends = f"<script>fetch('answers', {{method: 'POST', body: {json.dumps(says)}}})</script>"
+    (copy / PAGE).write_text("<p>old</p>" if says is None else sends, encoding="utf-8")
+    with pytest.raises(DeployError, match=r"The page gave no answer in .* Export it again"):
+        ask_page(copy, chromium_path)
+    assert not [
+        one for one in psutil.Process().children(recursive=True) if "winnow-browser-" in " ".join(one.cmdline())
+    ]
+
+
+def test_a_browser_that_ends_is_told(copy: Path) -> None:
+    with pytest.raises(DeployError, match="ended before the page had answered"):
+        ask_page(copy, Path(sys.executable))  # which knows none of a browser's words
+
+
+def test_only_what_a_tested_page_says_is_taken(copy: Path) -> None:
+    said: Queue[bytes] = Queue()
+    with served(copy, said) as url:
+        assert httpx2.post(f"{url}/answers", content=b"[1]").status_code == 204 and said.get(timeout=9) == b"[1]"
+        assert httpx2.post(f"{url}/other", content=b"x").status_code == 404
+        assert httpx2.post(f"{url}/answers", content=iter([b"x"])).status_code == 404  # of no told length
+    with served(copy) as url:
+        assert httpx2.post(f"{url}/answers", content=b"x").status_code == 404
+    assert said.empty()
 
 
 def test_the_page_of_the_documentation_answers_too(copy: Path, page: Page, space: Site) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -64,13 +66,19 @@ def test_a_verify_that_is_killed_again_and_again_leaves_a_valid_workspace_each_t
     root, checker = tmp_path / "workspace", tmp_path / "check.py"
     checker.write_text(CHECK)
     run(import_images(Workspace.create(root), ImportConfig(str(starter_folder))))
+    command = [sys.executable, "cli.py", "verify", "--json"]
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shutil.copytree(root, tmp_path / "another")
+    began = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "another")], cwd=ROOT, env=here, capture_output=True, check=True)
+    whole = time.monotonic() - began
     check = f"{sys.executable} {checker} {root} {tmp_path / 'memory.json'}"
-    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", "1.5", "--max", "6.0")
+    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", str(0.3 * whole), "--max", str(0.8 * whole))
     loop = [sys.executable, str(KILL_LOOP), *how, "--check", check]
     done = subprocess.run(
-        [*loop, "--", sys.executable, "cli.py", "verify", str(root), "--json"],
+        [*loop, "--", *command, str(root)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=here,
         capture_output=True,
         text=True,
         check=False,
