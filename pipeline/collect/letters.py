@@ -58,6 +58,11 @@ COMMON = {
 }
 RUSSIAN = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"  # by frequency
 GREEK = "αοιετσνηυρπκμλςωδγχθφβξζψάέήίόύώϊϋΐΰ"
+HEBREW = "יוהלארתבמשנםדחעקפכגטזצסןךףץ"
+ARABIC = "ايلمنرتوبةدعسفكقحهجشطصخزىأضغثذءئإظآؤ"
+THAI = "านรอกเ่้งมยลวดัิีทสตะปบคหแจพ์ชขใไุูโื็ผธณญศซถฟษึภฝฉฐำฎฤฮ"
+# Scripts of one language, as far as names go: their letters by frequency.
+OTHERS = {"cyrillic": RUSSIAN, "greek": GREEK, "hebrew": HEBREW, "arabic": ARABIC, "thai": THAI}
 # Languages of the Latin alphabet with letters of their own, the commonest first; and how unlikely each is, in bits.
 LATIN = {
     "éèêàçâîôûëïùœüÿæ": 0.0,  # French
@@ -157,10 +162,8 @@ def _of_others(letter: str, language: str | None) -> float:
         script and language and (script, language) != ("kana", "ja")
     ):  # these encodings have them, who uses them does not
         return 13.0
-    if script == "cyrillic":
-        return _in_order(letter.lower(), RUSSIAN, 3.0, 0.2)
-    if script == "greek":
-        return _in_order(letter.lower(), GREEK, 3.0, 0.2)
+    if script in OTHERS:
+        return _in_order(letter.lower(), OTHERS[script], 3.0, 0.2)
     if script:
         return 6.0
     kind = unicodedata.category(letter)

@@ -28,6 +28,12 @@ KNOWN: Mapping[str, tuple[str, str | None, float]] = {
     "cp1254": ("the Turkish code page of Windows (cp1254)", None, 7.0),
     "cp737": ("the Greek code page of DOS (cp737)", None, 8.0),
     "cp1253": ("the Greek code page of Windows (cp1253)", None, 8.0),
+    "euc_jp": ("EUC-JP", "ja", 5.0),
+    "cp862": ("the Hebrew code page of DOS (cp862)", None, 7.0),
+    "cp1255": ("the Hebrew code page of Windows (cp1255)", None, 5.0),
+    "cp720": ("the Arabic code page of DOS (cp720)", None, 7.0),
+    "cp1256": ("the Arabic code page of Windows (cp1256)", None, 5.0),
+    "cp874": ("the Thai code page (cp874)", None, 5.0),
 }
 ALIASES = {
     "shift_jis": "cp932",
@@ -37,6 +43,7 @@ ALIASES = {
     "gb2312": "gb18030",
     "big5": "cp950",
     "euc-kr": "cp949",
+    "euc-jp": "euc_jp",
     "utf8": "utf-8",
     "windows-1252": "cp1252",
     "windows-1251": "cp1251",
