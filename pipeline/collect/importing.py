@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -150,7 +151,8 @@ class Imported:
     few small pictures by label, where they were asked for.
 
     ``duplicates`` came under the label that they have here, or without one; ``labels_differ`` are the pictures that the
-    source calls otherwise: their labels here were changed if that was asked for (``relabelled``: how many).
+    source calls otherwise: their labels here were changed if that was asked for (``relabelled``: how many). A dry run
+    with ``samples`` does not look for them.
     """
 
     added: int
@@ -233,7 +235,7 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     if not reading.entries and not reading.links and not reading.refused:
         raise SourceError(" ".join((f"There are no pictures in {config.source}.", *reading.notes)))
     if config.dry_run:
-        return (yield from _dry(reading, workspace if config.samples else None))
+        return (yield from _dry(reading, workspace, config, claims))
     check_images(workspace, len(reading.entries) + len(reading.links))
     _check_room(workspace, reading.entries, source)
     failed = list(reading.refused)
@@ -253,17 +255,38 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     )
 
 
-def _dry(reading: Reading, shown_in: Workspace | None) -> Stage[Imported]:
-    """What would be imported; nothing is stored but small pictures to look at, where they are shown in a workspace."""
+def _dry(reading: Reading, workspace: Workspace, config: ImportConfig, claims: Claims) -> Stage[Imported]:
+    """What would be imported; nothing is stored but, where they are asked for, small pictures to look at. They are
+    shown while a person waits, so which labels differ from those here is looked at where there are none.
+    """
     files = len(reading.entries) + len(reading.links)
+    compared = Compared()
+    if claims.before and not config.samples:
+        yield from _claim_all(reading.entries, claims)
+        compared = claims.compared(config.relabel, dry=True)
     yield Progress(files, files, "Nothing is stored: this is how it is read")
-    samples = pictures_of(shown_in, reading.entries) if shown_in else {}
+    samples = pictures_of(workspace, reading.entries) if config.samples else {}
     classes: Counter[str] = Counter()
     for label, splits in reading.counts().items():
         classes.update(dict.fromkeys(named(label) if label else (), sum(splits.values())))
     return Imported.of(
-        reading, added=0, duplicates=0, failed=reading.refused, classes=dict(sorted(classes.items())), samples=samples
+        reading,
+        compared,
+        added=0,
+        duplicates=0,
+        failed=reading.refused,
+        classes=dict(sorted(classes.items())),
+        samples=samples,
     )
+
+
+def _claim_all(files: Sequence[Entry], claims: Claims) -> Stage[None]:
+    """Note what the source calls those of its pictures that are here."""
+    for done, entry in enumerate(files, 1):
+        data = _content(entry) if entry.label else b""
+        if isinstance(data, bytes) and (image := hashlib.sha256(data).hexdigest()) in claims.before:
+            claims.add(image, entry.label, entry.name, also=entry.also)
+        yield Progress(done, len(files), "Comparing with the labels that are here")
 
 
 @contextmanager
@@ -356,15 +379,11 @@ def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Ref
     """The entry's bytes as ``images/<first two>/<sha256>.<ext>``, whole or not at all."""
     if entry.size > MAX_IMAGE_BYTES:
         return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
-    try:
-        with entry.open() as file:
-            data = file.read(MAX_IMAGE_BYTES + 1)
-    except Exception as error:  # noqa: BLE001 - archives raise zlib, lzma, zipfile and tarfile errors, and OSError
-        return Refused(entry.name, f"It cannot be read: {error}.")
+    data = _content(entry)
+    if isinstance(data, Refused):
+        return data
     suffix = Path(entry.name).suffix.lower()
     extension = extension_by_bytes(data)
-    if len(data) > MAX_IMAGE_BYTES:
-        return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
     if extension is None and suffix not in PICTURE_SUFFIXES:
         return Refused(entry.name, NO_PICTURE)
     image_id, name = workspace.keep(data, extension or suffix[1:])
@@ -380,6 +399,18 @@ def _copy(workspace: Workspace, entry: Entry, source: _Source) -> NewImage | Ref
         split=entry.split,
         scene=entry.scene,
     )
+
+
+def _content(entry: Entry) -> bytes | Refused:
+    """The bytes of the entry."""
+    try:
+        with entry.open() as file:
+            data = file.read(MAX_IMAGE_BYTES + 1)
+    except Exception as error:  # noqa: BLE001 - archives raise zlib, lzma, zipfile and tarfile errors, and OSError
+        return Refused(entry.name, f"It cannot be read: {error}.")
+    if len(data) > MAX_IMAGE_BYTES:
+        return Refused(entry.name, f"It is larger than {MAX_IMAGE_BYTES >> 20} MiB.")
+    return data
 
 
 def _download(

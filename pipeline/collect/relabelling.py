@@ -72,9 +72,10 @@ class Claims:
             for other in also:
                 self.labels[image_id].setdefault(_sorted(other), False)
 
-    def compared(self, relabel: bool = False) -> Compared:
+    def compared(self, relabel: bool = False, dry: bool = False) -> Compared:
         """What the labels come to. ``relabel``: images that have another label here get the new one, in one batch of
         the journal. An image that the source itself calls by several labels keeps the one it has, or the first.
+        ``dry``: nothing is changed yet.
         """
         differing: list[Differing] = []
         several: list[str] = []
@@ -87,9 +88,11 @@ class Claims:
                 several.append(image)
             elif other and len(labels) == 1:
                 differing.append(Differing(image, own, other[0]))
-        changed = self._relabelled(differing) if relabel else 0
+        changed = self._relabelled(differing) if relabel and not dry else 0
         notes = self._about_several(several)
-        if differing:
+        if differing and dry:
+            notes.append(self._about_to_differ(differing, relabel))
+        elif differing:
             notes.append(self._about_changed(differing, changed) if relabel else self._about_differing(differing))
         questions = () if relabel or not differing else (_question(differing),)
         return Compared(tuple(differing), changed, otherwise, tuple(notes), questions)
@@ -134,6 +137,10 @@ class Claims:
             f"{_number(differing)} from what is here and {stays} ({self._examples(differing)}).{by_hand} "
             "Take the new ones? Import again with --relabel."
         )
+
+    def _about_to_differ(self, differing: Sequence[Differing], relabel: bool) -> str:
+        comes = "takes the new ones" if relabel else "leaves what is here as it is; --relabel takes the new ones"
+        return f"{_number(differing)} from what is here ({self._examples(differing)}). An import {comes}."
 
     def _about_changed(self, differing: Sequence[Differing], changed: int) -> str:
         left = len(differing) - changed

@@ -20,24 +20,26 @@ def import_here(workspace: Workspace, config: ImportConfig, ask: bool) -> InWord
     """Import what ``config`` says. ``ask``: whether somebody is there to answer what the source leaves open; else the
     best reading is taken, and said.
     """
+    asked: set[str] = set()
     if ask and not config.dry_run and config.source not in STARTERS:
-        config = _answered(workspace, config)
+        config = _answered(workspace, config, asked)
     imported: Imported = run_and_show(import_images(workspace, config))
-    if ask and not config.dry_run:
-        for question in filter(_is_about_labels_here, imported.questions):
-            told = config.answered(_choice(question).told)
-            imported = run_and_show(import_images(workspace, told)) if told.relabel else imported
+    if ask and not config.dry_run:  # of pictures behind addresses it is only known now
+        for question in imported.questions:
+            if _is_about_labels_here(question) and question.text not in asked:
+                told = config.answered(_choice(question).told)
+                imported = run_and_show(import_images(workspace, told)) if told.relabel else imported
     return InWords(imported, tuple(_lines(imported, config.dry_run)))
 
 
 def _is_about_labels_here(question: Question) -> bool:
-    """Whether it is only known after an import: labels that differ from those in the workspace."""
     return any("relabel" in choice.told for choice in question.choices)
 
 
-def _answered(workspace: Workspace, config: ImportConfig) -> ImportConfig:
-    """The configuration with the answers to all that the source leaves open, which is read anew after each."""
-    asked: set[str] = set()
+def _answered(workspace: Workspace, config: ImportConfig, asked: set[str]) -> ImportConfig:
+    """The configuration with the answers to all that the source leaves open, which is read anew after each. What was
+    ``asked`` is added to that.
+    """
     while True:
         read: Imported = run_and_show(import_images(workspace, replace(config, dry_run=True)))
         question = next((one for one in read.questions if one.text not in asked and one.choices), None)

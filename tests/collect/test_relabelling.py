@@ -67,6 +67,23 @@ def test_other_labels_are_said_and_nothing_is_changed(here: Workspace, tmp_path:
     assert unchanged(here, before) and here.store.journal.decisions() == []
 
 
+@pytest.mark.parametrize(
+    ("told", "says", "asks"),
+    [({}, "leaves what is here as it is; --relabel takes", 1), ({"relabel": True}, "takes", 0)],
+)
+def test_a_dry_run_says_which_labels_would_differ(
+    told: dict[str, bool], says: str, asks: int, here: Workspace, tmp_path: Path
+) -> None:
+    before = kept(here)
+    found = bring_in(here, corrected(tmp_path), dry_run=True, **told)
+    differing = bring_in(here, corrected(tmp_path)).labels_differ
+    assert found.labels_differ == differing and len(differing) == 3 and len(found.questions) == asks
+    [note] = found.notes
+    assert note.startswith("3 labels differ from what is here ('1.png': cat here, dog in the source;")
+    assert f"An import {says} the new ones." in note
+    assert unchanged(here, before) and here.store.journal.decisions() == []
+
+
 def test_new_labels_are_taken_when_asked_for_and_one_undo_takes_them_back(here: Workspace, tmp_path: Path) -> None:
     before = kept(here)
     found = bring_in(here, corrected(tmp_path), relabel=True)
