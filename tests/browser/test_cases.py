@@ -14,13 +14,28 @@ from pipeline.workspace.workspace import Workspace
 from tests.browser.conftest import Serve
 from tests.browser.test_app_tabs import LATER, SOON, opened, taken, whole
 from tests.collect.test_cases import CASES
-from tests.support.cases import ANY, ENCODINGS, Case, Link, Picture, contents, differences, lay, stored
+from tests.support.cases import (
+    ANY,
+    ENCODINGS,
+    Case,
+    Link,
+    Picture,
+    contents,
+    differences,
+    lay,
+    shows,
+    stored,
+    zipped_as,
+)
 from tests.support.sharing import Sample
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 APP = whole
 OURS = {name: case for name, case in CASES.items() if "follow_links" not in case.options}
 ROW = re.compile(r"(\d[\d,]*) (train|valid|test|without a split)")
+
+# Said of the command line, and what the page says in its place.
+ON_THE_PAGE = {"regex": "regular expression"}
 
 Told = Counter[tuple[str, str]]
 
@@ -87,9 +102,15 @@ def wrong(page: Page, case: Case) -> list[str]:
     """All that is not right of what the page shows."""
     read = page.locator("#collect-read")
     text, expected = read.inner_text().lower(), right(case)
-    found = [f"nothing is said of {words!r} in: {text}" for words in case.says if words.lower() not in text]
+    found = [
+        f"nothing is said of {words!r} in: {text}"
+        for words in case.says
+        if ON_THE_PAGE.get(words, words).lower() not in text
+    ]
     if expected is not None and shown(read) != expected:
         found.append(f"shows {dict(shown(read))}, right: {dict(expected)}")
+    if re.search(r"(^|\s)--[a-z]", text):
+        found.append(f"speaks of the command line: {text}")
     if case.asks and not read.locator(".question").count():
         found.append(f"nothing is asked in: {text}")
     return found
@@ -108,6 +129,22 @@ def test_it_is_shown_as_it_is_meant(
         expect(page.locator("#collect-reading")).to_be_hidden(timeout=SOON)
     assert found == {}
     assert workspace.store.images().empty
+
+
+def test_names_of_a_zip_of_another_country_are_shown_right(
+    serve: Serve, page: Page, workspace: Workspace, tmp_path: Path
+) -> None:
+    tree = {f"{label}/{number}.jpg": shows(label) for label in ("猫", "犬表") for number in range(2)}
+    opened(page, serve(workspace.root))
+    packed = zipped_as(tmp_path / "z.zip", tree, "cp932")
+    page.locator("#collect-files input[type=file]").first.set_input_files(packed)
+    expect(page.locator("#collect-files")).to_contain_text("z.zip", timeout=SOON)
+    page.locator("#collect-import").click()
+    expect(page.locator("#collect-read .layout")).to_be_visible(timeout=LATER)
+    assert wrong(page, Case(tree, says=("Shift-JIS",))) == []
+    taken(page)
+    expect(page.locator("#job")).to_contain_text("pictures added", timeout=LATER)
+    assert differences(stored(workspace), tree) == {}
 
 
 def test_what_was_shown_is_what_is_taken(serve: Serve, page: Page, workspace: Workspace, tmp_path: Path) -> None:

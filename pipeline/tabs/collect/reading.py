@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,34 @@ MOST_DIFFERING = 24
 ROLES = {"file_column": "file", "label_column": "label", "split_column": "split", "group_column": "scene"}
 ASKED = {"file_column": "File", "label_column": "Class", "split_column": "Split", "group_column": "Taken together"}
 
+# What notes say of the command line, and where it is on the page.
+ON_THE_PAGE = tuple(
+    (re.compile(told), here)
+    for told, here in (
+        (r'--group-column ("[^"]*")', r'choosing \1 for "Taken together" among the columns below'),
+        (r"--labels-from table", "A button below"),
+        (r"--label-regex ('[^']*')", r"a button below, or the regular expression \1 in More options,"),
+        (r"--alike-names join", "An answer below"),
+        (r"(They could also be .*) --name-encoding gives another one", r"\1 The buttons below give another one"),
+        (r"--name-encoding gives another one", "The command line takes another one"),
+        (r"are followed with --follow-links", "are followed by a button below"),
+        (
+            r"say --label-separator with (a sign that no cell has)",
+            r'put \1 into "Between several classes" in More options',
+        ),
+        (r"\(--file-column\)", '("File" among the columns below)'),
+        (r"\(--label-column\)", '("Class" among the columns below)'),
+        (r"\(--split-column\)", '("Split" among the columns below)'),
+    )
+)
+
+
+def on_the_page(note: str) -> str:
+    """A note of a reading in the words of the page."""
+    for told, here in ON_THE_PAGE:
+        note = told.sub(here, note)
+    return note
+
 
 def reading_view(workspace: Workspace, found: Proposal | None) -> View:
     """What the component shows of a reading; nothing but the workspace's name where none waits."""
@@ -57,8 +86,8 @@ def reading_view(workspace: Workspace, found: Proposal | None) -> View:
             for label in order[:LISTED_CLASSES]
         ],
         "more": max(len(order) - LISTED_CLASSES, 0),
-        "notes": [*read.get("notes", ()), *_left_out(read)],
-        "failed": [f"{one['path']}: {one['reason']}" for one in failed[:LISTED]],
+        "notes": [*map(on_the_page, read.get("notes", ())), *_left_out(read)],
+        "failed": [f"{one['path']}: {on_the_page(one['reason'])}" for one in failed[:LISTED]],
         "more_failed": max(len(failed) - LISTED, 0),
         "questions": [
             {"text": question["text"], "choices": [choice["words"] for choice in question["choices"]]}
