@@ -43,7 +43,7 @@ ON_THE_PAGE = tuple(
         (r"--name-encoding gives another one", "The command line takes another one"),
         (r"are followed with --follow-links", "are followed by a button below"),
         (
-            r"say --label-separator with (a sign that no cell has)",
+            r"say --label-separator (?:with )?(a sign that no cell has|'[^']*')",
             r'put \1 into "Between several classes" in More options',
         ),
         (r"\(--file-column\)", '("File" among the columns below)'),
