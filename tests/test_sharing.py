@@ -101,6 +101,7 @@ def test_a_process_that_ends_in_a_test_is_counted_apart() -> None:
     assert after_children - children >= 0.19 > after - own
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_its_test_at_most_and_the_run_ends(tmp_path: Path) -> None:
     """With groups that the worker had done before, and tests of its group that it had not."""
     hooks = "from tests.conftest import pytest_terminal_summary, pytest_xdist_make_scheduler\n"

@@ -456,6 +456,7 @@ def test_damaged_answers_end_the_command_line_with_a_sentence(
     assert told.out == "" and "damaged" in told.err and "Traceback" not in told.err
 
 
+@pytest.mark.slow
 def test_predict_alone_and_a_space_end_with_a_sentence(folder: Path, picture: Path) -> None:
     signed(folder, described(members=10_000_000))
     shutil.copy(str(predict.__file__), folder / "predict.py")

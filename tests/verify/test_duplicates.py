@@ -277,6 +277,7 @@ def one_by_one(
     return {rows["id"][k]: rows["id"][centre[first[rows["pixels"][k]]]] for k in range(count)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scenes", "groups"), [(1, 1), (3, 3), (3_000, 3_000)])
 def test_thousands_of_pictures_with_one_hash_do_not_take_their_square(scenes: int, groups: int) -> None:
     chance = np.random.default_rng(0)
