@@ -297,11 +297,11 @@ def limit_set_on(unfamiliar: Mapping[str, Any]) -> str:
 def baselines_in_words(said: Mapping[str, Any] | None) -> str:
     """What a run's record says under ``baselines`` beside the majority, in a sentence; empty where nothing is known."""
     parts = [
-        f"{words} on {100 * said[name]:.1f} %"
-        for name, words in (("average_picture", "by the nearest class average"), ("nearest", "by the nearest picture"))
+        f"{words} is wrong on {100 * said[name]:.1f} %"
+        for name, words in (("average_picture", "the nearest class average"), ("nearest", "the nearest picture"))
         if said and isinstance(said.get(name), (int, float))
     ]
-    return f"Without training, answering {' and '.join(parts)} would be wrong." if parts else ""
+    return f"Without training, {' and '.join(parts)}." if parts else ""
 
 
 # --- What a person says about a run: a name and a note, in a file of their own that can be changed at any time -------

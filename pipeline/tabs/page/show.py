@@ -118,7 +118,8 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
 
 def elsewhere(probably: str) -> list[tuple[str, str]]:
     """The fact of a run's error in a new place, which lies there; none where nothing is said of it."""
-    return [("in a new place, probably", probably)] if probably else []
+    short = probably.replace(" to ", "–").replace(" %", "%")  # as the numbers beside it
+    return [("in a new place, probably", short)] if probably else []
 
 
 def note(sentences: Iterable[str]) -> str:

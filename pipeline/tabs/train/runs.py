@@ -33,7 +33,17 @@ from pipeline.tabs.page.show import (
 from pipeline.tabs.train.fields import TOLD, command, title_of, train_job, widget_value
 from pipeline.train.config import Recalled, TrainConfig, recalled
 from pipeline.train.new_scenes import in_words, probably
-from pipeline.workspace.runs import Run, describe, discard, discarded, list_runs, load_run, read_about, restore
+from pipeline.workspace.runs import (
+    Run,
+    baselines_in_words,
+    describe,
+    discard,
+    discarded,
+    list_runs,
+    load_run,
+    read_about,
+    restore,
+)
 from pipeline.workspace.workspace import Workspace
 
 MOST = 2
@@ -130,11 +140,13 @@ def latest(runs: Sequence[Run]) -> str:
     if test.get("n") and test.get("baseline_error_rate") is not None:
         rate = percent(test["baseline_error_rate"])
         numbers += [("would be wrong by always saying the largest class", rate)]
-        others = runs[0].record.get("baselines") or {}
-        for name, words in (("average_picture", "by the nearest class average"), ("nearest", "by the nearest picture")):
-            if isinstance(others.get(name), (int, float)):
-                numbers += [(f"would be wrong {words}, without training", percent(others[name]))]
-    return facts(numbers) + note(in_words(runs[0].record)) + epoch_table(_epoch_rows(runs[0]))
+    beside = baselines_in_words(runs[0].record.get("baselines"))
+    return (
+        facts(numbers)
+        + note(in_words(runs[0].record))
+        + note([beside] if beside else [])
+        + epoch_table(_epoch_rows(runs[0]))
+    )
 
 
 def given_name(run: Run) -> str:

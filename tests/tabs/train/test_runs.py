@@ -146,6 +146,6 @@ def test_the_error_in_a_new_place_stands_beside_the_one_on_pictures_like_these(w
     said = {"error_rate": 0.09, "low": 0.06, "high": 0.13, "scenes": 23, "by": "time", "narrower": "More <places>."}
     run = a_run(workspace, "a", new_scenes=said)
     shown = latest([run])
-    assert "in a new place, probably" in shown and "6 to 13 %" in shown and "More &lt;places&gt;." in shown
+    assert "in a new place, probably" in shown and "6–13%" in shown and "More &lt;places&gt;." in shown
     assert cells(runs_view(workspace, [run], []))["in a new place"] == "6 to 13 %"
     assert "in a new place probably 6 to 13 %" in one_run(run)
