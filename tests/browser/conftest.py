@@ -7,6 +7,7 @@ itself, with ``browser``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -268,3 +269,16 @@ def tabs(*builds: tuple[str, Callable[[gr.Tab, Shared], None] | None]) -> Callab
         return demo
 
     return draw
+
+
+def smaller(page: Page, size: int) -> None:
+    """Set the size of pictures in the Train tab, whose options are open, and wait until the command line there says so.
+    What the fields of a group hold is drawn a moment after the group was opened.
+    """
+    page.locator("#train-options .w-group-of-fields .label-wrap").first.click()
+    expect(page.locator("#train-image-size input")).to_be_visible()
+    page.wait_for_timeout(500)
+    page.locator("#train-image-size input").fill(str(size))
+    page.keyboard.press("Tab")
+    command = page.locator("#train-command textarea, #train-command input")
+    expect(command).to_have_value(re.compile(f"--image-size {size}\\b"), timeout=60_000)

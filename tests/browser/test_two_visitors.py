@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, smaller
 from tests.support.apps import Server
 from tests.support.paths import ROOT
 
@@ -102,9 +102,7 @@ def _start_training(page: Page) -> None:
     page.get_by_role("tab", name="Train").click()
     page.locator("#train-options").get_by_text("More options").click()
     page.locator("#train-epochs input[type=number]").fill("0")
-    page.locator("#train-options .w-group-of-fields .label-wrap").first.click()
-    page.locator("#train-image-size input").fill("64")
-    page.keyboard.press("Tab")
+    smaller(page, 64)
     page.locator("#train-run").click()
     expect(page.locator("#job")).to_contain_text("Training", timeout=PATIENCE)
 
