@@ -88,6 +88,7 @@ class Engine:
             return plain(self.model)
         known = weights_of_body(self.model)
         if self._compiled is None or self._compiled[0] != known:
+            self._compiled = None  # never two at once
             noise = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
             try:
                 self._compiled = known, compiled(self.model, noise)
@@ -141,6 +142,7 @@ class Engine:
 
     def _accumulate(self, batch: Batch) -> float:
         """The gradients of the loss over the whole batch, piece by piece; returns that loss."""
+        self._compiled = None  # of weights that are others after this
         network = self.network or self.ranks.network(self.model)
         precision = torch.float16 if self.scaler.is_enabled() else torch.bfloat16
         self.optimizer.zero_grad(set_to_none=True)

@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 
-from pipeline.model.frozen_body import NotCompiled, compiled, plain, weights_of_body
+from pipeline.model.frozen_body import PIECE, NotCompiled, compiled, plain, weights_of_body
 
 
 def network(name: str = "test_resnet", size: int = 64) -> torch.nn.Module:
@@ -25,7 +25,7 @@ def network(name: str = "test_resnet", size: int = 64) -> torch.nn.Module:
 def test_the_features_are_those_of_torch_for_batches_of_any_length(name: str) -> None:
     model = network(name)
     body = compiled(model, torch.zeros(2, 3, 64, 64))
-    for count in (1, 2, 5):
+    for count in (1, 5, PIECE, 2 * PIECE + 3):
         pictures = torch.randn(count, 3, 64, 64).to(memory_format=torch.channels_last)
         with torch.inference_mode():
             expected = plain(model)(pictures)
@@ -39,6 +39,16 @@ def test_answers_of_one_batch_stay_when_the_next_is_asked() -> None:
     kept = first.clone()
     body(torch.randn(2, 3, 64, 64))
     assert torch.equal(first, kept)
+
+
+def test_a_cpu_never_holds_more_than_a_piece_of_what_is_asked() -> None:
+    model, seen = network(), list[int]()
+    conv = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
+    conv.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    pictures = torch.randn(2 * PIECE + 3, 3, 64, 64)
+    with torch.inference_mode():
+        answers = plain(model)(pictures)
+    assert seen == [PIECE, PIECE, 3] and len(answers) == len(pictures)
 
 
 class Unknown(torch.nn.Module):

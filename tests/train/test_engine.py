@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.models import create_model
 
+from pipeline.model.frozen_body import WORTH_COMPILING
 from pipeline.stage import run
 from pipeline.train.data import ahead
 from pipeline.train.engine import Engine
@@ -172,3 +174,14 @@ def test_smaller_views_show_the_same_as_the_large_ones(fruit: Workspace, augment
     shrunk = torch.nn.functional.interpolate(large, (32, 32), mode="bilinear", antialias=True)
     agreement = np.corrcoef(shrunk.numpy().ravel(), small.numpy().ravel())[0, 1]
     assert agreement > 0.97, agreement
+
+
+def test_a_network_that_learns_keeps_no_compiled_copy_of_its_old_weights(fruit: Workspace) -> None:
+    task, engine = ready(fruit)
+    size = task.dataset.preprocessing.size
+    asked = engine.body(size, WORTH_COMPILING)
+    assert engine.body(size, WORTH_COMPILING) is asked
+    held = weakref.ref(asked)
+    del asked
+    step(task, engine, np.arange(8))
+    assert held() is None
