@@ -68,8 +68,9 @@ def watched(workspace: Workspace, stage: StageFunction, config: Any) -> tuple[di
     job, found, began = start(workspace, stage, config), dict[str, Phase](), time.monotonic()
     pid = int(read_json(job.folder / "process.json")["pid"])
     while job.active:
-        said = next((event for event in reversed(job.events()) if event["kind"] == "progress"), {})
-        phase = found.setdefault(str(said.get("metrics", {}).get("phase", "begin" if not said else "other")), Phase())
+        steps = [event for event in job.events() if event["kind"] == "progress"]
+        said: dict[str, Any] = steps[-1] if steps else {"metrics": {"phase": "begin"}}
+        phase = found.setdefault(str(said["metrics"].get("phase", "other")), Phase())
         pss, anonymous = held(pid)
         if pss > phase.pss:
             phase.pss, phase.note = pss, str(said.get("note", ""))

@@ -17,8 +17,8 @@ Body: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 # Compiling takes about a second, which fewer pictures do not win back.
 WORTH_COMPILING = 128
-# Pictures that go through it at once on a CPU; OpenVINO is given exactly so many: a network whose batch has one size plans
-# its memory as a whole. It holds 85 MiB for what took 310 in batches of up to 32 (tf_efficientnet_lite0 at 224 px).
+# Pictures that go through it at once on a CPU; OpenVINO is given exactly so many: a network whose batch has one size
+# plans its memory as a whole. It holds 85 MiB for what took 310 in batches of up to 32 (tf_efficientnet_lite0, 224 px).
 PIECE = 8
 # Of the largest feature.
 LARGEST_DIFFERENCE = 1e-3
@@ -32,7 +32,7 @@ def plain(model: Any) -> Body:
     """The body as torch runs it."""
 
     def ask(batch: torch.Tensor) -> torch.Tensor:
-        pieces = batch.split(PIECE if batch.device.type == "cpu" else len(batch))
+        pieces = torch.split(batch, PIECE if batch.device.type == "cpu" else len(batch))
         return torch.cat([forward(model, piece)[0] for piece in pieces])
 
     return ask
@@ -94,7 +94,7 @@ def _converted(model: Any, some: torch.Tensor) -> Body:
 
     def ask(batch: torch.Tensor) -> torch.Tensor:
         found = []
-        for piece in batch.split(PIECE):
+        for piece in torch.split(batch, PIECE):
             whole = torch.zeros(PIECE, *example.shape[1:])
             whole[: len(piece)] = piece.permute(0, 2, 3, 1)
             found.append(torch.from_numpy(network(whole.numpy())[0][: len(piece)].copy()))
