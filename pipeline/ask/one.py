@@ -113,7 +113,7 @@ def about_model(run: Run) -> Mapping[str, Any]:
         info = said_in(run.folder)
     except BadModel:
         info = {}  # asking it will say what is wrong
-    return {**info, "valid": run.record.get("counts", {}).get("valid", 0)}
+    return {**info, "valid": run.record.get("counts", {}).get("valid", 0), "set_on": run.record.get("set_on")}
 
 
 def picture_id(picture: str | Path) -> str:

@@ -20,7 +20,7 @@ from pipeline.predict import ONNX, Preprocessing
 from pipeline.safe_text import plain
 from pipeline.train.evaluate import error_rate_interval
 from pipeline.train.new_scenes import in_words
-from pipeline.workspace.runs import Run, baselines_in_words, limit_set_on
+from pipeline.workspace.runs import Run, baselines_in_words, limit_set_on, set_on_in_words
 
 SPLITS = ("train", "valid", "test")
 MATRIX = "confusion.png"
@@ -159,8 +159,9 @@ def _calibration(run: Run) -> str:
     temperature = run.outputs.temperature
     if temperature == 1.0:
         return "Its probabilities are as the network gives them: there were too few valid pictures to adjust them."
+    where = set_on_in_words((run.record.get("set_on") or {}).get("temperature"))
     return (
-        f"Its probabilities were adjusted on the valid split (temperature {temperature:.2f}), so that of answers given "
+        f"Its probabilities were adjusted on {where} (temperature {temperature:.2f}), so that of answers given "
         "with 80 % about 80 % are right, on pictures like these."
     )
 

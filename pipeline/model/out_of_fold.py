@@ -30,13 +30,13 @@ def out_of_fold(
     features: torch.Tensor, targets: torch.Tensor, groups: Sequence[str], class_count: int
 ) -> Iterator[tuple[Positions, Floats]]:
     """(positions, probabilities [n, C]) fold by fold: each row of ``features`` [N, F] is answered by a head, and by its
-    neighbours, that no picture of its duplicate group is among.
+    neighbours, that no picture of its group (its duplicates, or its scene) is among.
 
     The heads are fitted twice: the second time without the rows whose labels the first one doubted most, so that
     wrong labels do not vouch for one another. Folds without a picture, and the fold that holds all of them, are left
     out.
     """
-    folds = np.array([_fold(group) for group in groups])
+    folds = np.array([fold_of(group) for group in groups])
     learnt, heads = np.ones(len(groups), dtype=bool), dict[int, Head]()
     answered = list(_answers_of_folds(features, targets, folds, learnt, class_count, heads))
     if answered:
@@ -93,7 +93,8 @@ def doubted(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray[Any, np.d
     return found
 
 
-def _fold(group: str) -> int:
+def fold_of(group: str) -> int:
+    """The number of the fold, below FOLDS, that a group of pictures is in."""
     return int(hashlib.sha256(group.encode()).hexdigest(), 16) % FOLDS
 
 
@@ -138,7 +139,7 @@ def strangeness(features: torch.Tensor, groups: Sequence[str]) -> Floats:
     mean variance (the distance that Lee et al. 2018 measure from class means; without classes it does as well here).
     0 where there are too few pictures to say.
     """
-    folds = np.array([_fold(group) for group in groups])
+    folds = np.array([fold_of(group) for group in groups])
     distances = np.full(len(groups), np.nan)
     for fold in range(FOLDS):
         held_out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)

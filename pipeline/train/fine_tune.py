@@ -15,7 +15,7 @@ from timm.models import group_parameters
 from timm.optim import create_optimizer_v2
 
 from pipeline.model.head import Head, fit_head
-from pipeline.model.losses import loss_and_error
+from pipeline.model.losses import loss_and_error, shares_of
 from pipeline.model.out_of_fold import out_of_fold
 from pipeline.predict import ensemble
 from pipeline.stage import Progress, Stage, run
@@ -26,6 +26,7 @@ from pipeline.train.engine import Engine, Filled, progress
 from pipeline.train.history import TrainingHistory
 from pipeline.train.new_scenes import measure
 from pipeline.train.plan import Epoch, Schedule, decided, plan, stops
+from pipeline.train.set_on import kept_together
 from pipeline.train.task import Task
 
 # --- the head ------------------------------------------------------------------------------------------------------
@@ -64,7 +65,10 @@ def fit_the_head(task: Task, engine: Engine, history: TrainingHistory) -> Stage[
     both, features = np.concatenate([train, valid]), torch.cat([views[0], held_out])
     del views, held_out
     groups = [str(group) for group in dataset.rows["group"].iloc[both]]
-    for positions, likely in out_of_fold(features, task.targets[both], groups, classes):
+    scenes, by = task.known_scenes(both)
+    shows = shares_of(task.targets[both], classes).numpy() > 0
+    together, told = kept_together(groups, scenes, shows, by)
+    for positions, likely in out_of_fold(features, task.targets[both], together, classes):
         history.out_of_fold.append((both[positions], likely))
     yield Progress(0, 0, "Measuring on scenes that were held out", {"phase": "scenes"})
     test = dataset.positions("test")
@@ -74,7 +78,7 @@ def fit_the_head(task: Task, engine: Engine, history: TrainingHistory) -> Stage[
     groups += [str(group) for group in dataset.rows["group"].iloc[test]]
     known, by = task.known_scenes(everything)
     of_scenes = measure(features, task.targets[everything], dataset.outputs, classes, groups, known, by, head)
-    history.held_out = asdict(of_scenes)
+    history.held_out = {**asdict(of_scenes), "set_on": {"out_of_fold": told}}
 
 
 def _features(

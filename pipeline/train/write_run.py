@@ -28,6 +28,7 @@ from pipeline.train.engine import Engine
 from pipeline.train.evaluate import baseline_error_rate, errors_on, predictions_table
 from pipeline.train.history import TrainingHistory
 from pipeline.train.new_scenes import SERIES
+from pipeline.train.set_on import Mask, apart
 from pipeline.train.task import Task
 from pipeline.workspace.database import now
 from pipeline.workspace.records import Decision
@@ -59,7 +60,8 @@ def write_run(
         labels = dataset.rows["label"].iloc[train].reset_index(drop=True)
         train = train[(labels.groupby(labels).cumcount() < FAMILIAR_WHEN_STOPPED).to_numpy()]
     seen, _ = yield from engine.answers(dataset, train, "Learning what is familiar", "evaluate")
-    outputs, probabilities, thresholds = _calibrated(dataset, task.targets, held_out, logits)
+    chosen, set_on = apart(list(dataset.rows["split"]), *task.known_scenes(np.arange(len(dataset.rows))))
+    outputs, probabilities, thresholds = _calibrated(dataset, task.targets, held_out, logits, chosen[held_out])
     own = predictions_table(dataset, held_out, probabilities, outputs, out_of_fold=False)
     folds = [predictions_table(dataset, *fold, outputs, out_of_fold=True) for fold in history.out_of_fold]
     unseen = pd.concat([own.head(0), *folds], ignore_index=True)
@@ -75,6 +77,9 @@ def write_run(
     familiar, unfamiliar = limit(familiar, features, shown, list(rows["split"]), told)
     record = _record(task, history, predictions, complete)
     record |= {"outputs": asdict(outputs), "thresholds": thresholds, "baselines": baselines(features, rows)}
+    record["set_on"] = {**record.get("set_on", {}), "temperature": set_on}
+    if thresholds:
+        record["set_on"]["thresholds"] = set_on
     record |= learnt_from(workspace, dataset.rows, time.monotonic() - history.started)
     record = engine.ranks.said(json.loads(json.dumps(record)))  # as it will be read
     folder = workspace.runs / record["id"]
@@ -94,13 +99,13 @@ def write_run(
 
 
 def _calibrated(
-    dataset: Dataset, targets: torch.Tensor, positions: np.ndarray[Any, Any], logits: torch.Tensor
+    dataset: Dataset, targets: torch.Tensor, positions: np.ndarray[Any, Any], logits: torch.Tensor, chosen: Mask
 ) -> tuple[Outputs, Floats, list[dict[str, Any]]]:
-    """What logits [N, C] of the pictures at ``positions`` mean: the outputs with the temperature that fits the valid
-    split, the probabilities, and how thresholds were chosen on that split (with sigmoid outputs).
+    """What logits [N, C] of the pictures at ``positions`` mean: the outputs with the temperature that fits the
+    ``chosen`` ones [N] of the valid split, the probabilities, and how thresholds were chosen on those (with sigmoid
+    outputs).
     """
-    rows = dataset.rows.iloc[positions]
-    valid = np.flatnonzero(rows["split"] == "valid")
+    rows, valid = dataset.rows.iloc[positions], np.flatnonzero(chosen)
     fitted = fit_temperature(logits[valid], targets[positions[valid]], dataset.outputs)
     outputs = replace(dataset.outputs, temperature=fitted)
     probabilities: Floats = outputs.probabilities(logits).numpy()

@@ -294,6 +294,26 @@ def limit_set_on(unfamiliar: Mapping[str, Any]) -> str:
     return f"{said['images']:,} pictures of {said['scenes']:,} scenes that were held out one by one{how}"
 
 
+def set_on_in_words(said: Mapping[str, Any] | None) -> str:
+    """On which pictures the temperature or the thresholds were set, by what a run's record says under ``set_on``."""
+    if not said or not said.get("images"):
+        return "the pictures of the valid split"
+    images = f"{said['images']:,} pictures of the valid split"
+    if said.get("apart"):
+        return f"{images}, of {said['scenes']:,} scenes that it did not learn from"
+    if said.get("by"):
+        return f"{images}, some of them of scenes that it learnt from, too"
+    return f"{images} (which of them were taken together with those that it learnt from is not known)"
+
+
+def doubted_by_in_words(said: Mapping[str, Any] | None) -> str:
+    """Whose answers say which labels are wrong, by what a run's record says under ``set_on.out_of_fold``."""
+    if said and said.get("apart"):
+        return f"By answers about {said['images']:,} pictures, each of a head that saw none of the picture's scene."
+    alike = "other pictures of the same scene may have been seen" if said and said.get("by") else "scenes are not known"
+    return f"By answers of heads that did not see the picture or its duplicates ({alike})." if said else ""
+
+
 def baselines_in_words(said: Mapping[str, Any] | None) -> str:
     """What a run's record says under ``baselines`` beside the majority, in a sentence; empty where nothing is known."""
     parts = [

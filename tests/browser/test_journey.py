@@ -21,6 +21,7 @@ from pipeline.predict import Classifier
 from pipeline.stage import run
 from pipeline.workspace.runs import list_runs
 from pipeline.workspace.workspace import Workspace
+from tests.browser.conftest import smaller
 from tests.support.apps import Server, until
 from tests.support.paths import ROOT
 

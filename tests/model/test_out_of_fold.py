@@ -18,8 +18,8 @@ from pipeline.model.out_of_fold import (
     VOTE,
     Neighbours,
     _answers_of_folds,
-    _fold,
     doubted,
+    fold_of,
     out_of_fold,
     strangeness,
 )
@@ -102,7 +102,7 @@ def test_wrong_labels_do_not_vouch_for_one_another() -> None:
     """The second pass ranks planted errors higher than one pass does."""
     features, targets, wrong = noisy()
     groups = [str(row) for row in range(len(targets))]
-    folds, heads = np.array([_fold(group) for group in groups]), dict[int, Head]()
+    folds, heads = np.array([fold_of(group) for group in groups]), dict[int, Head]()
     once = list(_answers_of_folds(features, targets, folds, np.ones(len(targets), dtype=bool), 4, heads))
     learnt = np.ones(len(targets), dtype=bool)
     rows = np.concatenate([positions for positions, _ in once])

@@ -72,6 +72,7 @@ def test_the_run_answers_with_several_labels_and_none(collages: Workspace, train
 
 def test_thresholds_come_from_the_valid_split_with_their_curves(trained: Run) -> None:
     chosen = trained.record["thresholds"]
+    assert trained.record["set_on"]["thresholds"] == trained.record["set_on"]["temperature"]
     assert [one["name"] for one in chosen] == ["apple", "melon", "pear"]
     assert tuple(one["threshold"] for one in chosen) == trained.outputs.thresholds
     valid = trained.predictions()

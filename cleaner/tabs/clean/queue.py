@@ -23,7 +23,7 @@ from pipeline.tabs.page.show import count
 from pipeline.tabs.page.viewer import large, thumbnail
 from pipeline.workspace.journal import last_of
 from pipeline.workspace.records import Decision, State, Wish
-from pipeline.workspace.runs import Run
+from pipeline.workspace.runs import Run, doubted_by_in_words
 from pipeline.workspace.workspace import Workspace
 
 ALL, AUDIT = "", "test"
@@ -126,7 +126,8 @@ def _progress(queue: Queue) -> View:
     """How fast it goes, and how much is probably left."""
     scores, wrong = queue.doubts()
     found = outlook(scores.to_numpy(), wrong, queue.scores(queue.rows["id"]).to_numpy())
-    words = {"outlook": found.words, "stop": found.stop} if found else {}
+    by = doubted_by_in_words((queue.run.record.get("set_on") or {}).get("out_of_fold"))
+    words = {"outlook": f"{found.words} {by}".rstrip(), "stop": found.stop} if found else {}
     return {**words, "pace": pace(queue.moments)}
 
 

@@ -29,7 +29,7 @@ from pipeline.tabs.page.show import bar_rows, count, empty, escape, guide, headi
 from pipeline.tabs.page.uploads import MOST_FILES, KeptFolder, keep_folder, keep_uploads
 from pipeline.tabs.page.viewer import large, thumbnail, viewer
 from pipeline.web.gate import picture_in
-from pipeline.workspace.runs import Run, limit_set_on, load_run
+from pipeline.workspace.runs import Run, limit_set_on, load_run, set_on_in_words
 from pipeline.workspace.workspace import Workspace
 
 LIKELIEST = 5
@@ -102,11 +102,12 @@ def _familiarity(prediction: Prediction, about: Mapping[str, Any]) -> str:
 def calibration(about: Mapping[str, Any]) -> str:
     """How the probabilities were made to mean what they say, as HTML."""
     temperature, pictures = float((about.get("outputs") or {}).get("temperature", 1.0)), int(about.get("valid", 0))
+    told = (about.get("set_on") or {}).get("temperature") or {"images": pictures}
     meaning = ", as it was surer than it should be" if temperature > 1 else ", as it was less sure than it may be"
     if abs(temperature - 1.0) < NEAR_ONE:
         meaning = ", which changes next to nothing"
     words = (
-        f"Calibrated on {pictures:,} pictures it had not learnt from, so that of answers given with 80 % about "
+        f"Calibrated on {set_on_in_words(told)}, so that of answers given with 80 % about "
         f"80 % are right: temperature {temperature:.2f}{meaning}."
     )
     if pictures < FEWEST:

@@ -43,6 +43,7 @@ from pipeline.workspace.runs import (
     load_run,
     read_about,
     restore,
+    set_on_in_words,
 )
 from pipeline.workspace.workspace import Workspace
 
@@ -310,8 +311,9 @@ def thresholds_view(run: Run) -> str:
         (one["name"], f"{one['threshold']:.2f}", percent(one["precision"]), percent(one["recall"]), _f1(one), one["n"])
         for one in found
     ]
+    where = set_on_in_words((run.record.get("set_on") or {}).get("thresholds"))
     about = (
-        "A class is named from its threshold on: the one with the best F1 on the valid split. F1 (the mean of "
+        f"A class is named from its threshold on: the one with the best F1 on {where}. F1 (the mean of "
         "precision and recall, nearer to the lower one) is drawn thick, precision thin, recall dotted."
     )
     if few := [one["name"] for one in found if not one["chosen"]]:
