@@ -62,7 +62,7 @@ def stop_when_ended(within: float | None = None) -> None:
         for number in _numbers(ENDING):
             signal.signal(number, signal.SIG_IGN)  # service managers send several
         if within is not None:
-            end_for_sure = threading.Timer(within, os._exit, (0,))
+            end_for_sure = threading.Timer(within, os._exit, (CANCELLED,))
             end_for_sure.daemon = True
             end_for_sure.start()
         raise KeyboardInterrupt

@@ -20,6 +20,7 @@ from pipeline.predict import Preprocessing
 
 DEFAULT = "tf_efficientnet_lite0"
 SIZES = Path(__file__).with_name("backbones.csv")
+ANSWER_SECONDS = 8.0
 # Names for those who do not want to choose; all of them come with the installation.
 PRESETS: Mapping[str, str] = {
     "fast": "tf_efficientnet_lite0",
@@ -188,6 +189,7 @@ def _made(name: str, arguments: Mapping[str, Any], **more: Any) -> Any:
 
 def _fetched(name: str, class_count: int, arguments: Mapping[str, Any]) -> Any:
     try:
+        _ask_once(name)
         return _made(name, arguments, pretrained=True, num_classes=class_count)
     except BackboneError:
         raise
@@ -197,6 +199,20 @@ def _fetched(name: str, class_count: int, arguments: Mapping[str, Any]) -> Any:
             f"({type(error).__name__}: {str(error)[:200]}). Check the network, or train one that needs none: "
             f"{', '.join(backbone for backbone in BUNDLED if bundled_weights(backbone))}."
         ) from error
+
+
+def _ask_once(name: str) -> None:
+    """Raises where weights are to come from the hub and it does not answer, or has a fault: its own client would try
+    for 40 seconds before it says so.
+    """
+    from huggingface_hub import get_session, hf_hub_url
+
+    config = _config(name)
+    if config is None or not config.hf_hub_id or _weights_place(name, config.hf_hub_id) != "hub":
+        return
+    answer = get_session().head(hf_hub_url(config.hf_hub_id, "config.json"), timeout=ANSWER_SECONDS)
+    if answer.status_code >= 500:
+        answer.raise_for_status()
 
 
 def _load_own(model: Any, file: Path) -> None:

@@ -254,7 +254,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize(("program", "code", "said"), [(LEAVES, 7, "done at the end\n"), (LINGERS, 0, "stopping\n")])
+@pytest.mark.parametrize(("program", "code", "said"), [(LEAVES, 7, "done at the end\n"), (LINGERS, 130, "stopping\n")])
 def test_the_app_waits_for_no_answer_that_takes_for_ever(program: str, code: int, said: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120

@@ -23,6 +23,7 @@ from pipeline.bounded import LastUsed, forget_old
 from pipeline.errors import LimitReached, WorkspaceError
 from pipeline.jobs.job import end_all
 from pipeline.logs import logger
+from pipeline.machine import replace
 from pipeline.web.gate import address_of
 from pipeline.workspace.limits import MEGABYTE, SENT, Limits, used_by
 from pipeline.workspace.workspace import Workspace, workspaces_in
@@ -158,7 +159,7 @@ class Visitors:
         shutil.copytree(self._template.root, part / self._template.name, copy_function=_linked)
         self.sent(home.name).mkdir(exist_ok=True)
         (part / SENT).symlink_to(self.sent(home.name).resolve(), target_is_directory=True)
-        part.rename(home)
+        replace(part, home)
 
     def uploads(self) -> Path:
         """Where the uploads of whoever asks now are kept."""
@@ -201,7 +202,7 @@ class Visitors:
             if not files or not self.home(visitor).exists():
                 return []
             place = self.sent(visitor) / arrived.name
-            arrived.rename(place)
+            replace(arrived, place)
         return [str(place / Path(file).relative_to(arrived)) for file in files]
 
     def serve(self, workspace: Workspace) -> None:
@@ -249,8 +250,8 @@ class Visitors:
             try:
                 for workspace in workspaces_in(self.home(visitor)):
                     end_all(workspace)
-                self.home(visitor).rename(doomed)
-                self.sent(visitor).rename(doomed / "cache")
+                replace(self.home(visitor), doomed)
+                replace(self.sent(visitor), doomed / "cache")
             except FileNotFoundError:
                 return
         shutil.rmtree(doomed, ignore_errors=True)
