@@ -46,6 +46,10 @@ ON_THE_WAY: Mapping[str, str] = {
 SETTLING_SECONDS = 9.0
 EVERY_SECONDS = 3.0
 LOG_LINES = 20
+# What a hub may say of itself: the name of a stage, of a commit, and as much as is repeated of its words.
+STAGE = re.compile(r"[A-Z_]{1,40}")
+COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+WORDS_LENGTH = 300
 
 
 def deploy(
@@ -78,13 +82,13 @@ def deploy(
             url = _create(api, repo_id, space, config.private, secret)
             additions = yield from _send(api, repo_id, space, secret)
             yield Progress(total - 1, total, "Publishing")
-            api.create_commit(repo_id, additions, commit_message="Deploy with Winnow", token=secret, repo_type="space")
+            _publish(api, repo_id, url, additions, secret)
             settling = 0.0 if space.sdk == "static" else SETTLING_SECONDS
             stage = yield from follow(api, repo_id, url, secret, config.wait, settling, sleep, (total - 1, total))
     except DeployError as refused:
         raise DeployError(_redacted(str(refused), secret)) from None
     except Exception as error:  # noqa: BLE001 - the one boundary: whatever the hub's client raises is put into words
-        raise DeployError(_redacted(_in_words(error, repo_id, space.sdk), secret)) from None
+        raise DeployError(_in_words(error, repo_id, space.sdk, secret)) from None
     yield Progress(total, total, "Published; it runs" if stage == RUNNING else "Published; the Space is being built")
     return Deployed(url, stage)
 
@@ -188,6 +192,24 @@ def _send(api: HfApi, repo_id: str, space: SpaceFolder, token: str) -> Stage[lis
     return additions
 
 
+def _publish(api: HfApi, repo_id: str, url: str, additions: list[CommitOperationAdd], token: str) -> None:
+    """The one commit. Raises DeployError where the answer is not that of a hub: it may have changed the Space."""
+    try:
+        made = api.create_commit(
+            repo_id, additions, commit_message="Deploy with Winnow", token=token, repo_type="space"
+        )
+        known = COMMIT_ID.fullmatch(made.oid) is not None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, HfHubHTTPError) or isinstance(error.__cause__, HfHubHTTPError):
+            raise  # it refused
+        known = False  # no JSON, or other JSON than a commit's
+    if not known:
+        raise DeployError(
+            "Hugging Face's answer to the last step cannot be read, so it is not known whether the Space changed. "
+            f"Look at {url}, and deploy again if it did not."
+        )
+
+
 def _groups(sizes: dict[str, int]) -> list[list[str]]:
     """Small files in one go, large ones each alone, so that progress and cancel have steps."""
     small = [name for name, size in sizes.items() if size < ALONE_BYTES]
@@ -208,21 +230,23 @@ def _without_bars() -> Iterator[None]:
         enable_progress_bars()
 
 
-def _in_words(error: BaseException, repo_id: str, sdk: str) -> str:
+def _in_words(error: BaseException, repo_id: str, sdk: str, token: str) -> str:
     deepest: BaseException = error
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, HfHubHTTPError):
-            return _refusal(cause.response.status_code, " ".join((cause.server_message or "").split()), repo_id, sdk)
+            return _refusal(cause.response.status_code, _plain(cause.server_message or "", token), repo_id, sdk)
         if isinstance(cause, OfflineModeIsEnabled):
             return "Hugging Face is switched off here: unset the environment variable HF_HUB_OFFLINE and deploy again."
         if isinstance(cause, ConnectionError | TimeoutError) or type(cause).__module__.startswith("httpx"):
+            broke = _plain(str(cause), token)
             return (
-                f"Hugging Face cannot be reached, or the connection broke ({cause}). Check the network and deploy "
+                f"Hugging Face cannot be reached, or the connection broke ({broke}). Check the network and deploy "
                 "again: what has arrived is not sent twice, and the Space changes only when everything is there."
             )
         deepest, cause = cause, cause.__cause__
-    return f"Publishing stopped ({type(deepest).__name__}: {deepest}). The Space was left as it was; deploy again."
+    words = _plain(str(deepest), token)
+    return f"Publishing stopped ({type(deepest).__name__}: {words}). The Space was left as it was; deploy again."
 
 
 def _refusal(status: int, said: str, repo_id: str, sdk: str) -> str:
@@ -244,6 +268,13 @@ def _refusal(status: int, said: str, repo_id: str, sdk: str) -> str:
     fault = f"Hugging Face has a fault of its own at the moment (HTTP {status}). Deploy again later."
     sentence = words.get(status) or (fault if status >= 500 else f"Hugging Face refused (HTTP {status}).")
     return f"{sentence} It said: {said}" if said else sentence
+
+
+def _plain(text: str, token: str) -> str:
+    """What the hub said, as part of a sentence: without a token, on one line, and not too long."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in _redacted(text[: 100 * WORDS_LENGTH], token))
+    words = " ".join(shown.split())
+    return words if len(words) <= WORDS_LENGTH else words[:WORDS_LENGTH] + "…"
 
 
 def _redacted(text: str, token: str | None = None) -> str:
@@ -286,10 +317,13 @@ def follow(
 def _stage(api: HfApi, repo_id: str, token: str, before: str) -> str:
     """The stage as the hub says, or the one ``before`` where it cannot say for the moment."""
     try:
-        return str(getattr(found := api.get_space_runtime(repo_id, token=token).stage, "value", found))
+        stage = str(getattr(found := api.get_space_runtime(repo_id, token=token).stage, "value", found))
+        return stage if STAGE.fullmatch(stage) else before
     except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
         if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
             raise
+        return before
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # no JSON, or other JSON than a stage's
         return before
 
 
@@ -307,6 +341,6 @@ def _log(api: HfApi, repo_id: str, token: str, build: bool) -> list[str]:
     """The last lines the Space printed; none where the hub does not hand them out."""
     try:
         lines = deque(api.fetch_space_logs(repo_id, build=build, token=token), maxlen=LOG_LINES)
-    except (httpx2.HTTPError, ConnectionError, TimeoutError):
+    except (httpx2.HTTPError, ConnectionError, TimeoutError, ValueError, TypeError, KeyError, RecursionError):
         return []
     return [line.rstrip("\n")[:400] for line in lines]

@@ -9,6 +9,7 @@ import csv
 import difflib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -194,9 +195,11 @@ def _fetched(name: str, class_count: int, arguments: Mapping[str, Any]) -> Any:
     except BackboneError:
         raise
     except Exception as error:
+        shown = "".join(letter if letter.isprintable() else " " for letter in str(error))
+        words = " ".join(re.sub(r"hf_[A-Za-z0-9]{8,}", "hf_…", shown).split())[:200]
         raise BackboneError(
             f"The pretrained weights of {name} are not on this machine and cannot be fetched from the Hugging Face hub "
-            f"({type(error).__name__}: {str(error)[:200]}). Check the network, or train one that needs none: "
+            f"({type(error).__name__}: {words}). Check the network, or train one that needs none: "
             f"{', '.join(backbone for backbone in BUNDLED if bundled_weights(backbone))}."
         ) from error
 

@@ -56,6 +56,19 @@ class Failure:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class Said:
+    """An answer as it goes over the wire, whatever it is. ``length`` is what it says of its length (None: the truth);
+    ``after_all``: what was asked for is done before it is sent.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    length: int | None = None
+    after_all: bool = False
+
+
 class EventStream(str):
     """An answer that is a stream of server-sent events."""
 
@@ -77,6 +90,7 @@ class HubStandIn:
         self.stages: list[str] = []
         self.log: list[str] = []
         self._failures: list[tuple[str, re.Pattern[str], Failure]] = []
+        self._said: list[tuple[str, re.Pattern[str], Said]] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -98,6 +112,13 @@ class HubStandIn:
     def fail(self, method: str, path: str, status: int, message: str = "") -> None:
         """From now on answer requests whose path holds the pattern ``path`` with ``status`` (0: cut the connection)."""
         self._failures.append((method, re.compile(path), Failure(status, message)))
+
+    def say(self, method: str, path: str, said: Said) -> None:
+        """From now on answer requests whose path holds the pattern ``path`` with ``said``."""
+        self._said.append((method, re.compile(path), said))
+
+    def said(self, method: str, path: str) -> Said | None:
+        return next((said for m, pattern, said in self._said if m == method and pattern.search(path)), None)
 
     def recover(self) -> None:
         """Fail no more."""
@@ -257,7 +278,13 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
             if failure is not None and failure.status == 0:
                 self.close_connection = True
                 return
+            said = hub.said(self.command, self.path)
             try:
+                if said is not None:
+                    if said.after_all:
+                        hub.answer(self.command, self.path, body, self.headers["Authorization"])
+                    self._say(said)
+                    return
                 if failure is not None:
                     raise Refused(failure.status, failure.message)
                 answer = hub.answer(self.command, self.path, body, self.headers["Authorization"])
@@ -266,7 +293,7 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
                 text = refused.message if refused.message.startswith("{") else json.dumps({"error": refused.message})
                 self._send(refused.status, text, refused.code)
 
-        do_GET = do_POST = do_PUT = _serve
+        do_GET = do_HEAD = do_POST = do_PUT = _serve
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding") == "chunked":
@@ -278,6 +305,17 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
                 yield self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
+
+        def _say(self, said: Said) -> None:
+            self.send_response(said.status)
+            for name, value in said.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(said.body) if said.length is None else said.length))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            if self.command != "HEAD":
+                self.wfile.write(said.body)
 
         def _send(self, status: int, text: str, code: str = "") -> None:
             data = text.encode()
