@@ -31,6 +31,11 @@ FEATURES, FEATURE_IDS = "features.npy", "features_ids.txt"
 
 FILE = "about.json"
 LONGEST_NAME, LONGEST_NOTE = 80, 2000
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("id", "created"), str),
+    **dict.fromkeys(("classes", "epochs"), list),
+    **dict.fromkeys(("config", "test", "valid", "files"), dict),
+}
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
 
 
@@ -197,9 +202,28 @@ def _load(folder: Path) -> Run:
     try:
         record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         check_record(record)
+        _check_kinds(record)
         return Run(folder, {**record, "id": record["id"], "created": record["created"]})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"The run in {folder} is damaged ({MANIFEST}: {error}). Move its folder away.") from error
+
+
+def _check_kinds(record: Mapping[str, Any]) -> None:
+    """Raises ValueError where a part of a record is not of its kind, or an id has parts of a path."""
+    for key, kind in KINDS.items():
+        if key in record and not isinstance(record[key], kind):
+            raise ValueError(f"its {key} is not as a training writes it")
+    name = record["id"]
+    if (
+        not name
+        or len(name) > LONGEST_NAME
+        or not name.isprintable()
+        or any(part in name for part in ("/", "\\", ".."))
+    ):
+        raise ValueError("its id is no name of a folder")
+    for key, kind in (("classes", str), ("epochs", dict)):
+        if not all(isinstance(one, kind) for one in record.get(key, ())):
+            raise ValueError(f"its {key} are not as a training writes them")
 
 
 def describe(workspace: Workspace, run_id: str, name: str, note: str) -> Run:

@@ -40,6 +40,17 @@ CHECK = VerifyConfig(workers=1)
 
 # --- a run
 
+HOSTILE = {
+    "id": (7, "", "../../x", "a/b", "x" * 5_000, "a\nb"),
+    "created": (7, None, []),
+    "classes": ("bear", {"bear": 1}, [1, 2], None),
+    "config": ([], "x", None),
+    "epochs": ({}, [1], "none"),
+    "test": ([], 0.5),
+    "valid": (None, "good"),
+    "files": ([], 7),
+}
+
 
 @pytest.fixture
 def one(tiny_run: Run, tmp_path: Path) -> Run:
@@ -48,6 +59,21 @@ def one(tiny_run: Run, tmp_path: Path) -> Run:
     heavy = shutil.ignore_patterns("*.safetensors")
     shutil.copytree(tiny_run.folder, workspace.runs / tiny_run.id, ignore=heavy)
     return load_run(workspace)
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in HOSTILE.items() for value in values])
+def test_a_record_of_other_kinds_is_one_sentence(one: Run, key: str, value: object) -> None:
+    record = {name: part for name, part in one.record.items() if name != "checksum"}
+    (one.folder / MANIFEST).write_text(json.dumps({**record, key: value}))
+    with pytest.raises(RunError, match=r"is damaged .*Move its folder away") as refused:
+        load_run(Workspace.open(one.folder.parents[1]))
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 600
+
+
+def test_a_record_that_is_too_deep_is_one_sentence(one: Run) -> None:
+    (one.folder / MANIFEST).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(RunError, match="is damaged"):
+        load_run(Workspace.open(one.folder.parents[1]))
 
 
 def without_rows(file: Path) -> None:
