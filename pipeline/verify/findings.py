@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.images.opening import about_scales
 from pipeline.labels import of_today
 from pipeline.verify.duplicates import HANDFUL, best_copy
-from pipeline.verify.scenes import Proposal, known_scenes, proposal_of, waiting
+from pipeline.verify.scenes import Look, Proposal
 from pipeline.verify.split import SplitConfig, given_leaks, kept_settings, leaks
 from pipeline.verify.split_problems import SplitProblem, split_problems
 from pipeline.workspace.journal import renamings
@@ -105,8 +105,8 @@ class Verified:
 
 def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
     """What verify has to say about the workspace as it is now."""
-    known, images = known_scenes(workspace), workspace.store.images()
-    images["scene"] = images["id"].map(known.names)
+    look = Look(workspace)
+    images = look.table.assign(scene=look.table["id"].map(look.known.names))
     set_aside, ok = images[images["status"] == "set_aside"], images[images["status"] == "ok"]
     suspect = ok["verdict"] == "suspect"
     noted = (ok["verdict"] == "ok") & (ok["reason"].fillna("") != "")
@@ -129,8 +129,8 @@ def verified(workspace: Workspace, new: int = 0, doubt: str = "") -> Verified:
         scales=about_scales(workspace),
         series=tuple(_series(ok)),
         split_problems=split_problems(ok, kept_settings(workspace) or SplitConfig()),
-        scenes=proposal_of(workspace, known),
-        scenes_proposed=waiting(workspace),
+        scenes=look.proposal,
+        scenes_proposed=look.waiting,
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -94,48 +95,74 @@ class SceneList:
 # --- what is known
 
 
-def known_scenes(workspace: Workspace) -> Scenes:
-    """The scenes of a workspace: those of the kind that a person chose, else of a column that a person named, else of
-    the most believable kind that there is.
+class Look:
+    """One look at the scenes of a workspace: the ``table`` of its images (``images``: by id) is read once, and the
+    kinds of scenes are looked for once, when they are first asked for.
     """
-    images, said = _rows(workspace), _said(workspace)
-    if said.get("asked"):
-        return _of_kind(workspace, images, str(said["by"]), said)
-    column = _of_kind(workspace, images, COLUMN, {})
-    if column.by:
-        return column
-    if said:
-        return _of_kind(workspace, images, str(said["by"]), said)
-    return next(iter(_found(workspace, images)), _nothing(images))
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace, self.table, self.said = workspace, workspace.store.images(), _said(workspace)
+        self.images = self.table.set_index("id")
+
+    @cached_property
+    def known(self) -> Scenes:
+        """The scenes of the kind that a person chose, else of a column that a person named, else of the most believable
+        kind that there is.
+        """
+        if self.said.get("asked"):
+            return _of_kind(self.workspace, self.images, str(self.said["by"]), self.said)
+        if self._column.by:
+            return self._column
+        if self.said:
+            return _of_kind(self.workspace, self.images, str(self.said["by"]), self.said)
+        return next(iter(self._found), _nothing(self.images))
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """The known scenes in numbers and words; None where none is known."""
+        return _proposal(self.known, self.images) if self.known.by else None
+
+    @property
+    def proposals(self) -> tuple[Proposal, ...]:
+        """The kinds of scenes that there are, the most believable first."""
+        column = [self._column] if self._column.by else []
+        return tuple(_proposal(one, self.images) for one in (*column, *self._found))
+
+    @property
+    def waiting(self) -> tuple[Proposal, ...]:
+        """The kinds of scenes between which a person may choose before splits are given, the most believable first;
+        none where splits were given, or a column was named, or a choice made, or the source gave every picture its
+        split.
+        """
+        images = self.images
+        if self.said or images["split"].notna().any() or images["scene"].notna().any():
+            return ()
+        if images[images["status"].isin(IN_USE)]["given_split"].notna().all():
+            return ()
+        return tuple(_proposal(one, images) for one in self._found)
+
+    @cached_property
+    def _column(self) -> Scenes:
+        return _of_kind(self.workspace, self.images, COLUMN, {})
+
+    @cached_property
+    def _found(self) -> list[Scenes]:
+        return _found(self.workspace, self.images)
+
+
+def known_scenes(workspace: Workspace) -> Scenes:
+    """The scenes of a workspace as they are known (:attr:`Look.known`)."""
+    return Look(workspace).known
 
 
 def proposals(workspace: Workspace) -> tuple[Proposal, ...]:
     """The kinds of scenes that there are, the most believable first."""
-    images = _rows(workspace)
-    column = _of_kind(workspace, images, COLUMN, {})
-    return tuple(_proposal(one, images) for one in (*([column] if column.by else []), *_found(workspace, images)))
-
-
-def proposal_of(workspace: Workspace, scenes: Scenes) -> Proposal | None:
-    """Scenes in numbers and words; None where none is known."""
-    return _proposal(scenes, _rows(workspace)) if scenes.by else None
+    return Look(workspace).proposals
 
 
 def waiting(workspace: Workspace) -> tuple[Proposal, ...]:
-    """The kinds of scenes between which a person may choose before splits are given, the most believable first; none
-    where splits were given, or a column was named, or a choice made, or the source gave every picture its split.
-    """
-    if _said(workspace):
-        return ()
-    images = _rows(workspace)
-    usable = images[images["status"].isin(IN_USE)]
-    if images["split"].notna().any() or images["scene"].notna().any() or usable["given_split"].notna().all():
-        return ()
-    return tuple(_proposal(one, images) for one in _found(workspace, images))
-
-
-def _rows(workspace: Workspace) -> pd.DataFrame:
-    return workspace.store.images().set_index("id")
+    """The kinds of scenes that wait for a person's choice (:attr:`Look.waiting`)."""
+    return Look(workspace).waiting
 
 
 def _said(workspace: Workspace) -> dict[str, Any]:
@@ -238,15 +265,16 @@ def scenes(workspace: Workspace, by: str = "") -> SceneList:
     >>> w.scenes(ws).by
     ''
     """
-    said, images = _said(workspace), _rows(workspace)
-    known = _of_kind(workspace, images, by, {}) if by else known_scenes(workspace)
+    look = Look(workspace)
+    said, images = look.said, look.images
+    known = _of_kind(workspace, images, by, {}) if by else look.known
     rows = _in_use(known, images)
     scenes = sorted(_scenes(rows), key=lambda scene: (-len(scene.images), scene.id))
     cut = int((rows[rows["split"].notna()].groupby("scene")["split"].nunique() > 1).sum())
     asked = bool(said.get("asked")) and not by
     by = str(said["by"]) if asked else known.by
     note = _note(by, asked, known, cut, bool((images["status"] == "new").any()))
-    return SceneList(by, tuple(scenes), asked, proposals(workspace), bool(waiting(workspace)), cut, note)
+    return SceneList(by, tuple(scenes), asked, look.proposals, bool(look.waiting), cut, note)
 
 
 def _scenes(rows: pd.DataFrame) -> Iterator[Scene]:

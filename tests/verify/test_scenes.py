@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,6 +93,24 @@ def test_a_column_comes_before_the_series_that_verify_found(workspace: Workspace
     assert known_scenes(workspace).by == "column"
     with pytest.raises(UsageError, match="none"):
         choose(workspace, "colour")
+
+
+@pytest.mark.parametrize("view", [verified, scenes])
+def test_a_view_reads_the_images_once_and_looks_for_scenes_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, view: Callable[[Workspace], object]
+) -> None:
+    put(workspace, sessions(8, 4) + sessions(7, 3, "dog"))
+    read: list[str] = []
+    for name in ("images", "taken"):  # when pictures were taken is read by nothing but the search for scenes
+        method = getattr(type(workspace.store), name)
+
+        def counted(store: object, *args: Any, name: str = name, method: Any = method) -> object:
+            read.append(name)
+            return method(store, *args)
+
+        monkeypatch.setattr(type(workspace.store), name, counted)
+    view(workspace)
+    assert sorted(read) == ["images", "taken"]
 
 
 def test_what_is_seen_is_proposed_before_splits_are_given_and_an_answer_gives_them(workspace: Workspace) -> None:
