@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cleaner.review.review import review as review
     from pipeline.ask.many import PredictConfig as PredictConfig
     from pipeline.ask.many import predict_many as predict_many
+    from pipeline.ask.submission import submit as submit
     from pipeline.collect.data_card import write_card as write_card
     from pipeline.collect.download import DownloadConfig as DownloadConfig
     from pipeline.collect.download import download as download
@@ -144,6 +145,7 @@ _WHERE: Mapping[str, str] = {
     "load": "pipeline.predict",
     "PredictConfig": "pipeline.ask.many",
     "predict_many": "pipeline.ask.many",
+    "submit": "pipeline.ask.submission",
     "ExportConfig": "pipeline.deploy.export",
     "export": "pipeline.deploy.export",
     "try_space": "pipeline.deploy.trial",

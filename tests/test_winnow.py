@@ -27,7 +27,7 @@ from tests.support.site import Site, reply
 # What an example calls by these names, the test has under another address on this machine.
 SERVER, HUB = "127.0.0.1:8000", "https://huggingface.co"
 # They train, ask the model in a fresh process, or import Gradio.
-SLOW = ("create_app", "export", "find_lr", "predict_many", "train")
+SLOW = ("create_app", "export", "find_lr", "predict_many", "submit", "train")
 PAGE = "---\ntitle: Fruit\nsdk: static\ncolorFrom: green\ncolorTo: yellow\n---\n# Fruit\n"
 
 
@@ -84,6 +84,7 @@ def here(fruit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         (tmp_path / "photos" / label).mkdir(parents=True)
         for number, file in enumerate(right[right["label"] == label]["file"][:2], 1):
             shutil.copyfile(workspace.image_file(str(file)), tmp_path / "photos" / label / f"{number}.jpg")
+    (tmp_path / "sample.csv").write_text("id,label\npear/1,apple\napple/2.jpg,apple\n", encoding="utf-8")
     (tmp_path / "cut-off").mkdir()
     for number, photo in enumerate(sorted(tmp_path.glob("photos/*/*.jpg"))):
         (tmp_path / "cut-off" / f"{number}.jpg").write_bytes(photo.read_bytes()[: photo.stat().st_size // 2])

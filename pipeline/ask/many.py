@@ -97,13 +97,13 @@ def predict_many(workspace: Workspace, config: PredictConfig) -> Stage[Answered]
 
 def predict_paths(model: str | Path, paths: Sequence[str], tta: bool, out: str | None) -> Stage[dict[str, Any]]:
     """Ask a model folder, without a workspace: {predictions: [...]}, or with ``out`` the table and its counts."""
-    classifier, rows = _exported(Path(model)), list[Row]()
+    classifier, rows = exported(Path(model)), list[Row]()
     files = [(str(file) if _is_folder(path) else path, file) for path in paths for _, file in found([path])]
     done = yield from ask(classifier, files, tta, table=Path(out) if out else None, sink=None if out else rows.append)
     return asdict(done) if out else {"predictions": rows}
 
 
-def _exported(folder: Path) -> AnyClassifier:
+def exported(folder: Path) -> AnyClassifier:
     """The model in a folder, or its model.onnx where it holds no weights (a static Space)."""
     if not (folder / ONNX).is_file() or (folder / WEIGHTS).is_file():
         return loaded(folder)

@@ -248,6 +248,10 @@ def _predict(command: Command) -> None:
     _settings("pipeline.ask.many:PredictConfig")(command)
     about = "write a table instead: a row a picture, a column a class"
     command.add_argument("--out", metavar="FILE.csv", help=about)
+    about = "a competition's sample submission: --out gets its rows and columns, filled in"
+    command.add_argument("--sample", metavar="SAMPLE.csv", help=about)
+    about = "with a --sample of one column beside the ids: the class whose probability is wanted there"
+    command.add_argument("--positive", metavar="CLASS", default="", help=about)
 
 
 def _scenes(command: Command) -> None:
