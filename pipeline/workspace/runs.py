@@ -31,6 +31,8 @@ FEATURES, FEATURE_IDS = "features.npy", "features_ids.txt"
 
 FILE = "about.json"
 LONGEST_NAME, LONGEST_NOTE = 80, 2000
+# A record of a thousand classes and epochs has about two.
+LARGEST_RECORD = 64 << 20
 KINDS: Mapping[str, type] = {
     **dict.fromkeys(("id", "created"), str),
     **dict.fromkeys(("classes", "epochs"), list),
@@ -167,28 +169,42 @@ class Run:
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """The complete runs of a workspace, newest first.
+    """The complete runs of a workspace, newest first; without the damaged ones (:func:`damaged_runs`).
 
     >>> [run.name for run in w.list_runs(ws)]
     ['after cleaning', 'before cleaning']
     """
-    return _runs_in(workspace.runs)
+    return _runs_in(workspace.runs)[0]
 
 
-def _runs_in(place: Path) -> list[Run]:
-    folders = [file.parent for file in place.glob(f"*/{MANIFEST}")]
-    whole = [folder for folder in folders if folder.suffix != ".part"]
-    return sorted((_load(folder) for folder in whole), key=lambda run: run.created, reverse=True)
+def damaged_runs(workspace: Workspace) -> list[str]:
+    """What is wrong with the runs of a workspace that cannot be read, a sentence each."""
+    return [str(trouble) for trouble in _runs_in(workspace.runs)[1].values()]
+
+
+def _runs_in(place: Path) -> tuple[list[Run], dict[Path, RunError]]:
+    """The runs in a folder, newest first, and the folders of those that cannot be read."""
+    runs, damaged = list[Run](), dict[Path, RunError]()
+    for folder in sorted(file.parent for file in place.glob(f"*/{MANIFEST}")):
+        if folder.suffix != ".part":
+            try:
+                runs.append(_load(folder))
+            except RunError as error:
+                damaged[folder] = error
+    return sorted(runs, key=lambda run: run.created, reverse=True), damaged
 
 
 def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
-    """The run with this id, or the newest. Raises RunError where there is none.
+    """The run with this id, or the newest. Raises RunError where there is none, or it is damaged.
 
     >>> w.load_run(ws).name
     'after cleaning'
     """
     if run_id is None:
-        runs = list_runs(workspace)
+        runs, damaged = _runs_in(workspace.runs)
+        newer = [folder for folder in damaged if not runs or folder.name > runs[0].folder.name]
+        if newer:
+            raise damaged[newer[-1]]
         if not runs:
             raise RunError("Nothing was trained in this workspace yet. Train a model first.")
         return runs[0]
@@ -200,6 +216,8 @@ def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
 
 def _load(folder: Path) -> Run:
     try:
+        if (folder / MANIFEST).stat().st_size > LARGEST_RECORD:
+            raise ValueError(f"it is larger than {LARGEST_RECORD >> 20} MiB")
         record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         check_record(record)
         _check_kinds(record)
@@ -240,7 +258,7 @@ def discard(workspace: Workspace, run_id: str) -> Run:
 
 def discarded(workspace: Workspace) -> list[Run]:
     """The runs in the trash, newest first."""
-    return _runs_in(_trash(workspace))
+    return _runs_in(_trash(workspace))[0]
 
 
 def restore(workspace: Workspace, run_id: str) -> Run:

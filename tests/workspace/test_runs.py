@@ -15,8 +15,10 @@ import torch
 from pipeline.errors import RunError
 from pipeline.predict import Preprocessing, read_info
 from pipeline.workspace.runs import (
+    LARGEST_RECORD,
     MANIFEST,
     PREDICTIONS,
+    damaged_runs,
     describe,
     discard,
     discarded,
@@ -80,8 +82,27 @@ def test_a_damaged_record_is_explained_and_the_folder_named(workspace: Workspace
     (folder / MANIFEST).write_bytes(content)
     with pytest.raises(RunError, match=r"run in .*/r is damaged .*Move its folder away"):
         load_run(workspace, "r")
-    with pytest.raises(RunError, match="damaged"):
-        list_runs(workspace)
+    assert list_runs(workspace) == []
+    [said] = damaged_runs(workspace)
+    assert f"{workspace.runs / 'r'} is damaged" in said
+
+
+def test_a_damaged_run_hides_no_other_and_the_newest_is_never_another_in_silence(workspace: Workspace) -> None:
+    for name, created in (("20260101-000000-aaaa", "2026-01-01"), ("20260102-000000-bbbb", "2026-01-02")):
+        made_up(workspace, name, created)
+    (made_up(workspace, "20260101-120000-cccc", "2026-01-01") / MANIFEST).write_text("{")
+    assert [run.id for run in list_runs(workspace)] == ["20260102-000000-bbbb", "20260101-000000-aaaa"]
+    assert load_run(workspace).id == "20260102-000000-bbbb" and len(damaged_runs(workspace)) == 1
+    (made_up(workspace, "20260103-000000-dddd", "2026-01-03") / MANIFEST).write_text("{")
+    with pytest.raises(RunError, match="20260103-000000-dddd is damaged"):
+        load_run(workspace)
+
+
+def test_a_record_of_any_size_is_not_read(workspace: Workspace) -> None:
+    with (made_up(workspace, "r", "2026") / MANIFEST).open("ab") as file:
+        file.truncate(LARGEST_RECORD + 1)
+    with pytest.raises(RunError, match="larger than 64 MiB"):
+        load_run(workspace, "r")
 
 
 def test_a_run_can_be_named_and_noted_later_and_its_record_stays_as_it_is(workspace: Workspace) -> None:

@@ -36,6 +36,7 @@ from pipeline.train.new_scenes import in_words, probably
 from pipeline.workspace.runs import (
     Run,
     baselines_in_words,
+    damaged_runs,
     describe,
     discard,
     discarded,
@@ -48,6 +49,7 @@ from pipeline.workspace.runs import (
 from pipeline.workspace.workspace import Workspace
 
 MOST = 2
+MOST_DAMAGED = 3
 UNSAID = "–"
 FRAME = Frame(460, 210, left=46, right=12, top=12, bottom=26)
 COLOURS = ("var(--color-accent)", "#d97706")
@@ -394,9 +396,11 @@ class RunPanel:
         here = chosen(runs, picked)
         one = here[0] if len(here) == 1 else None
         trash = trash_choices(workspace)
+        damaged = damaged_runs(workspace)
         hint = f"<p class='w-hint'>{ABOUT}</p>" if runs else ""
+        hint += "".join(f"<p class='w-warn'>{escape(words)}</p>" for words in damaged[:MOST_DAMAGED])
         return [
-            *(gr.Column(visible=bool(runs)), latest(runs), hint, runs_view(workspace, runs, picked, answer)),
+            *(gr.Column(visible=bool(runs or damaged)), latest(runs), hint, runs_view(workspace, runs, picked, answer)),
             *(gr.Column(visible=one is not None), f"<h4>{escape(one.name)}</h4>" if one else ""),
             *(command(workspace, recalled(one.config).values) if one else "", one_run(one) if one else ""),
             *(gr.Column(visible=len(here) == MOST), side_by_side(*here) if len(here) == MOST else ""),
