@@ -109,7 +109,8 @@ MIGRATIONS: Mapping[str, str] = {
 class Database:
     """One SQLite ``file`` in WAL mode; processes and threads may share it. Raises StoreError where SQLite refuses.
 
-    Where the disk is full or may not be written to, it can still be read.
+    Where the disk is full or may not be written to, it can still be read; what an earlier version wrote is read from a
+    copy then, which is brought up to date.
     """
 
     file: Path
@@ -118,17 +119,23 @@ class Database:
     def transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
         """A connection with a transaction: whole at the end of the block, or not at all."""
         with ExitStack() as until_closed:
+            connection = self._opened(until_closed, write)
             try:
-                connection = until_closed.enter_context(closing(self._begun(write)))
-            except sqlite3.Error as error:
-                if write or not _disk_refuses(error):
-                    raise self._refused(error) from error
-                connection = until_closed.enter_context(self._as_it_lies())
-            try:
+                if not write and _missing(connection):
+                    connection = until_closed.enter_context(self._as_it_lies(up_to_date=True))
                 yield connection
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
                 raise self._refused(error) from error
+
+    def _opened(self, until_closed: ExitStack, write: bool) -> sqlite3.Connection:
+        """A connection with a transaction, to the tables as they are."""
+        try:
+            return until_closed.enter_context(closing(self._begun(write)))
+        except sqlite3.Error as error:
+            if write or not _disk_refuses(error):
+                raise self._refused(error) from error
+            return until_closed.enter_context(self._as_it_lies())
 
     def _begun(self, write: bool) -> sqlite3.Connection:
         """A connection with a transaction; closed, it is rolled back where it was not committed."""
@@ -146,23 +153,27 @@ class Database:
         return connection
 
     @contextmanager
-    def _as_it_lies(self) -> Iterator[sqlite3.Connection]:
+    def _as_it_lies(self, up_to_date: bool = False) -> Iterator[sqlite3.Connection]:
         """A connection that reads the file without writing beside it, as SQLite does to share it. What was committed
-        and has not reached it yet is in a file of its own, and both are read from a copy then.
+        and has not reached it yet is in a file of its own, and both are read from a copy then; so is a store whose
+        tables are to be brought ``up_to_date``.
         """
         with ExitStack() as until_closed:
             file, waiting = self.file, self.file.with_name(f"{self.file.name}-wal")
             options = "immutable=1"
             try:
-                if waiting.exists() and waiting.stat().st_size:
+                left = waiting.exists() and waiting.stat().st_size
+                if left or up_to_date:
                     folder = Path(until_closed.enter_context(tempfile.TemporaryDirectory(prefix="winnow-store-")))
-                    for source in (self.file, waiting):
+                    for source in (self.file, waiting) if left else (self.file,):
                         shutil.copyfile(source, folder / source.name)
                     file, options = folder / self.file.name, "mode=rw"
                 connection = sqlite3.connect(f"{file.as_uri()}?{options}", uri=True, isolation_level=None)
                 until_closed.enter_context(closing(connection))
                 connection.row_factory = sqlite3.Row
                 connection.execute("BEGIN")
+                if up_to_date:
+                    _migrate(connection)
             except (sqlite3.Error, OSError) as error:
                 raise StoreError(f"The store {self.file} cannot be read: {error}.") from error
             yield connection
@@ -180,29 +191,23 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables up to date; each named migration runs once, in order, all in one transaction."""
-        if self._is_up_to_date():
+        done: set[str] = set()
+        if self.file.is_file():
+            with ExitStack() as until_closed:
+                try:
+                    done = _done(self._opened(until_closed, write=False))
+                except sqlite3.Error as error:
+                    raise self._refused(error) from error
+        if done == MIGRATIONS.keys():
             return
-        with self.transaction() as db:
-            db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
-            done = {row["name"] for row in db.execute("SELECT name FROM migrations")}
-            if unknown := done - MIGRATIONS.keys():
-                raise StoreError(
-                    f"{self.file} was written by a newer Winnow ({min(unknown)}). Update Winnow to open it."
-                )
-            for name, script in MIGRATIONS.items():
-                if name not in done:
-                    for statement in script.split(";"):
-                        db.execute(statement)
-                    db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
-
-    def _is_up_to_date(self) -> bool:
-        """Whether there is nothing to migrate, so that it need not be written."""
-        if not self.file.is_file():
-            return False
-        with self.transaction(write=False) as db:
-            if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchone():
-                return False
-            return {row["name"] for row in db.execute("SELECT name FROM migrations")} == MIGRATIONS.keys()
+        if unknown := done - MIGRATIONS.keys():
+            raise StoreError(f"{self.file} was written by a newer Winnow ({min(unknown)}). Update Winnow to open it.")
+        try:
+            with self.transaction() as db:
+                _migrate(db)
+        except StoreError as error:
+            if not (done and isinstance(error.__cause__, sqlite3.Error) and _disk_refuses(error.__cause__)):
+                raise  # else it is read from a copy
 
     def frame(self, query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
         """The rows of a query."""
@@ -210,6 +215,30 @@ class Database:
             cursor = db.execute(query, values)
             columns = [column[0] for column in cursor.description]
             return pd.DataFrame([tuple(row) for row in cursor], columns=columns, dtype=object)
+
+
+def _done(db: sqlite3.Connection) -> set[str]:
+    """The migrations that a store has been through."""
+    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchone():
+        return set()
+    return {str(row["name"]) for row in db.execute("SELECT name FROM migrations")}
+
+
+def _missing(db: sqlite3.Connection) -> bool:
+    """Whether the tables are those of an earlier version."""
+    done = _done(db)
+    return bool(done) and not MIGRATIONS.keys() <= done
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Do what is missing, in the transaction that has begun."""
+    db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL)")
+    done = _done(db)
+    for name, script in MIGRATIONS.items():
+        if name not in done:
+            for statement in script.split(";"):
+                db.execute(statement)
+            db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
 
 
 def now() -> str:

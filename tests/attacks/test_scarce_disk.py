@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ from pipeline.images.in_workers import thumbnails
 from pipeline.stage import run
 from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace, writing
-from tests.support.paths import ROOT
+from tests.support.paths import DATA, ROOT
 
 MEGABYTES = 12
 HEAVY = shutil.ignore_patterns("*.safetensors", "cache")
@@ -108,6 +109,28 @@ def test_a_workspace_that_may_only_be_read_is_looked_at_and_exported_elsewhere(
     look_around(here, tmp_path / "set")
     with pytest.raises(StoreError, match=r"sqlite cannot be written: .*bytes are free"):
         keep(here, image)
+
+
+def test_one_of_an_earlier_version_that_may_only_be_read_is_looked_at_and_exported_elsewhere(
+    disk: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(DATA / "old_workspace.zip") as archive:
+        archive.extractall(tmp_path / "old")
+    [store] = (tmp_path / "old").rglob("winnow.sqlite")
+    root = Path(shutil.copytree(store.parent, disk / "old", ignore=HEAVY))
+    before = {file.name: file.read_bytes() for file in root.glob("winnow.sqlite*")}
+    only_read(disk)
+    workspace = Workspace.open(root)
+    rows = workspace.store.images()
+    assert len(rows) == 40 and "scene" in rows and len(workspace.store.journal.decisions()) == 23
+    found = load_run(workspace)
+    assert sum(map(sum, review(workspace, found, "valid").confusion)) > 0 and suspects(workspace, found) is not None
+    assert run(export_dataset(workspace, DatasetConfig(str(tmp_path / "set")))).failed == ()
+    with pytest.raises(StoreError, match="cannot be written"):
+        keep(workspace, str(rows["id"][0]))
+    assert {file.name: file.read_bytes() for file in root.glob("winnow.sqlite*")} == before
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    assert len(Workspace.open(root).store.images()) == 40
 
 
 def test_what_was_committed_a_moment_ago_is_read_from_a_disk_that_became_read_only(disk: Path, here: Workspace) -> None:
