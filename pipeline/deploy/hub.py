@@ -8,8 +8,11 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, Queue
+from threading import Thread
 from urllib.parse import urlsplit
 
 import httpx2
@@ -44,6 +47,7 @@ ON_THE_WAY: Mapping[str, str] = {
 }
 # A build that has just been asked for may not be known yet.
 SETTLING_SECONDS = 9.0
+CREATE_SECONDS = 120.0
 EVERY_SECONDS = 3.0
 LOG_LINES = 20
 # What a hub may say of itself: the name of a stage, of a commit, and as much as is repeated of its words.
@@ -79,7 +83,7 @@ def deploy(
     try:
         api = _checked_hub(hub())
         with _without_bars():
-            url = _create(api, repo_id, space, config.private, secret)
+            url = yield from _create(api, repo_id, space, config.private, secret)
             additions = yield from _send(api, repo_id, space, secret)
             yield Progress(total - 1, total, "Publishing")
             _publish(api, repo_id, url, additions, secret)
@@ -157,18 +161,24 @@ def _checked_hub(api: HfApi) -> HfApi:
     return api
 
 
-def _create(api: HfApi, repo_id: str, space: SpaceFolder, private: bool, token: str) -> str:
+def _create(api: HfApi, repo_id: str, space: SpaceFolder, private: bool, token: str) -> Stage[str]:
     url = f"{api.endpoint}/spaces/{repo_id}"
+    hardware = SpaceHardware(space.hardware) if space.hardware else None
+    create = partial(
+        api.create_repo,
+        repo_id,
+        repo_type="space",
+        space_sdk=space.sdk,
+        space_hardware=hardware,
+        private=private or None,
+        token=token,
+    )
+    late = (
+        f"The hub did not say within {CREATE_SECONDS:.0f} seconds whether it made {repo_id}. Nothing was sent; look at "
+        f"{url}, and try again later."
+    )
     try:
-        hardware = SpaceHardware(space.hardware) if space.hardware else None
-        api.create_repo(
-            repo_id,
-            repo_type="space",
-            space_sdk=space.sdk,
-            space_hardware=hardware,
-            private=private or None,
-            token=token,
-        )
+        yield from _within(CREATE_SECONDS, create, "Making the Space", late)
     except HfHubHTTPError as refused:
         if not api.repo_exists(repo_id, repo_type="space", token=token):
             raise refused from None
@@ -178,6 +188,33 @@ def _create(api: HfApi, repo_id: str, space: SpaceFolder, private: bool, token: 
                 f"({url}/settings), or choose another name."
             ) from None
     return url
+
+
+def _within(seconds: float, ask: Callable[[], object], note: str, late: str) -> Stage[None]:
+    """Ask the hub, and go on as soon as it has answered: raises what ``ask`` raises, and DeployError with the words
+    ``late`` after ``seconds``. The hub's client may wait for ever; so it is asked in a thread, which ends with the
+    process.
+    """
+    answer: Queue[Exception | None] = Queue()
+
+    def wait() -> None:
+        try:
+            ask()
+            answer.put(None)
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            answer.put(error)
+
+    Thread(target=wait, daemon=True).start()
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(Empty):
+            error = answer.get(timeout=min(1.0, seconds / 5))
+            if error is not None:
+                raise error
+            return
+        if time.monotonic() > deadline:
+            raise DeployError(late)
+        yield Progress(0, 0, note)
 
 
 def _send(api: HfApi, repo_id: str, space: SpaceFolder, token: str) -> Stage[list[CommitOperationAdd]]:

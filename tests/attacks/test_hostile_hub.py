@@ -146,6 +146,21 @@ def test_a_space_is_published_whole_or_one_sentence_says_why_not(
     assert TOKEN not in caplog.text
 
 
+def test_a_hub_that_is_never_done_with_another_operation_is_given_up(
+    hub: HubStandIn, space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's client asks again for ever then."""
+    monkeypatch.setattr("pipeline.deploy.hub.CREATE_SECONDS", 1.0)
+    busy = {"error": "Cannot create repo: another conflicting operation is in progress"}
+    hub.say(*CREATE, told(busy, 409))
+    notes: list[str] = []
+    stage = deploy(DeployConfig(str(space), "ann/bears"), TOKEN, partial(HfApi, endpoint=hub.url), lambda seconds: None)
+    with pytest.raises(DeployError, match="did not say within 1 seconds whether it made ann/bears") as refused:
+        run(stage, lambda progress: notes.append(progress.note))
+    one_sentence(str(refused.value))
+    assert "Making the Space" in notes and "ann/bears" not in hub.spaces
+
+
 @pytest.mark.parametrize("answer", WEIGHTS, ids=[str(number) for number, _ in enumerate(WEIGHTS)])
 def test_weights_are_those_of_the_network_or_one_sentence_says_why_not(
     answer: Said, hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
