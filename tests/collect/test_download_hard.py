@@ -128,23 +128,23 @@ def test_a_download_that_is_killed_again_and_again_loses_nothing_and_asks_for_no
     checker.write_text(CHECK)
     root = tmp_path / "workspace"
     Workspace.create(root)
+    Workspace.create(tmp_path / "another")
     check = f"{sys.executable} {checker} {root} http://{site.host}/hits {tmp_path / 'memory.json'}"
-    command = [
-        sys.executable,
-        "cli.py",
-        "download",
-        str(root),
-        "--urls",
-        str(urls),
-        "--allow-host",
-        site.host,
-        "--json",
-    ]
-    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", "1.0", "--max", "5.0")
-    loop = [sys.executable, str(KILL_LOOP), *how, "--check", check, "--"]
+    command = [sys.executable, "cli.py", "download", "--urls", str(urls), "--allow-host", site.host, "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    began = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "another")], cwd=ROOT, env=environment, capture_output=True, check=True)
+    whole = time.monotonic() - began
+    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", str(0.2 * whole), "--max", str(0.6 * whole))
+    loop = [sys.executable, str(KILL_LOOP), *how, "--check", check, "--"]
     done = subprocess.run(
-        [*loop, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=400
+        [*loop, *command, str(root)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert " killed after" in done.stdout

@@ -73,7 +73,7 @@ def test_a_verify_that_is_killed_again_and_again_leaves_a_valid_workspace_each_t
     subprocess.run([*command, str(tmp_path / "another")], cwd=ROOT, env=here, capture_output=True, check=True)
     whole = time.monotonic() - began
     check = f"{sys.executable} {checker} {root} {tmp_path / 'memory.json'}"
-    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", str(0.3 * whole), "--max", str(0.8 * whole))
+    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", str(0.2 * whole), "--max", str(0.6 * whole))
     loop = [sys.executable, str(KILL_LOOP), *how, "--check", check]
     done = subprocess.run(
         [*loop, "--", *command, str(root)],
