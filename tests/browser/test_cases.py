@@ -138,7 +138,7 @@ def test_names_of_a_zip_of_another_country_are_shown_right(
     opened(page, serve(workspace.root))
     packed = zipped_as(tmp_path / "z.zip", tree, "cp932")
     page.locator("#collect-files input[type=file]").first.set_input_files(packed)
-    expect(page.locator("#collect-files")).to_contain_text("z.zip", timeout=SOON)
+    expect(page.locator("#collect-files")).to_contain_text(re.compile(r"z\s*\.zip"), timeout=SOON)
     page.locator("#collect-import").click()
     expect(page.locator("#collect-read .layout")).to_be_visible(timeout=LATER)
     assert wrong(page, Case(tree, says=("Shift-JIS",))) == []
