@@ -35,7 +35,7 @@ OURS = {name: case for name, case in CASES.items() if "follow_links" not in case
 ROW = re.compile(r"(\d[\d,]*) (train|valid|test|without a split)")
 
 # Said of the command line, and what the page says in its place.
-ON_THE_PAGE = {"regex": "regular expression"}
+ON_THE_PAGE = {"regex": "regular expression", "--follow-links": "are followed by a button below"}
 
 Told = Counter[tuple[str, str]]
 
@@ -129,22 +129,6 @@ def test_it_is_shown_as_it_is_meant(
         expect(page.locator("#collect-reading")).to_be_hidden(timeout=SOON)
     assert found == {}
     assert workspace.store.images().empty
-
-
-def test_names_of_a_zip_of_another_country_are_shown_right(
-    serve: Serve, page: Page, workspace: Workspace, tmp_path: Path
-) -> None:
-    tree = {f"{label}/{number}.jpg": shows(label) for label in ("猫", "犬表") for number in range(2)}
-    opened(page, serve(workspace.root))
-    packed = zipped_as(tmp_path / "z.zip", tree, "cp932")
-    page.locator("#collect-files input[type=file]").first.set_input_files(packed)
-    expect(page.locator("#collect-files")).to_contain_text(re.compile(r"z\s*\.zip"), timeout=SOON)
-    page.locator("#collect-import").click()
-    expect(page.locator("#collect-read .layout")).to_be_visible(timeout=LATER)
-    assert wrong(page, Case(tree, says=("Shift-JIS",))) == []
-    taken(page)
-    expect(page.locator("#job")).to_contain_text("pictures added", timeout=LATER)
-    assert differences(stored(workspace), tree) == {}
 
 
 def test_what_was_shown_is_what_is_taken(serve: Serve, page: Page, workspace: Workspace, tmp_path: Path) -> None:
