@@ -23,9 +23,7 @@ from tests.support.cases import (
     contents,
     differences,
     lay,
-    shows,
     stored,
-    zipped_as,
 )
 from tests.support.sharing import Sample
 
