@@ -181,14 +181,15 @@ def _ledger(args: argparse.Namespace) -> Any:
 
 
 def _predict(args: argparse.Namespace) -> Any:
-    from pipeline.ask.many import predict_paths
-    from pipeline.ask.submission import submit
-
     if args.sample or args.positive:
+        from pipeline.ask.submission import submit
+
         if not (args.sample and args.out and len(args.images) == 1):
             raise UsageError("A submission takes one folder of pictures, --sample SAMPLE.csv and --out FILE.csv.")
         folder = args.images[0]
         return run_and_show(submit(args.model, folder, args.sample, args.out, args.positive, bool(args.tta)))
+    from pipeline.ask.many import predict_paths
+
     return run_and_show(predict_paths(args.model, args.images, bool(args.tta), args.out))
 
 

@@ -22,12 +22,12 @@ def apart(splits: Sequence[str], scenes: Sequence[str | None], by: str) -> tuple
     """Which pictures [N] the temperature and the thresholds are set on, of those with ``splits`` [N] and the known
     ``scenes`` [N] (by what they are known: ``by``); and that as run.json has it: {images, scenes, by, apart}.
 
-    The valid pictures whose scene has no picture in train, where they are enough (``apart``); else all valid ones.
+    The valid pictures whose scene has no picture in train, where they are all or enough (``apart``); else every valid one.
     """
     split, scene = np.asarray(splits), np.asarray([name or "" for name in scenes])
     valid: Mask = split == "valid"
     own: Mask = valid & (scene != "") & ~np.isin(scene, scene[split == "train"])
-    enough = bool(own.sum() >= FEWEST and 2 * own.sum() >= valid.sum())
+    enough = bool(own.any() and (own.sum() == valid.sum() or (own.sum() >= FEWEST and 2 * own.sum() >= valid.sum())))
     chosen = own if enough else valid
     names = {str(name) for name in scene[chosen] if name}
     return chosen, {"images": int(chosen.sum()), "scenes": len(names), "by": by, "apart": enough}
@@ -46,8 +46,10 @@ def kept_together(
     lone = np.array([name or f"group {group}" for name, group in zip(scenes, groups, strict=True)])
     numbers = [np.unique(names, return_inverse=True)[1] for names in (np.asarray(groups), lone)]
     together = united(*numbers)
-    first = {number: str(min(lone[together == number])) for number in np.unique(together)}
-    names = [first[number] for number in together]
+    first: dict[int, str] = {}
+    for number, name in zip(together.tolist(), lone.tolist(), strict=True):
+        first[number] = min(first.get(number, name), name)
+    names = [first[number] for number in together.tolist()]
     folds = np.array([fold_of(name) for name in names])
     if any((shows[folds != fold].sum(axis=0) < LEFT * shows.sum(axis=0)).any() for fold in range(FOLDS)):
         return list(groups), told

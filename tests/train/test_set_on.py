@@ -35,6 +35,20 @@ def test_else_all_of_the_valid_split_is_taken_and_that_is_said(scenes: list[str 
     assert not told["apart"] and told["images"] == chosen.sum() == 43 and says in set_on_in_words(told)
 
 
+def test_a_small_valid_split_of_scenes_of_its_own_is_not_said_to_have_been_learnt_from() -> None:
+    chosen, told = apart(["train", "valid", "valid", "test"], ["a", "b", "c", "d"], "time")
+    assert told == {"images": 2, "scenes": 2, "by": "time", "apart": True} and chosen.tolist() == [0, 1, 1, 0]
+    assert not apart(["train", "test"], ["a", "b"], "time")[1]["apart"]
+
+
+def test_many_pictures_of_which_few_have_a_scene_take_no_square_of_their_number() -> None:
+    count = 100_000
+    groups = [str(number) for number in range(count)]
+    scenes = ["a", "a", *[None] * (count - 2)]
+    names, told = kept_together(groups, scenes, one_hot([number % 2 for number in range(count)]), "column")
+    assert told["apart"] and len(set(names)) == count - 1 and names[0] == names[1]
+
+
 def test_of_an_earlier_run_the_valid_split_is_said() -> None:
     assert set_on_in_words(None) == set_on_in_words({}) == "the pictures of the valid split"
     assert doubted_by_in_words(None) == ""
