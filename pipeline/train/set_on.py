@@ -22,7 +22,8 @@ def apart(splits: Sequence[str], scenes: Sequence[str | None], by: str) -> tuple
     """Which pictures [N] the temperature and the thresholds are set on, of those with ``splits`` [N] and the known
     ``scenes`` [N] (by what they are known: ``by``); and that as run.json has it: {images, scenes, by, apart}.
 
-    The valid pictures whose scene has no picture in train, where they are all or enough (``apart``); else every valid one.
+    The valid pictures whose scene has no picture in train, where they are all of them or enough (``apart``); else all
+    valid ones.
     """
     split, scene = np.asarray(splits), np.asarray([name or "" for name in scenes])
     valid: Mask = split == "valid"
