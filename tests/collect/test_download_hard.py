@@ -19,11 +19,12 @@ import pytest
 from PIL import Image
 
 from pipeline.workspace.workspace import Workspace
+from tests.support.killing import KILL_LOOP, killed_again_and_again
 from tests.support.paths import ROOT, SHARED
 from tests.support.sharing import Sample
 from tests.support.site import Answer, Site, reply
 
-HOSTILE_SERVER, KILL_LOOP, CORPUS = SHARED / "hostile_server.py", SHARED / "kill_loop.py", SHARED / "corpus"
+HOSTILE_SERVER, CORPUS = SHARED / "hostile_server.py", SHARED / "corpus"
 
 
 @pytest.mark.slow
@@ -128,26 +129,9 @@ def test_a_download_that_is_killed_again_and_again_loses_nothing_and_asks_for_no
     checker.write_text(CHECK)
     root = tmp_path / "workspace"
     Workspace.create(root)
-    Workspace.create(tmp_path / "another")
-    check = f"{sys.executable} {checker} {root} http://{site.host}/hits {tmp_path / 'memory.json'}"
-    command = [sys.executable, "cli.py", "download", "--urls", str(urls), "--allow-host", site.host, "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    began = time.monotonic()
-    subprocess.run([*command, str(tmp_path / "another")], cwd=ROOT, env=environment, capture_output=True, check=True)
-    whole = time.monotonic() - began
-    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", str(0.2 * whole), "--max", str(0.6 * whole))
-    loop = [sys.executable, str(KILL_LOOP), *how, "--check", check, "--"]
-    done = subprocess.run(
-        [*loop, *command, str(root)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    assert " killed after" in done.stdout
+    words = ("download", "--urls", str(urls), "--allow-host", site.host, "--json")
+    check = (checker, root, f"http://{site.host}/hits", tmp_path / "memory.json")
+    killed_again_and_again(words, root, check, rounds, sampled.seed)
     assert len(Workspace.open(root).store.images()) == pictures
 
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -17,10 +13,9 @@ from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.stage import Progress, run
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
-from tests.support.paths import ROOT, SHARED
+from tests.support.killing import KILL_LOOP, killed_again_and_again
 from tests.support.sharing import Sample
 
-KILL_LOOP = SHARED / "kill_loop.py"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")]
 
 CHECK = """
@@ -66,26 +61,8 @@ def test_a_verify_that_is_killed_again_and_again_leaves_a_valid_workspace_each_t
     root, checker = tmp_path / "workspace", tmp_path / "check.py"
     checker.write_text(CHECK)
     run(import_images(Workspace.create(root), ImportConfig(str(starter_folder))))
-    command = [sys.executable, "cli.py", "verify", "--json"]
-    here = {**os.environ, "PYTHONPATH": str(ROOT)}
-    shutil.copytree(root, tmp_path / "another")
-    began = time.monotonic()
-    subprocess.run([*command, str(tmp_path / "another")], cwd=ROOT, env=here, capture_output=True, check=True)
-    whole = time.monotonic() - began
-    check = f"{sys.executable} {checker} {root} {tmp_path / 'memory.json'}"
-    how = ("--n", str(rounds), "--seed", str(sampled.seed), "--min", str(0.2 * whole), "--max", str(0.6 * whole))
-    loop = [sys.executable, str(KILL_LOOP), *how, "--check", check]
-    done = subprocess.run(
-        [*loop, "--", *command, str(root)],
-        cwd=ROOT,
-        env=here,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    assert " killed after" in done.stdout
+    check = (checker, root, tmp_path / "memory.json")
+    killed_again_and_again(("verify", "--json"), root, check, rounds, sampled.seed)
     rows = Workspace.open(root).store.images()
     assert len(rows) == 600 and set(rows["status"]) == {"ok"} and rows["split"].notna().all()
 
