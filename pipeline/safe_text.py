@@ -21,6 +21,7 @@ FORMULA = rf"(?=[\t\r\n]|[{UNSEEN}]*[{re.escape(SIGNS)}])"
 # Where the separator of lists is ';', a spreadsheet begins a new cell behind one.
 START = re.compile(rf"(^|;)('*){FORMULA}")
 DEFUSED_START = re.compile(rf"(^|;)'('*){FORMULA}")
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 # What Markdown may give a meaning.
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 # Control characters, and those that turn the direction of what follows them.
@@ -45,6 +46,18 @@ def write_cells(table: pd.DataFrame, path: Path, encoding: str = "utf-8") -> Non
     """``table`` as a CSV file with every cell quoted and defused; what is missing is an empty cell."""
     safe = table.map(lambda cell: "" if pd.isna(cell) else defused(str(cell)))
     safe.to_csv(path, index=False, encoding=encoding, quoting=csv.QUOTE_ALL, lineterminator="\n")
+
+
+def without_token(text: str, token: str = "") -> str:
+    """``text`` without a token of Hugging Face, whether it looks like one or is this one."""
+    return TOKEN.sub("hf_…", text.replace(token, "hf_…") if token else text)
+
+
+def on_one_line(text: str, most: int, token: str = "") -> str:
+    """What a server said, as part of a sentence: without a token, on one line, and of ``most`` characters."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in without_token(text[: 100 * most], token))
+    words = " ".join(shown.split())
+    return words if len(words) <= most else words[:most] + "…"
 
 
 def visible(words: str) -> str:

@@ -22,12 +22,12 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 
 from pipeline.deploy.space import SpaceFolder, read_space
 from pipeline.errors import DeployError
+from pipeline.safe_text import on_one_line, without_token
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
 
 ALONE_BYTES = 1_000_000
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9]([\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
-TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 PAY_OR_NOT = (
     "Hugging Face asks for a subscription (PRO, Team or Enterprise) before it makes a new Space that runs an app. "
@@ -90,7 +90,7 @@ def deploy(
             settling = 0.0 if space.sdk == "static" else SETTLING_SECONDS
             stage = yield from follow(api, repo_id, url, secret, config.wait, settling, sleep, (total - 1, total))
     except DeployError as refused:
-        raise DeployError(_redacted(str(refused), secret)) from None
+        raise DeployError(without_token(str(refused), secret)) from None
     except Exception as error:  # noqa: BLE001 - the one boundary: whatever the hub's client raises is put into words
         raise DeployError(_in_words(error, repo_id, space.sdk, secret)) from None
     yield Progress(total, total, "Published; it runs" if stage == RUNNING else "Published; the Space is being built")
@@ -146,7 +146,7 @@ def _checked_token(token: str | None) -> _Token:
 def _checked_repo_id(repo_id: str) -> str:
     if not REPO_ID.fullmatch(repo_id) or "--" in repo_id or ".." in repo_id or repo_id.endswith(".git"):
         raise DeployError(
-            f"“{_redacted(repo_id)}” cannot be the name of a Space. Use your Hugging Face user name (or that of an "
+            f"“{without_token(repo_id)}” cannot be the name of a Space. Use your Hugging Face user name (or that of an "
             "organisation), a slash and a name made of letters, digits, '-', '_' and '.', for example ann/bears."
         )
     return repo_id
@@ -272,17 +272,19 @@ def _in_words(error: BaseException, repo_id: str, sdk: str, token: str) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, HfHubHTTPError):
-            return _refusal(cause.response.status_code, _plain(cause.server_message or "", token), repo_id, sdk)
+            return _refusal(
+                cause.response.status_code, on_one_line(cause.server_message or "", WORDS_LENGTH, token), repo_id, sdk
+            )
         if isinstance(cause, OfflineModeIsEnabled):
             return "Hugging Face is switched off here: unset the environment variable HF_HUB_OFFLINE and deploy again."
         if isinstance(cause, ConnectionError | TimeoutError) or type(cause).__module__.startswith("httpx"):
-            broke = _plain(str(cause), token)
+            broke = on_one_line(str(cause), WORDS_LENGTH, token)
             return (
                 f"Hugging Face cannot be reached, or the connection broke ({broke}). Check the network and deploy "
                 "again: what has arrived is not sent twice, and the Space changes only when everything is there."
             )
         deepest, cause = cause, cause.__cause__
-    words = _plain(str(deepest), token)
+    words = on_one_line(str(deepest), WORDS_LENGTH, token)
     return f"Publishing stopped ({type(deepest).__name__}: {words}). The Space was left as it was; deploy again."
 
 
@@ -305,18 +307,6 @@ def _refusal(status: int, said: str, repo_id: str, sdk: str) -> str:
     fault = f"Hugging Face has a fault of its own at the moment (HTTP {status}). Deploy again later."
     sentence = words.get(status) or (fault if status >= 500 else f"Hugging Face refused (HTTP {status}).")
     return f"{sentence} It said: {said}" if said else sentence
-
-
-def _plain(text: str, token: str) -> str:
-    """What the hub said, as part of a sentence: without a token, on one line, and not too long."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in _redacted(text[: 100 * WORDS_LENGTH], token))
-    words = " ".join(shown.split())
-    return words if len(words) <= WORDS_LENGTH else words[:WORDS_LENGTH] + "…"
-
-
-def _redacted(text: str, token: str | None = None) -> str:
-    hidden = text.replace(str(token), "hf_…") if token else text
-    return TOKEN.sub("hf_…", hidden)
 
 
 def follow(

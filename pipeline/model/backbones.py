@@ -9,7 +9,6 @@ import csv
 import difflib
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -195,12 +194,12 @@ def _fetched(name: str, class_count: int, arguments: Mapping[str, Any]) -> Any:
     except BackboneError:
         raise
     except Exception as error:
-        shown = "".join(letter if letter.isprintable() else " " for letter in str(error))
-        words = " ".join(re.sub(r"hf_[A-Za-z0-9]{8,}", "hf_…", shown).split())[:200]
+        from pipeline.safe_text import on_one_line
+
         raise BackboneError(
             f"The pretrained weights of {name} are not on this machine and cannot be fetched from the Hugging Face hub "
-            f"({type(error).__name__}: {words}). Check the network, or train one that needs none: "
-            f"{', '.join(backbone for backbone in BUNDLED if bundled_weights(backbone))}."
+            f"({type(error).__name__}: {on_one_line(str(error), 200)}). Check the network, or train one that needs "
+            f"none: {', '.join(backbone for backbone in BUNDLED if bundled_weights(backbone))}."
         ) from error
 
 
