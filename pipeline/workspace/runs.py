@@ -169,7 +169,7 @@ class Run:
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """The complete runs of a workspace, newest first; without the damaged ones (:func:`damaged_runs`).
+    """The complete runs of a workspace, newest first; without the damaged ones (:func:`runs_and_damaged`).
 
     >>> [run.name for run in w.list_runs(ws)]
     ['after cleaning', 'before cleaning']
@@ -177,9 +177,10 @@ def list_runs(workspace: Workspace) -> list[Run]:
     return _runs_in(workspace.runs)[0]
 
 
-def damaged_runs(workspace: Workspace) -> list[str]:
-    """What is wrong with the runs of a workspace that cannot be read, a sentence each."""
-    return [str(trouble) for trouble in _runs_in(workspace.runs)[1].values()]
+def runs_and_damaged(workspace: Workspace) -> tuple[list[Run], list[str]]:
+    """The complete runs, newest first, and what is wrong with those that cannot be read, a sentence each."""
+    runs, damaged = _runs_in(workspace.runs)
+    return runs, [str(trouble) for trouble in damaged.values()]
 
 
 def _runs_in(place: Path) -> tuple[list[Run], dict[Path, RunError]]:

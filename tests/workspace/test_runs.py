@@ -18,7 +18,6 @@ from pipeline.workspace.runs import (
     LARGEST_RECORD,
     MANIFEST,
     PREDICTIONS,
-    damaged_runs,
     describe,
     discard,
     discarded,
@@ -26,6 +25,7 @@ from pipeline.workspace.runs import (
     load_run,
     new_run_id,
     restore,
+    runs_and_damaged,
     write_features,
     write_info,
 )
@@ -83,7 +83,7 @@ def test_a_damaged_record_is_explained_and_the_folder_named(workspace: Workspace
     with pytest.raises(RunError, match=r"run in .*/r is damaged .*Move its folder away"):
         load_run(workspace, "r")
     assert list_runs(workspace) == []
-    [said] = damaged_runs(workspace)
+    [said] = runs_and_damaged(workspace)[1]
     assert f"{workspace.runs / 'r'} is damaged" in said
 
 
@@ -92,7 +92,7 @@ def test_a_damaged_run_hides_no_other_and_the_newest_is_never_another_in_silence
         made_up(workspace, name, created)
     (made_up(workspace, "20260101-120000-cccc", "2026-01-01") / MANIFEST).write_text("{")
     assert [run.id for run in list_runs(workspace)] == ["20260102-000000-bbbb", "20260101-000000-aaaa"]
-    assert load_run(workspace).id == "20260102-000000-bbbb" and len(damaged_runs(workspace)) == 1
+    assert load_run(workspace).id == "20260102-000000-bbbb" and len(runs_and_damaged(workspace)[1]) == 1
     (made_up(workspace, "20260103-000000-dddd", "2026-01-03") / MANIFEST).write_text("{")
     with pytest.raises(RunError, match="20260103-000000-dddd is damaged"):
         load_run(workspace)

@@ -36,14 +36,13 @@ from pipeline.train.new_scenes import in_words, probably
 from pipeline.workspace.runs import (
     Run,
     baselines_in_words,
-    damaged_runs,
     describe,
     discard,
     discarded,
-    list_runs,
     load_run,
     read_about,
     restore,
+    runs_and_damaged,
     set_on_in_words,
 )
 from pipeline.workspace.workspace import Workspace
@@ -392,11 +391,10 @@ class RunPanel:
 
     def fill(self, workspace: Workspace, picked: Picked, answer: Mapping[str, Any] = NO_ANSWER) -> list[Any]:
         """All but what a person is typing: the table, what is ticked, and the trash, as they are now."""
-        runs = list_runs(workspace)
+        runs, damaged = runs_and_damaged(workspace)
         here = chosen(runs, picked)
         one = here[0] if len(here) == 1 else None
         trash = trash_choices(workspace)
-        damaged = damaged_runs(workspace)
         hint = f"<p class='w-hint'>{ABOUT}</p>" if runs else ""
         hint += "".join(f"<p class='w-warn'>{escape(words)}</p>" for words in damaged[:MOST_DAMAGED])
         return [
