@@ -23,7 +23,9 @@ from tests.support.cases import (
     contents,
     differences,
     lay,
+    shows,
     stored,
+    zipped_as,
 )
 from tests.support.sharing import Sample
 
@@ -127,6 +129,22 @@ def test_it_is_shown_as_it_is_meant(
         expect(page.locator("#collect-reading")).to_be_hidden(timeout=SOON)
     assert found == {}
     assert workspace.store.images().empty
+
+
+def test_names_of_a_zip_of_another_country_are_shown_right(
+    serve: Serve, page: Page, workspace: Workspace, tmp_path: Path
+) -> None:
+    tree = {f"{label}/{number}.jpg": shows(label) for label in ("猫", "犬表") for number in range(2)}
+    opened(page, serve(workspace.root))
+    packed = zipped_as(tmp_path / "pictures.zip", tree, "cp932")
+    page.locator("#collect-files input[type=file]").first.set_input_files(packed)
+    expect(page.locator("#collect-files").get_by_role("link")).to_have_count(1, timeout=SOON)
+    page.locator("#collect-import").click()
+    expect(page.locator("#collect-read .layout")).to_be_visible(timeout=LATER)
+    assert wrong(page, Case(tree, says=("Shift-JIS",))) == []
+    taken(page)
+    expect(page.locator("#job")).to_contain_text("pictures added", timeout=LATER)
+    assert differences(stored(workspace), tree) == {}
 
 
 def test_what_was_shown_is_what_is_taken(serve: Serve, page: Page, workspace: Workspace, tmp_path: Path) -> None:
