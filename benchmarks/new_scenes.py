@@ -2,6 +2,7 @@
 
     PYTHONPATH=. python benchmarks/new_scenes.py [--parts grocery5=DIR:DIR ...] [--sites xiangqi=DIR=PATTERN ...]
         [--cache DIR] [--draws 2000] [--table FILE.csv]
+    (benchmarks/_published_sets.py makes folders for --parts from published packages)
 
 A set of ``--parts`` is two folders of class folders: what a model learns from, and pictures from elsewhere. Of a set of
 ``--sites``, the pattern (a regular expression with one group) finds the site in a file's name; the last third of the
@@ -10,8 +11,9 @@ comes, with the head that Winnow fits; stated is what a training would state, of
 are asked; the truth is how often the head that learnt from all of them is wrong elsewhere.
 
 Then ``--draws`` simulated sets are drawn from the stored answers of each set: pictures one by one, for the interval of
-a test split, and scenes with all their pictures, for the others; how often the stated 95 % interval holds the rate that
-was drawn from is its coverage. A folder that is not there is left out, and said to be.
+a test split, and scenes with all their pictures, for the others (the middle grouping; answers from folds that cut its
+scenes, and from folds that do not); how often the stated 95 % interval holds the rate that was drawn from is its
+coverage. A folder that is not there is left out, and said to be.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ def _there(name: str, folder: Path) -> bool:
 def looked_at(folder: Path, cache: Path | None) -> Pictures:
     """The pictures of class folders, as the network sees them."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    kept = cache / f"{folder.name}.npz" if cache else None
+    kept = cache / f"{folder.resolve().parent.name}-{folder.name}.npz" if cache else None
     if kept and kept.exists():
         stored = np.load(kept)
         features, names = torch.from_numpy(stored["x"]).float(), [str(name) for name in stored["names"]]
@@ -117,6 +119,7 @@ def looked_at(folder: Path, cache: Path | None) -> Pictures:
                 parts.append(forward(body, normalise(torch.from_numpy(batch), preprocessing))[0].float())
         features, names = torch.cat(parts).clone(), [str(file.relative_to(folder)) for file in files]
         if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
             np.savez(kept, x=features.numpy(), names=np.array(names))
     labels = _coarse(folder)
     return Pictures(features, [labels.get(Path(name).name, name.split("/")[0]) for name in names], names)
@@ -163,24 +166,28 @@ def _coverage(
     ways = groupings(pictures.features, known)
     groups = ways[len(ways) // 2]
     head = fit_head([pictures.features], numbers, classes)
-    folds = scene_folds(groups, numbers.tolist(), FOLDS)
-    wrong = held_out(pictures.features, numbers, OUTPUTS, folds, groups, head).wrong
-    rate, chance, found = float(wrong.mean()), np.random.default_rng(0), dict[str, object]()
-    for count in TEST_PICTURES:
-        ends = [error_rate_interval(int(chance.binomial(count, rate)), count) for _ in range(draws)]
-        found[f"{count} pictures"] = float(np.mean([low <= rate <= high for low, high in ends]))
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    for count in SCENES:
-        held = 0
-        for _ in range(draws):
-            drawn = [members[number] for number in chance.integers(0, len(members), count)]
-            scenes = np.repeat(np.arange(count), [len(one) for one in drawn])
-            flags = wrong[np.concatenate(drawn)]
-            low, high = interval([Judged(scenes, flags, np.ones(len(flags), dtype=bool))])
-            held += low <= rate <= high
-        found[f"{count} scenes"] = held / draws
+    chance, found = np.random.default_rng(0), dict[str, object]()
+    alone = np.arange(len(numbers))
+    for what, apart in (("like these", alone), ("new scenes", groups)):
+        folds = scene_folds(apart, numbers.tolist(), FOLDS)
+        wrong = held_out(pictures.features, numbers, OUTPUTS, folds, apart, head).wrong
+        rate = float(wrong.mean())
+        if what == "like these":
+            for count in TEST_PICTURES:
+                ends = [error_rate_interval(int(chance.binomial(count, rate)), count) for _ in range(draws)]
+                found[f"{count} pictures"] = float(np.mean([low <= rate <= high for low, high in ends]))
+        members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+        for count in (*SCENES, max(1, len(members) // 4), len(members)):
+            held = 0
+            for _ in range(draws):
+                drawn = [members[number] for number in chance.integers(0, len(members), count)]
+                scenes = np.repeat(np.arange(count), [len(one) for one in drawn])
+                flags = wrong[np.concatenate(drawn)]
+                low, high = interval([Judged(scenes, flags, np.ones(len(flags), dtype=bool))])
+                held += low <= rate <= high
+            found[f"{what}, {count} scenes"] = held / draws
     words = ", ".join(f"{what} {share:.3f}" for what, share in found.items())
-    sys.stdout.write(f"  {draws} draws of rate {rate:.3f}; the stated 95 % interval holds it: {words}\n")
+    sys.stdout.write(f"  {draws} draws; the stated 95 % interval holds the rate they are from: {words}\n")
     return found
 
 

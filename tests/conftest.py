@@ -23,6 +23,7 @@ from tests.support.shelf import (  # noqa: F401 - fixtures for all tests
     exported_onnx,
     exported_space,
     fruit,
+    messy_run,
     photographs,
     shelf,
     small_network,

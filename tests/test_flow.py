@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,32 +11,30 @@ import pytest
 from cleaner.clean.decisions import relabel, remove, undo
 from cleaner.clean.suspects import suspects
 from cleaner.compare.compare import compare
-from pipeline.collect.importing import ImportConfig, import_images
 from pipeline.collect.starter_set import BROKEN
 from pipeline.deploy.export import ExportConfig, export
 from pipeline.predict import Classifier
 from pipeline.stage import run
 from pipeline.train.train import TrainConfig, train
-from pipeline.verify.verify import verify
+from pipeline.workspace.runs import Run, load_run
 from pipeline.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.slow
-SETTINGS = TrainConfig(epochs=0, image_size=160)
 
 
-def test_the_planted_mistakes_are_found_cleaned_and_the_model_ships(workspace: Workspace, tmp_path: Path) -> None:
-    run(import_images(workspace, ImportConfig("starter-messy")))
+def test_the_planted_mistakes_are_found_cleaned_and_the_model_ships(messy_run: Run, tmp_path: Path) -> None:
+    workspace = Workspace.open(Path(shutil.copytree(messy_run.folder.parents[1], tmp_path / "messy")))
     truth = pd.read_csv(workspace.root / "starter-messy-truth.csv", keep_default_na=False)
     names = workspace.store.sources().set_index("name")["image_id"]
     truth["id"] = truth["file"].map(names)
     assert truth["id"].notna().all(), "every planted file was imported, or is known as a copy"
 
-    verified = run(verify(workspace))
+    images = workspace.store.images()
     broken = set(truth[truth["kind"].isin(BROKEN)]["id"])
-    assert {row.id for row in verified.set_aside} == broken, "every broken file is set aside, and no good one"
+    assert set(images["id"][images["status"] == "set_aside"]) == broken, "every broken file is set aside, no good one"
     _assert_copies_are_grouped(workspace, truth)
 
-    before = run(train(workspace, SETTINGS))
+    before = load_run(workspace, messy_run.id)
     found = _share_found(suspects(workspace, before), truth)
     print(f"\nplanted wrong labels found in the first N, 2N of the queue: {found[0]:.0%}, {found[1]:.0%}")
     assert found[0] >= 0.5 and found[1] >= 0.7
@@ -51,7 +50,7 @@ def test_the_planted_mistakes_are_found_cleaned_and_the_model_ships(workspace: W
     undo(workspace)
     assert file.exists()
 
-    after = run(train(workspace, SETTINGS))
+    after = run(train(workspace, TrainConfig(epochs=0, image_size=160)))
     assert workspace.store.images().set_index("id")["split"].equals(splits), "no image changed sides"
     compared = compare(workspace, before, after)
     assert compared.n > 80 and compared.verdict in ("better", "cannot be told apart")

@@ -132,6 +132,25 @@ def tiny_run(shelf: Shelf, starter_folder: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
+def messy_run(shelf: Shelf) -> Run:
+    """The head on the messy starter set, as imported and verified, 160 pixels. Shared by all tests: read only."""
+    from pipeline.collect.importing import ImportConfig, import_images
+    from pipeline.stage import run
+    from pipeline.train.train import TrainConfig, train
+    from pipeline.verify.verify import VerifyConfig, verify
+    from pipeline.workspace.runs import load_run
+    from pipeline.workspace.workspace import Workspace
+
+    def make(place: Path) -> None:
+        workspace = Workspace.create(place / "workspace")
+        run(import_images(workspace, ImportConfig("starter-messy")))
+        run(verify(workspace, VerifyConfig(workers=1)))
+        run(train(workspace, TrainConfig(epochs=0, image_size=160)))
+
+    return load_run(Workspace.open(shelf.get("messy-run", make) / "workspace"))
+
+
+@pytest.fixture(scope="session")
 def small_network(shelf: Shelf) -> dict[str, Any]:
     """Settings for a network of very few layers that nobody has trained: a training goes as with any other, four times
     as fast, and learns little.

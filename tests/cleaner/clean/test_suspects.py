@@ -11,12 +11,8 @@ import pytest
 from cleaner.clean.audit import audits
 from cleaner.clean.decisions import keep, relabel, remove, rename, undo, undo_step
 from cleaner.clean.suspects import audit, renamed_since, suspects, suspicion, usual_by_class
-from pipeline.collect.importing import ImportConfig, import_images
-from pipeline.stage import run
-from pipeline.train.train import TrainConfig, train
-from pipeline.verify.verify import verify
 from pipeline.workspace.records import NewImage, Verdict
-from pipeline.workspace.runs import OUT_OF_FOLD, PREDICTIONS, load_run
+from pipeline.workspace.runs import OUT_OF_FOLD, PREDICTIONS, Run, load_run
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
 
@@ -183,11 +179,9 @@ def test_the_queue_of_a_run_without_images_is_empty_and_has_its_columns(tmp_path
 
 
 @pytest.mark.slow
-def test_on_the_messy_starter_most_planted_wrong_labels_are_at_the_head_of_the_queue(tmp_path: Path, capsys):
-    workspace = Workspace.create(tmp_path / "messy")
-    run(import_images(workspace, ImportConfig("starter-messy")))
-    run(verify(workspace))
-    queue = suspects(workspace, run(train(workspace, TrainConfig(epochs=0))))
+def test_on_the_messy_starter_most_planted_wrong_labels_are_at_the_head_of_the_queue(messy_run: Run, capsys):
+    workspace = Workspace.open(messy_run.folder.parents[1])
+    queue = suspects(workspace, messy_run)
     truth = pd.read_csv(workspace.root / "starter-messy-truth.csv", keep_default_na=False)
     planted = truth[
         (truth["true_label"] != truth["given_label"]) & truth["kind"].isin(["wrong_label", "label_conflict"])
