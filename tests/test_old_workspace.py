@@ -310,6 +310,6 @@ def test_a_run_of_then_becomes_a_whole_space_folder(old: Workspace, tmp_path: Pa
 
 
 def test_the_pictures_leave_as_a_data_set(old: Workspace, tmp_path: Path) -> None:
-    run(export_dataset(old, DatasetConfig(str(tmp_path / "cleaned"))))
+    run(export_dataset(old, DatasetConfig(str(tmp_path / "cleaned"), anonymous_names=True)))
     written = [file.relative_to(tmp_path / "cleaned").as_posix() for file in (tmp_path / "cleaned").rglob("*.*")]
     assert set(TOLD["dataset"]) <= set(written)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -143,12 +144,14 @@ class _Facts:
         return self.workspace.store.split_counts()
 
 
-def data_card(workspace: Workspace, about: str = "") -> str:
-    """The card in Markdown, with the front matter of a data set on the hub. ``about``: a paragraph on the files."""
+def data_card(workspace: Workspace, about: str = "", told: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The card in Markdown, with the front matter of a data set on the hub. ``about``: a paragraph on the files;
+    ``told``: what else the front matter says of them.
+    """
     facts = _Facts(workspace)
     count, classes = len(facts.kept), len(facts.classes)
     parts = [
-        f"---\n{_front_matter(facts)}---\n# {plain(workspace.name)}",
+        f"---\n{_front_matter(facts, told)}---\n# {plain(workspace.name)}",
         f"{number(count, 'picture')} of {number(classes, 'class', 'classes')}, for classifying images. Written by "
         f"Winnow on {now()[:10]}, from what it recorded as the pictures came in.",
         about,
@@ -164,7 +167,7 @@ def data_card(workspace: Workspace, about: str = "") -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _front_matter(facts: _Facts) -> str:
+def _front_matter(facts: _Facts, told: Mapping[str, Any]) -> str:
     from huggingface_hub import DatasetCardData
 
     count = len(facts.kept)
@@ -175,6 +178,7 @@ def _front_matter(facts: _Facts) -> str:
         task_categories=["image-classification"],
         size_categories=size,
         tags=["winnow", "image-classification"],
+        **told,
     )
     return f"{matter.to_yaml()}\n"
 

@@ -5,55 +5,31 @@ A class's folder is called as the class is, where every file system takes that n
 
 from __future__ import annotations
 
-import hashlib
-import re
 import shutil
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-
-import pandas as pd
+from pathlib import Path
 
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD, attributions, data_card, write_attributions
-from pipeline.collect.entries import SPLIT_NAMES
-from pipeline.collect.noise import noise_of
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
+from pipeline.dataset.layouts import ABOUT, CLASSES, LABELS, METADATA, front_matter, write_tables
+from pipeline.dataset.names import WEB, folder_names
+from pipeline.dataset.pictures import Picture, Placing, check_layout, pictures_of
 from pipeline.dataset.without_metadata import Published, Wanted, lost, publish
 from pipeline.errors import ExportError, NotEnoughData, UsageError
 from pipeline.images.sandbox import map_in_workers
 from pipeline.jobs.job import finished
 from pipeline.jobs.stages import StageName
-from pipeline.safe_text import write_cells
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
-from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace, clear_killed, outside, writing
 
-CLASSES = "classes.csv"
-LABELS = "labels.csv"
-METADATA = "metadata.csv"
+README = "README.md"
 LICENCE = "LICENSE-starter.txt"
-PICTURES = "images"
-HUB_SPLITS: Mapping[str, str] = {"train": "train", "valid": "validation", "test": "test", "": PICTURES}
-OWN_NAMES = (CARD, ATTRIBUTIONS, CLASSES, LICENCE)
-SEPARATOR = ";"
-NAME_DIGITS = 16
+OWN_NAMES = (CARD, README, ATTRIBUTIONS, CLASSES, LABELS, LICENCE)
+NEW = ".new"
 NOTE = "Writing pictures"
-MAX_NAME_BYTES = 255
-HASH_DIGITS = 8
-FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
-# Control characters, surrogates, what no standard has assigned (APFS refuses it), and line and paragraph separators.
-FORBIDDEN_KINDS = ("Cc", "Cs", "Cn", "Zl", "Zp")
-BIDI = re.compile("[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]")
-# Device names of Windows, with any extension.
-RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
-ABOUT: Mapping[str, str] = {
-    "folders": f"Each picture lies in the folder of its class; {CLASSES} says which class a folder stands for.",
-    "csv": f"{LABELS} says what each picture shows.",
-    "metadata": f"{METADATA} beside the pictures says what each shows, as `datasets` reads it (imagefolder).",
-}
 
 
 @dataclass(frozen=True)
@@ -77,6 +53,10 @@ class DatasetConfig:
     )
     originals: bool = setting(
         False, "files as they came, with metadata (place, camera, comments), instead of re-encoded without it"
+    )
+    keep_folders: bool = setting(False, "the sub-folders of the source too, in the folder of each class or split")
+    anonymous_names: bool = setting(
+        False, "files named by their content; the names they had, which may tell about people, are in no table"
     )
 
     def __post_init__(self) -> None:
@@ -123,9 +103,11 @@ class ExportedDataset:
 def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[ExportedDataset]:
     """Write the pictures that were neither removed nor set aside, with their labels, a card and attributions.
 
-    The folder appears whole or not at all. In every table, cells that a spreadsheet would run begin with a ``'`` more
-    (``pipeline.safe_text.restored`` takes it off). Class folders are named like the class where every file system takes
-    that name; classes.csv says which class each stands for. Raises ExportError, NotEnoughData.
+    The folder appears whole or not at all. Files are called as they were in their source, as far as every file system
+    takes that name; the tables say what each was called (``original_name``). In every table, cells that a spreadsheet
+    would run begin with a ``'`` more (``pipeline.safe_text.restored`` takes it off). Class folders are named like the
+    class where every file system takes that name; classes.csv says which class each stands for. Raises ExportError,
+    NotEnoughData.
 
     >>> from pathlib import Path
     >>> written = w.run(w.export_dataset(ws, w.DatasetConfig("fruit-data")))
@@ -135,23 +117,21 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
     target = _new_folder(workspace, config.out)
     clear_killed(target.parent)
     images = workspace.store.images()
-    pictures = _pictures(images)
-    _check_layout(pictures, config.layout)
+    pictures = pictures_of(images)
+    check_layout(pictures, config.layout)
     _check_space(target, sum(picture.bytes for picture in pictures))
-    classes = Counter(label for picture in pictures for label in picture.labels)
-    folders = folder_names(classes, taken=OWN_NAMES)
+    folders = folder_names((label for picture in pictures for label in picture.labels), taken=OWN_NAMES)
+    placing = Placing(config.layout, folders, config.keep_folders, config.anonymous_names, (*OWN_NAMES, METADATA))
     try:
         with writing(target) as folder:
-            published = yield from _write_pictures(workspace, pictures, config, folders, folder)
-            done = {
-                str(_place(picture, config.layout, folders) / published[picture.id].name): picture
-                for picture in pictures
-                if published[picture.id].name
-            }
-            if not done:
+            published = yield from _publish(workspace, pictures, config.originals, folder / NEW)
+            names = {image: one.name for image, one in published.items() if one.name}
+            if not names:
                 raise NotEnoughData("None of the pictures can be read. Verify the workspace to see why.")
-            _write_tables(done, config.layout, folders, folder)
-            _write_papers(workspace, done, _about(config, published), folder)
+            done = placing.places([(p, Path(names[p.id]).suffix[1:]) for p in pictures if p.id in names])
+            _move(done, names, folder)
+            write_tables(done, config.layout, folders, folder, config.anonymous_names)
+            _write_papers(workspace, done, config, _about(config, published), folder)
             files = sum(path.is_file() for path in folder.rglob("*"))
             if target.is_dir():
                 target.rmdir()  # it is empty, and Windows renames onto no folder
@@ -185,62 +165,6 @@ def _new_folder(workspace: Workspace, out: str) -> Path:
     return target
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """An image that is exported; ``split`` is empty where it has none. ``stem`` is its file's name there."""
-
-    id: str
-    file: str
-    name: str
-    labels: tuple[str, ...]
-    split: str
-    checked: bool
-    bytes: int
-    stem: str
-
-
-def _pictures(images: pd.DataFrame) -> list[_Picture]:
-    """What is neither removed nor set aside. Raises NotEnoughData where that is nothing."""
-    kept = images[images["status"].isin(IN_USE)]
-    if kept.empty:
-        raise NotEnoughData("There are no pictures to export. Import some first, or restore what was removed.")
-    splits = kept["split"].fillna(kept["given_split"]).fillna("")
-    alike = kept["id"].str[:NAME_DIGITS].duplicated(keep=False)
-    stems = kept["id"].where(alike, kept["id"].str[:NAME_DIGITS])
-    return [
-        _Picture(
-            str(row["id"]),
-            str(row["file"]),
-            str(row["source_name"] or row["file"]),
-            tuple(str(row["label"]).split("|")) if row["label"] else (),
-            str(split),
-            row["status"] == "ok",
-            int(row["bytes"]),
-            str(stem),
-        )
-        for row, split, stem in zip(kept.to_dict("records"), splits, stems, strict=True)
-    ]
-
-
-def _check_layout(pictures: Sequence[_Picture], layout: str) -> None:
-    """Raises ExportError where the layout cannot hold the pictures."""
-    several = [picture for picture in pictures if len(picture.labels) > 1]
-    if several and layout == "folders":
-        raise ExportError(
-            f"Pictures with several labels ({len(several)}, like {', '.join(several[0].labels)[:100]}) fit into no "
-            "class folder. Export as csv or metadata instead."
-        )
-    if several and any(SEPARATOR in label for picture in pictures for label in picture.labels):
-        raise ExportError(
-            f"A class has a '{SEPARATOR}' in its name, which separates the labels of a picture. Give it another name."
-        )
-    unsplit = sum(not picture.split for picture in pictures)
-    if layout != "csv" and 0 < unsplit < len(pictures):
-        raise ExportError(
-            f"{unsplit} of {len(pictures)} pictures have no split yet. Verify the workspace first, or export as csv."
-        )
-
-
 def _check_space(target: Path, needed: int) -> None:
     there = next(folder for folder in (target, *target.parents) if folder.exists())
     free = shutil.disk_usage(there).free
@@ -251,75 +175,15 @@ def _check_space(target: Path, needed: int) -> None:
         )
 
 
-def _place(picture: _Picture, layout: str, folders: Mapping[str, str]) -> PurePosixPath:
-    """The folder of a picture; what has no label lies beside the class folders."""
-    if layout == "folders":
-        return PurePosixPath(picture.split, *(folders[label] for label in picture.labels))
-    return PurePosixPath(PICTURES if layout == "csv" else HUB_SPLITS[picture.split])
-
-
-def folder_names(classes: Iterable[str], taken: Iterable[str] = ()) -> Mapping[str, str]:
-    """The folder of each class: its name where that is fit, else a likeness of it with a part of the name's SHA-256.
-
-    No two are equal on a file system that ignores case, or the ways to write one character; none is ``taken``, none
-    would be read as a split or left out by an import, and none is longer than 255 bytes. The same classes give the same
-    names.
-    """
-    labels = sorted(set(classes))
-    not_free = {_key(name) for name in (*taken, *SPLIT_NAMES)}
-    keys = Counter(_key(_fit(label)) for label in labels)
-    names = {label: label for label in labels if label and _fit(label) == label and keys[_key(label)] == 1}
-    names = {label: name for label, name in names.items() if _key(name) not in not_free}
-    not_free |= {_key(name) for name in names.values()}
-    for label in labels:
-        if label not in names:
-            names[label] = _marked(label, not_free)
-            not_free.add(_key(names[label]))
-    return names
-
-
-def _fit(label: str) -> str:
-    """The likeness of a class name that may stand in a path; the name itself where that may."""
-    text = unicodedata.normalize("NFC", BIDI.sub("", FORBIDDEN.sub("_", label)))
-    text = "".join("_" if unicodedata.category(c) in FORBIDDEN_KINDS else c for c in text)
-    text = _cut(text.strip().lstrip(".").strip(), MAX_NAME_BYTES).rstrip(". ")
-    return f"_{text}" if RESERVED.fullmatch(text) or noise_of(text) else text
-
-
-def _marked(label: str, not_free: set[str]) -> str:
-    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()
-    for digits in range(HASH_DIGITS, len(digest) + 1):
-        mark = digest[:digits]
-        name = f"{_cut(_fit(label), MAX_NAME_BYTES - digits - 1).rstrip('. ') or 'class'}-{mark}"
-        if _key(name) not in not_free:
-            break
-    return name
-
-
-def _cut(text: str, size: int) -> str:
-    return text.encode("utf-8")[:size].decode("utf-8", "ignore")
-
-
-def _key(name: str) -> str:
-    """What is equal for two names that some file system takes for the same."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf")
-
-
-def _write_pictures(
-    workspace: Workspace,
-    pictures: Sequence[_Picture],
-    config: DatasetConfig,
-    folders: Mapping[str, str],
-    folder: Path,
+def _publish(
+    workspace: Workspace, pictures: Sequence[Picture], originals: bool, folder: Path
 ) -> Stage[dict[str, Published]]:
-    """Every picture by itself in a worker process; id -> what became of it."""
-    wanted = []
-    for picture in pictures:
-        place = folder / _place(picture, config.layout, folders)
-        place.mkdir(parents=True, exist_ok=True)
-        source = workspace.image_file(picture.file)
-        wanted.append(Wanted(picture.id, source, place / picture.stem, config.originals, picture.checked))
+    """Every picture by itself in a worker process, as a file in ``folder``; id -> what became of it."""
+    folder.mkdir(parents=True)
+    wanted = [
+        Wanted(picture.id, workspace.image_file(picture.file), folder / picture.id, originals, picture.checked)
+        for picture in pictures
+    ]
     published: dict[str, Published] = {}
     yield Progress(0, len(wanted), NOTE)
     for one, answer in map_in_workers(publish, wanted, lost):
@@ -328,23 +192,12 @@ def _write_pictures(
     return published
 
 
-def _write_tables(done: Mapping[str, _Picture], layout: str, folders: Mapping[str, str], folder: Path) -> None:
-    several = any(len(picture.labels) > 1 for picture in done.values())
-    # readers split a cell without separator at its spaces, so a single label ends with it
-    ends = {file: SEPARATOR if several and len(picture.labels) == 1 else "" for file, picture in done.items()}
-    rows = [
-        (PurePosixPath(file), SEPARATOR.join(picture.labels) + ends[file], picture.split)
-        for file, picture in done.items()
-    ]
-    table = pd.DataFrame(rows, columns=["path", "labels" if several else "label", "split"], dtype=object)
-    if layout == "csv":
-        write_cells(table, folder / LABELS)
-    if layout == "metadata":
-        for place, part in table.groupby(table["path"].map(lambda path: path.parent)):
-            named = part.assign(path=part["path"].map(lambda path: path.name)).drop(columns="split")
-            write_cells(named.rename(columns={"path": "file_name"}), folder / str(place) / METADATA)
-    classes = pd.DataFrame({"folder": list(folders.values()), "label": list(folders)}, dtype=object)
-    write_cells(classes if layout == "folders" else classes[["label"]], folder / CLASSES)
+def _move(done: Mapping[str, Picture], names: Mapping[str, str], folder: Path) -> None:
+    """Put the files that were written to their places."""
+    for place, picture in done.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / NEW / names[picture.id]).rename(folder / place)
+    (folder / NEW).rmdir()
 
 
 def _about(config: DatasetConfig, published: Mapping[str, Published]) -> str:
@@ -370,9 +223,15 @@ def _about(config: DatasetConfig, published: Mapping[str, Published]) -> str:
     )
 
 
-def _write_papers(workspace: Workspace, done: Mapping[str, _Picture], about: str, folder: Path) -> None:
+def _write_papers(
+    workspace: Workspace, done: Mapping[str, Picture], config: DatasetConfig, about: str, folder: Path
+) -> None:
     rows = attributions(workspace, {picture.id: file for file, picture in done.items()})
+    if config.anonymous_names:
+        rows["source"] = rows["source"].where(rows["source"].str.match(WEB), "")
     write_attributions(rows, folder / ATTRIBUTIONS)
-    (folder / CARD).write_text(data_card(workspace, about), encoding="utf-8")
+    card = data_card(workspace, about, front_matter(done, config.layout))
+    for name in (CARD, README):  # the hub, and those who read its sets, know the second name
+        (folder / name).write_text(card, encoding="utf-8")
     if rows["provider"].isin(STARTERS).any():  # the licence of these pictures asks to go where they go
         shutil.copyfile(ARCHIVE.with_name("LICENSE"), folder / LICENCE)

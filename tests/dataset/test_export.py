@@ -15,9 +15,11 @@ from PIL import ExifTags, Image
 
 import cli
 from cleaner.clean.decisions import relabel, remove
+from pipeline.class_names import without_invisible
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD
 from pipeline.collect.importing import ImportConfig, import_images
-from pipeline.dataset.export import CLASSES, LABELS, METADATA, DatasetConfig, ExportedDataset, export_dataset
+from pipeline.dataset.export import README, DatasetConfig, ExportedDataset, export_dataset
+from pipeline.dataset.layouts import CLASSES, LABELS, METADATA
 from pipeline.errors import ExportError, NotEnoughData, SourceError, UsageError
 from pipeline.labels import clean_label
 from pipeline.safe_text import restored
@@ -28,7 +30,8 @@ from tests.support.paths import SHARED
 
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"
 NAMES = ("cat", "Cat", "polar bear", "../etc", "CON", "a/b", "=1+1", "train", "x" * 255, "Bär", "<b>&", "a;b", "-1")
-PAPERS = {CARD, ATTRIBUTIONS, CLASSES}
+MORE = ("split", "original_name", "id")
+PAPERS = {CARD, README, ATTRIBUTIONS, CLASSES, LABELS}
 
 
 def picture(number: int, kind: str = "PNG", **options: object) -> bytes:
@@ -44,8 +47,10 @@ def add(workspace: Workspace, data: bytes, label: str | None, extension: str = "
     return image_id
 
 
-def exported(workspace: Workspace, out: Path, layout: str = "folders", originals: bool = False) -> ExportedDataset:
-    return run(export_dataset(workspace, DatasetConfig(str(out), layout, originals)))
+def exported(
+    workspace: Workspace, out: Path, layout: str = "folders", originals: bool = False, **more: bool
+) -> ExportedDataset:
+    return run(export_dataset(workspace, DatasetConfig(str(out), layout, originals, **more)))
 
 
 def files(folder: Path) -> set[str]:
@@ -65,7 +70,8 @@ def labels_by_id(workspace: Workspace) -> dict[str, str]:
 def brought_back(folder: Path, root: Path) -> Workspace:
     """A new workspace with what was exported in it."""
     again = Workspace.create(root)
-    source = folder / LABELS if (folder / LABELS).exists() else folder
+    source = folder if (folder / CLASSES).read_text(encoding="utf-8").startswith('"folder"') else folder / LABELS
+    source = source if source.exists() else folder
     imported = run(import_images(again, ImportConfig(str(source))))
     assert [bad for bad in imported.failed if not bad.path.endswith((".csv", ".md"))] == []
     return again
@@ -88,7 +94,7 @@ def test_class_folders_lie_in_their_splits(mixed: Workspace, tmp_path: Path) -> 
     places = {PurePosixPath(name).parent.as_posix() for name in files(tmp_path / "out") - PAPERS}
     assert places == {"train/cat", "valid/cat", "train/dog", "test/dog"}
     assert files(tmp_path / "out") >= PAPERS
-    assert (result.files, result.copied, result.re_encoded, result.left_out, result.failed) == (7, 4, 0, 1, ())
+    assert (result.files, result.copied, result.re_encoded, result.left_out, result.failed) == (9, 4, 0, 1, ())
     assert result.classes == {"cat": 2, "dog": 2} and result.folder == str(tmp_path / "out")
     assert table(tmp_path / "out" / CLASSES) == [{"folder": "cat", "label": "cat"}, {"folder": "dog", "label": "dog"}]
     card = (tmp_path / "out" / CARD).read_text(encoding="utf-8")
@@ -97,7 +103,7 @@ def test_class_folders_lie_in_their_splits(mixed: Workspace, tmp_path: Path) -> 
 
 
 def test_without_splits_the_class_folders_are_on_top(workspace: Workspace, tmp_path: Path) -> None:
-    named = {add(workspace, picture(1), "cat")[:16]: "cat", add(workspace, picture(2), None)[:16]: ""}
+    named = {add(workspace, picture(1), "cat"): "cat", add(workspace, picture(2), None): ""}
     exported(workspace, tmp_path / "out")
     assert files(tmp_path / "out") - PAPERS == {
         f"{label}/{name}.png" if label else f"{name}.png" for name, label in named.items()
@@ -113,7 +119,7 @@ def test_a_table_of_paths_has_labels_and_splits(mixed: Workspace, tmp_path: Path
         ("dog", "test"),
         ("dog", "train"),
     ]
-    assert {row["path"] for row in rows} == files(tmp_path / "out") - PAPERS - {LABELS}
+    assert {row["path"] for row in rows} == files(tmp_path / "out") - PAPERS
     assert table(tmp_path / "out" / CLASSES) == [{"label": "cat"}, {"label": "dog"}]
 
 
@@ -121,7 +127,7 @@ def test_metadata_lies_beside_the_pictures_of_each_split(mixed: Workspace, tmp_p
     exported(mixed, tmp_path / "out", "metadata")
     for split, count in (("train", 2), ("validation", 1), ("test", 1)):
         rows = table(tmp_path / "out" / split / METADATA)
-        assert len(rows) == count and set(rows[0]) == {"file_name", "label"}
+        assert len(rows) == count and list(rows[0]) == ["file_name", "label", *MORE]
         assert all((tmp_path / "out" / split / row["file_name"]).is_file() for row in rows)
 
 
@@ -147,7 +153,7 @@ def test_the_commands_print_what_was_written(
     printed = json.loads(capsys.readouterr().out)
     assert printed == {
         "folder": str(tmp_path / "out"),
-        "files": 8,
+        "files": 9,
         "copied": 4,
         "re_encoded": 0,
         "with_position": 0,
@@ -187,7 +193,7 @@ def test_classes_of_any_name_are_kept_apart_and_read_back(
         folders = {row["folder"]: row["label"] for row in table(tmp_path / "out" / CLASSES)}
         pictures = files(tmp_path / "out") - PAPERS
         found = {PurePosixPath(file).stem: folders[PurePosixPath(file).parent.name] for file in pictures}
-        assert found == {image[:16]: label for image, label in given_labels.items()}
+        assert found == given_labels
     else:
         again = labels_by_id(brought_back(tmp_path / "out", tmp_path / "again"))
         assert {image: restored(label) for image, label in again.items()} == {
@@ -196,14 +202,14 @@ def test_classes_of_any_name_are_kept_apart_and_read_back(
 
 
 @settings(max_examples=10)
-@given(texts=st.sets(st.text(max_size=40).filter(lambda text: text.strip()), min_size=2, max_size=6))
+@given(texts=st.sets(st.text(max_size=40).filter(without_invisible), min_size=2, max_size=6))
 def test_the_tables_hold_every_label_as_it_is(texts: set[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     labels = {clean_label(text) for text in texts}
     workspace = Workspace.create(tmp_path_factory.mktemp("names") / "workspace")
-    given_labels = {add(workspace, picture(number), label)[:16]: label for number, label in enumerate(labels)}
+    given_labels = {add(workspace, picture(number), label): label for number, label in enumerate(labels)}
     out = workspace.root.with_name("out")
     exported(workspace, out, "csv")
-    assert {PurePosixPath(row["path"]).stem: row["label"] for row in table(out / LABELS)} == given_labels
+    assert {row["id"]: row["label"] for row in table(out / LABELS)} == given_labels
 
 
 def test_no_cell_runs_in_a_spreadsheet(workspace: Workspace, tmp_path: Path) -> None:
@@ -217,9 +223,9 @@ def test_no_cell_runs_in_a_spreadsheet(workspace: Workspace, tmp_path: Path) -> 
 def test_pictures_whose_ids_begin_alike_do_not_meet(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.dataset.export.NAME_DIGITS", 0)  # where all of them do
+    monkeypatch.setattr("pipeline.dataset.pictures.NAME_DIGITS", 0)  # where all of them do
     ids = [add(workspace, picture(number), "cat") for number in range(3)]
-    exported(workspace, tmp_path / "out")
+    exported(workspace, tmp_path / "out", anonymous_names=True)
     assert files(tmp_path / "out") - PAPERS == {f"cat/{image_id}.png" for image_id in ids}
 
 

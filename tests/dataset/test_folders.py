@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.dataset.export import folder_names
+from pipeline.dataset.names import folder_names
 from pipeline.errors import SourceError
 from pipeline.labels import clean_label
 from tests.support.paths import SHARED
