@@ -15,6 +15,7 @@ from pipeline.collect.data_card import ATTRIBUTIONS, CARD, attributions, data_ca
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
 from pipeline.dataset.layouts import ABOUT, CLASSES, LABELS, METADATA, front_matter, write_tables
 from pipeline.dataset.names import WEB, folder_names
+from pipeline.dataset.parquet import write_shards
 from pipeline.dataset.pictures import Picture, Placing, check_layout, pictures_of
 from pipeline.dataset.without_metadata import Published, Wanted, lost, publish
 from pipeline.errors import ExportError, NotEnoughData, UsageError
@@ -48,6 +49,7 @@ class DatasetConfig:
             "folders": "split/class/picture",
             "csv": f"{LABELS} with path, label and split",
             "metadata": f"Hugging Face's imagefolder: {METADATA} in each of train, validation and test",
+            "parquet": "data/train-00000-of-00001.parquet, with pictures and class names in it, as the hub has them",
         },
         rule="There is no layout '{value:.40}'. There is: {choices}.",
     )
@@ -129,17 +131,22 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
             if not names:
                 raise NotEnoughData("None of the pictures can be read. Verify the workspace to see why.")
             done = placing.places([(p, Path(names[p.id]).suffix[1:]) for p in pictures if p.id in names])
-            _move(done, names, folder)
+            if config.layout == "parquet":
+                files = {image: folder / NEW / name for image, name in names.items()}
+                yield from write_shards(done, files, folder, config.anonymous_names)
+            else:
+                _move(done, names, folder)
+            (folder / NEW).rmdir()
             write_tables(done, config.layout, folders, folder, config.anonymous_names)
             _write_papers(workspace, done, config, _about(config, published), folder)
-            files = sum(path.is_file() for path in folder.rglob("*"))
+            count = sum(path.is_file() for path in folder.rglob("*"))
             if target.is_dir():
                 target.rmdir()  # it is empty, and Windows renames onto no folder
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}. Nothing was written.") from error
     written = ExportedDataset(
         str(target),
-        files,
+        count,
         copied=sum(bool(one.name) and not one.re_encoded for one in published.values()),
         re_encoded=sum(one.re_encoded for one in published.values()),
         with_position=sum(one.position for one in published.values()),
@@ -197,7 +204,6 @@ def _move(done: Mapping[str, Picture], names: Mapping[str, str], folder: Path) -
     for place, picture in done.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / NEW / names[picture.id]).rename(folder / place)
-    (folder / NEW).rmdir()
 
 
 def _about(config: DatasetConfig, published: Mapping[str, Published]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.dataset.parquet import features, has_several, split_places
 from pipeline.dataset.pictures import HUB_SPLITS, SEPARATOR, Picture, original_name
 from pipeline.safe_text import write_cells
 
@@ -19,6 +20,7 @@ ABOUT: Mapping[str, str] = {
     f"{LABELS} what each picture shows.",
     "csv": f"{LABELS} says what each picture shows.",
     "metadata": f"{METADATA} beside the pictures says what each shows, as `datasets` reads it (imagefolder).",
+    "parquet": "The files in data/ hold the pictures with their classes, as `datasets` reads them.",
 }
 
 
@@ -26,7 +28,7 @@ def write_tables(
     done: Mapping[str, Picture], layout: str, folders: Mapping[str, str], folder: Path, anonymous: bool
 ) -> None:
     """The tables of a layout about the pictures by their places, and of the classes with their ``folders``."""
-    several = any(len(picture.labels) > 1 for picture in done.values())
+    several = has_several(done)
     # readers split a cell without separator at its spaces, so a single label ends with it
     ends = {file: SEPARATOR if several and len(picture.labels) == 1 else "" for file, picture in done.items()}
     table = pd.DataFrame(
@@ -53,15 +55,13 @@ def front_matter(done: Mapping[str, Picture], layout: str) -> dict[str, Any]:
     """What the card says to the hub and to ``datasets``: which files are which split."""
     if layout == "csv":
         return _configs([("train", LABELS)])
+    if layout == "parquet":
+        return {**_configs([(split, f"data/{split}-*") for split in split_places(done)]), **features(done)}
     splits = [split for split in HUB_SPLITS if any(picture.split == split for picture in done.values())]
-    return _configs([(HUB_SPLITS[split] if split else "train", _files(done, layout, split)) for split in splits])
-
-
-def _files(done: Mapping[str, Picture], layout: str, split: str) -> str:
-    """Which files are those of a split; of class folders, those that lie in one."""
     if layout == "metadata":
-        return f"{HUB_SPLITS[split]}/**"
-    return f"{split}/*/**" if split else "*/**"
+        return _configs([(HUB_SPLITS[split] if split else "train", f"{HUB_SPLITS[split]}/**") for split in splits])
+    # those that lie in the folder of a class
+    return _configs([(HUB_SPLITS[split] if split else "train", str(PurePosixPath(split, "*/**"))) for split in splits])
 
 
 def _configs(files: Sequence[tuple[str, str]]) -> dict[str, Any]:

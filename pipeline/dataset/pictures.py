@@ -66,11 +66,13 @@ def check_layout(pictures: Sequence[Picture], layout: str) -> None:
     if several and layout == "folders":
         raise ExportError(
             f"Pictures with several labels ({len(several)}, like {', '.join(several[0].labels)[:100]}) fit into no "
-            "class folder. Export as csv or metadata instead."
+            "class folder. Export as csv, metadata or parquet instead."
         )
-    if several and any(SEPARATOR in label for picture in pictures for label in picture.labels):
+    in_cells = several and layout != "parquet"
+    if in_cells and any(SEPARATOR in label for picture in pictures for label in picture.labels):
         raise ExportError(
-            f"A class has a '{SEPARATOR}' in its name, which separates the labels of a picture. Give it another name."
+            f"A class has a '{SEPARATOR}' in its name, which separates the labels of a picture. Give it another name, "
+            "or export as parquet."
         )
     unsplit = sum(not picture.split for picture in pictures)
     if layout != "csv" and 0 < unsplit < len(pictures):

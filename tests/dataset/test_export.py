@@ -246,7 +246,7 @@ def test_pictures_with_several_labels_come_back_with_all_of_them(
 
 def test_what_a_layout_cannot_hold_is_said_at_once(workspace: Workspace, tmp_path: Path) -> None:
     several = add(workspace, picture(1), "cat|dog")
-    with pytest.raises(ExportError, match=r"several labels \(1, like cat, dog\).*csv or metadata"):
+    with pytest.raises(ExportError, match=r"several labels \(1, like cat, dog\).*csv, metadata or parquet"):
         exported(workspace, tmp_path / "out")
     add(workspace, picture(2), "a;b")
     with pytest.raises(ExportError, match="a ';' in its name"):
@@ -337,7 +337,7 @@ def test_a_folder_with_something_in_it_is_never_touched(mixed: Workspace, tmp_pa
 def test_wrong_usage_and_an_empty_workspace_are_said_in_words(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Say which folder"):
         DatasetConfig(" ")
-    with pytest.raises(UsageError, match="folders, csv, metadata"):
+    with pytest.raises(UsageError, match="folders, csv, metadata, parquet"):
         DatasetConfig("out", "tfrecord")
     with pytest.raises(NotEnoughData, match="no pictures to export"):
         exported(workspace, tmp_path / "out")

@@ -43,7 +43,11 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return load
 
 
-def pixels(workspace: Workspace) -> dict[str, bytes]:
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def pixels(workspace: Workspace) -> dict[bytes, str]:
     """pixels -> id."""
     images = workspace.store.images()
     rows = zip(images["id"], images["file"], strict=True)
@@ -93,7 +97,51 @@ def test_a_table_of_paths_is_read_as_a_table(project: Workspace, tmp_path: Path,
     assert all((tmp_path / "out" / PurePosixPath(row["path"])).is_file() for row in rows)
 
 
-@pytest.mark.parametrize("layout", ["folders", "metadata"])
+def test_parquet_is_read_with_pictures_and_classes(
+    project: Workspace, tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.dataset.parquet.SHARD_BYTES", 200)  # two pictures
+    monkeypatch.setattr("pipeline.dataset.parquet.GROUP_ROWS", 1)
+    exported(project, tmp_path / "out", "parquet")
+    shards = sorted(path.name for path in (tmp_path / "out" / "data").iterdir())
+    assert len(shards) > 6 and shards[0].startswith("test-00000-of-0000")
+    assert all(path.parent.name == "data" or path.suffix in (".csv", ".md") for path in files_in(tmp_path / "out"))
+    sets = read(str(tmp_path / "out"))
+    label = sets["train"].features["label"]
+    assert label.names == sorted(CLASSES) and type(sets["train"].features["image"]).__name__ == "Image"
+    assert told(project, sets, lambda row: label.int2str(row["label"])) == known(project)
+    names = dict(zip(project.store.images()["id"], project.store.images()["source_name"], strict=True))
+    assert {row["id"]: row["original_name"] for split in sets.values() for row in split} == names
+    by_file = read("parquet", data_files={"test": str(tmp_path / "out" / "data" / "test-*")})["test"]
+    assert by_file.features["label"].names == label.names and len(by_file) == 6
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_several_labels_are_a_list_of_classes(from_file: bool, workspace: Workspace, tmp_path: Path, read: Any) -> None:
+    given = ["cat|a;b", "cat", None, "Bär|cat|a;b"]
+    for number, label in enumerate(given):
+        image_id, file = workspace.keep(picture(number), "png")
+        workspace.store.add_images([NewImage(image_id, file, 1, label, "file", f"{number}.png")])
+    exported(workspace, tmp_path / "out", "parquet", anonymous_names=True)
+    if from_file:
+        import datasets
+
+        rows = datasets.Dataset.from_parquet(
+            str(tmp_path / "out" / "data" / "train-00000-of-00001.parquet"), cache_dir=str(tmp_path / "cache")
+        )
+    else:
+        rows = read(str(tmp_path / "out"))["train"]
+    label = rows.features["labels"].feature
+    found = {row["id"]: {label.int2str(number) for number in row["labels"]} for row in rows}
+    images = workspace.store.images()
+    assert found == {
+        image: set(names.split("|")) if names else set()
+        for image, names in zip(images["id"], images["label"], strict=True)
+    }
+    assert [row["original_name"] for row in rows] == [None] * 4
+
+
+@pytest.mark.parametrize("layout", ["folders", "metadata", "parquet"])
 def test_what_has_no_split_is_all_train(layout: str, workspace: Workspace, tmp_path: Path, read: Any) -> None:
     for number, name in enumerate(["test_1.png", "train.png", "a.png", "val.png"]):
         image_id, file = workspace.keep(picture(number), "png")

@@ -58,6 +58,7 @@ LAYOUTS = [
     ("class folders (ImageFolder)", "folders"),
     ("labels.csv and images", "csv"),
     ("Hugging Face imagefolder (metadata.csv)", "metadata"),
+    ("Hugging Face Parquet (pictures and classes in one)", "parquet"),
 ]
 MOST_SHOWN = 50
 ABOUT_RENAMING = (
