@@ -177,7 +177,9 @@ def _coverage(
                 ends = [error_rate_interval(int(chance.binomial(count, rate)), count) for _ in range(draws)]
                 found[f"{count} pictures"] = float(np.mean([low <= rate <= high for low, high in ends]))
         members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-        for count in (*SCENES, max(1, len(members) // 4), len(members)):
+        quarter = max(1, len(members) // 4)
+        amounts = {f"{count} scenes": count for count in SCENES} | {"a quarter": quarter, "as many": len(members)}
+        for named, count in amounts.items():
             held = 0
             for _ in range(draws):
                 drawn = [members[number] for number in chance.integers(0, len(members), count)]
@@ -185,7 +187,7 @@ def _coverage(
                 flags = wrong[np.concatenate(drawn)]
                 low, high = interval([Judged(scenes, flags, np.ones(len(flags), dtype=bool))])
                 held += low <= rate <= high
-            found[f"{what}, {count} scenes"] = held / draws
+            found[f"{what}, {named}"] = held / draws
     words = ", ".join(f"{what} {share:.3f}" for what, share in found.items())
     sys.stdout.write(f"  {draws} draws; the stated 95 % interval holds the rate they are from: {words}\n")
     return found
