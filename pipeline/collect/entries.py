@@ -40,11 +40,14 @@ ALIKE_NAMES = ("join", "apart")
 
 @dataclass(frozen=True)
 class File:
-    """A file at its place within a folder or an archive, and how to open it."""
+    """A file at its place within a folder or an archive, and how to open it; ``real`` is where it lies on this disk,
+    where it does.
+    """
 
     path: PurePosixPath
     size: int
     open: Callable[[], IO[bytes]] = field(repr=False)
+    real: str | None = None
 
 
 @dataclass(frozen=True)

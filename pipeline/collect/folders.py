@@ -94,7 +94,7 @@ class _Walk:
             if not file.linked and file.real in stored:
                 yield LeftOut(STORED)
             else:
-                yield File(file.place, file.size, partial(_open, file.real))
+                yield File(file.place, file.size, partial(_open, file.real), file.real)
         yield from (Empty(shown(folder)) for folder in empty_folders(folders, told))
 
     def _listed(self, folder: _Folder) -> list[os.DirEntry[str]]:

@@ -53,7 +53,7 @@ class ImportConfig:
 
     source: str = field(
         metadata=about(
-            "folder, .zip, .tar, .csv, 'starter', 'starter-messy', or a ready-made set like PETS or MNIST_SAMPLE",
+            "folder, .zip, .tar, .csv, .parquet, .arrow, 'starter', 'starter-messy', or a ready-made set like PETS",
             flag="SOURCE",
         )
     )
@@ -311,8 +311,8 @@ def _source(workspace: Workspace, config: ImportConfig, ready_made: ReadyMade) -
     name = ready_made_name(config.source)
     if name is None:
         raise SourceError(
-            f"There is nothing at {path}{_did_you_mean(path)}. Give a folder, a .zip or .tar archive, a .csv file, "
-            f"'starter', or a ready-made set: {', '.join(READY_MADE)}."
+            f"There is nothing at {path}{_did_you_mean(path)}. Give a folder, a .zip or .tar archive, a .csv or "
+            f"Parquet file, 'starter', or a ready-made set: {', '.join(READY_MADE)}."
         )
     archive = yield from fetch_ready_made(name, workspace.cache / "archives", ready_made)
     return _Source(archive, name, config.labelling(READY_MADE[name]), ready_made.archive(name)[0])

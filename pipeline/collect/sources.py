@@ -11,10 +11,11 @@ from pipeline.class_names import Spelled
 from pipeline.collect.archives import archived
 from pipeline.collect.entries import Entry, Labelling, Link, Note, Refused
 from pipeline.collect.folders import walked
-from pipeline.collect.layouts import laid_out
 from pipeline.collect.listings import TABLE_SUFFIXES, columns_of, label_column
 from pipeline.collect.naming import with_one_name_each
 from pipeline.collect.reading import Reading, in_words
+from pipeline.collect.row_sets import file_of_rows, tree_with_rows
+from pipeline.collect.shard_files import is_shard
 from pipeline.collect.tables import names_files, opened, rows_of
 from pipeline.errors import SourceError, UsageError
 
@@ -41,14 +42,16 @@ def _reading(source: Path, how: Labelling, local: bool) -> Reading:
             f"There is nothing at {source}. Give a folder, a .zip or .tar archive, a .csv file or 'starter'."
         )
     if source.is_dir():
-        return laid_out(walked(source, local, how.follow_links), how)
+        return tree_with_rows(walked(source, local, how.follow_links), how, local)
     if source.suffix.lower() in TABLE_SUFFIXES:
         return _table(source, how, local)
     if source.suffix.lower() in WORKBOOKS:
         raise SourceError(f"{source.name} is a workbook. Save its sheet as 'CSV UTF-8' and import that file.")
     if (files := archived(source, how.name_encoding)) is not None:
-        return laid_out(files, how)
-    raise SourceError(f"{source.name} is neither a folder, nor a .zip, .tar or .csv file that can be read.")
+        return tree_with_rows(files, how, local)
+    if is_shard(source):
+        return file_of_rows(source, how, local)
+    raise SourceError(f"{source.name} is neither a folder, nor a .zip, .tar, .csv or Parquet file that can be read.")
 
 
 def _table(source: Path, how: Labelling, local: bool) -> Reading:

@@ -342,10 +342,14 @@ def table_of(
 
     def records() -> Iterator[tuple[int, Cells | str]]:
         for number, row in chain(looked_at, raw):
-            cells = row if isinstance(row, str) else _cells(meaning, [_as_text(row.get(key)) for key in columns])
-            yield number, cells
+            yield number, row if isinstance(row, str) else record(meaning, columns, row)
 
     return Table(name, meaning, records(), note, tuple(tuple(row) for row in rows[:SHOWN]))
+
+
+def record(meaning: Meaning, columns: Sequence[str], row: Mapping[str, Any]) -> Cells | str:
+    """What a JSON object says by the roles of its keys, which are ``columns``; what is wrong with it, in words."""
+    return _cells(meaning, [_as_text(row.get(key)) for key in columns])
 
 
 def _objects(lines: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any] | str]]:

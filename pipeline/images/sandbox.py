@@ -7,6 +7,7 @@ import os
 import pickle
 import time
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,66 @@ class _Worker(Generic[Item]):
         self.process.kill()
         self.process.join()
         self.connection.close()
+
+
+class OneWorker(Generic[Item, Answer]):
+    """A process that answers what it is asked, one thing at a time; its function may remember things in between.
+
+    It begins with the first question. Where it ended or took too long, the next question begins another one. It ends
+    when nobody holds this any more.
+    """
+
+    def __init__(self, function: Callable[[Item], Answer], limits: WorkerLimits | None = None) -> None:
+        self._function, self._limits = function, limits or WorkerLimits()
+        self._crew: list[_Worker[Item]] = []
+        self._end = weakref.finalize(self, _end_all, self._crew)
+
+    def ask(self, item: Item) -> Answer:
+        """The answer. Raises WorkerLost where there is none, PipelineError where no process can be started."""
+        worker = self._crew[0] if self._crew else self._begun()
+        worker.deadline = time.monotonic() + self._limits.seconds
+        try:
+            worker.connection.send(item)
+            message = self._heard(worker)
+        except ConnectionError as error:
+            self.close()
+            raise WorkerLost("its process ended") from error
+        if isinstance(message, _Raised):
+            raise WorkerLost(f"it failed with {message.what}")
+        answer: Answer = message
+        return answer
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        _end_all(self._crew)
+
+    def _begun(self) -> _Worker[Item]:
+        worker = _Worker(self._function, self._limits)
+        self._crew.append(worker)
+        try:
+            while self._heard(worker) == UP:
+                pass
+        except WorkerLost as error:
+            raise PipelineError(f"The process that opens strangers' files cannot be started: {error}.") from error
+        worker.ready = True
+        return worker
+
+    def _heard(self, worker: _Worker[Item]) -> Any:
+        wait([worker.connection], timeout=max(0.0, worker.deadline - time.monotonic()))
+        message, why = _receive(worker, self._limits)
+        if why:
+            self.close()
+            raise WorkerLost(why)
+        return message
+
+
+class WorkerLost(Exception):
+    """A process ended or took too long over what it was asked; the words say which."""
+
+
+def _end_all(crew: list[_Worker[Any]]) -> None:
+    while crew:
+        crew.pop().end()
 
 
 def map_in_workers(

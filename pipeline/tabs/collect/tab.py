@@ -19,6 +19,7 @@ from pipeline.collect.importing import ImportConfig
 from pipeline.collect.layouts import ARCHIVES
 from pipeline.collect.listings import TABLE_SUFFIXES
 from pipeline.collect.ready_made import READY_MADE, ReadyMade
+from pipeline.collect.shard_files import SHARD_SUFFIXES
 from pipeline.collect.tables import names_files, names_places
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.formats import PICTURE_SUFFIXES
@@ -168,6 +169,8 @@ def _check_together(paths: Sequence[Path], told: ImportConfig) -> None:
     suffixes = {path.suffix.lower() for path in paths}
     if suffixes & set(ARCHIVES):
         raise UsageError("Take one zip at a time; or pictures, and the tables that are about them.")
+    if suffixes & set(SHARD_SUFFIXES):
+        return
     if not suffixes & PICTURE_SUFFIXES:
         raise UsageError("There are no pictures among these files. Choose the pictures together with their table.")
     if not suffixes & {*TABLE_SUFFIXES, *ANNOTATIONS} and not (told.label or told.label_regex):
@@ -276,7 +279,7 @@ def draw_own(shared: Shared) -> None:
         path = None
         if shared.local:
             path = gr.Textbox(
-                label="Or a folder, zip or CSV file on this machine",
+                label="Or a folder, zip, CSV or Parquet file on this machine",
                 placeholder="/home/me/bears",
                 elem_id="collect-path",
             )
