@@ -233,6 +233,18 @@ def _dataset(args: argparse.Namespace) -> Any:
     return written
 
 
+def _changes(args: argparse.Namespace) -> Any:
+    from pipeline.dataset.changes import changes
+
+    return changes(Workspace.open(args.workspace), args.out)
+
+
+def _apply(args: argparse.Namespace) -> Any:
+    from pipeline.dataset.apply import ApplyConfig, apply
+
+    return run_and_show(apply(Workspace.open(args.workspace), _config(ApplyConfig, args)))
+
+
 def _jobs(args: argparse.Namespace) -> Any:
     from pipeline.jobs.job import list_jobs
 
@@ -282,6 +294,8 @@ COMMANDS: Mapping[str, Command] = {
     "deploy": _deploy,
     "card": _card,
     "dataset": _dataset,
+    "changes": _changes,
+    "apply": _apply,
     "jobs": _jobs,
     "cancel": _cancel,
 }

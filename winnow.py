@@ -7,9 +7,9 @@
     trained = w.run(w.train(ws, w.TrainConfig(epochs=1)), print)
 
 A stage (``search``, ``download``, ``import_images``, ``verify``, ``check_files``, ``train``, ``find_lr``,
-``predict_many``, ``export``, ``try_space``, ``deploy``, ``export_dataset``) is a generator that says how far it is:
-``run`` drives it here and returns its result, ``start`` runs it in a process of its own. Whatever goes wrong is a
-``PipelineError`` with a sentence for the person. ``help(w.train)`` shows what a name does, with an example, in which
+``predict_many``, ``export``, ``try_space``, ``deploy``, ``export_dataset``, ``apply``) is a generator that says how far
+it is: ``run`` drives it here and returns its result, ``start`` runs it in a process of its own. Whatever goes wrong is
+a ``PipelineError`` with a sentence for the person. ``help(w.train)`` shows what a name does, with an example, in which
 ``ws`` is an open workspace.
 
 Pictures are opened in processes that read the main program again, so a script does its work below
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from pipeline.collect.download import download as download
     from pipeline.collect.importing import ImportConfig as ImportConfig
     from pipeline.collect.importing import import_images as import_images
+    from pipeline.dataset.apply import ApplyConfig as ApplyConfig
+    from pipeline.dataset.apply import apply as apply
+    from pipeline.dataset.changes import changes as changes
     from pipeline.dataset.export import DatasetConfig as DatasetConfig
     from pipeline.dataset.export import export_dataset as export_dataset
     from pipeline.deploy.export import ExportConfig as ExportConfig
@@ -153,6 +156,9 @@ _WHERE: Mapping[str, str] = {
     "deploy": "pipeline.deploy.hub",
     "DatasetConfig": "pipeline.dataset.export",
     "export_dataset": "pipeline.dataset.export",
+    "changes": "pipeline.dataset.changes",
+    "ApplyConfig": "pipeline.dataset.apply",
+    "apply": "pipeline.dataset.apply",
     "write_card": "pipeline.collect.data_card",
     "create_app": "app",
     # what may go wrong

@@ -22,6 +22,7 @@ from pipeline.collect.layouts import NO_PICTURE
 from pipeline.collect.name_encodings import encoding_named
 from pipeline.collect.reading import Choice, Columns, Question, Reading
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
+from pipeline.collect.refused import remember
 from pipeline.collect.relabelling import Claims, Compared, Differing
 from pipeline.collect.samples import pictures_of
 from pipeline.collect.sources import read
@@ -245,6 +246,7 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
             fetched, here = yield from _download(workspace, reading.links, config.allow_hosts, failed, claims)
             added, known = added + fetched, known + here
         compared = claims.compared(config.relabel)
+        remember(workspace.store, failed, {entry.name for entry in reading.entries})
     return Imported.of(
         reading,
         compared,

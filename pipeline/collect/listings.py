@@ -21,6 +21,7 @@ from pipeline.errors import SourceError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 CLASSES = "classes.csv"
+CHANGES = "changes.csv"
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 LISTS = (".txt", ".lst")
 MOST_LISTS, MOST_LIST_BYTES = 20, 8 << 20
@@ -215,6 +216,8 @@ class _Reader:
             table = open_table(name, data, ("path", "label"), " ", self.how)
         else:
             table = open_table(name, data, how=self.how)
+        if name.lower() == CHANGES and {"before", "now", "status", "why"} <= set(table.columns):
+            return None  # it tells what an exported set has no longer
         if name.lower() == CLASSES and table.roles >= {"folder", "label"}:
             found = _class_names(table, self.how)
             self._classes |= found

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD, attributions, data_card, write_attributions
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
+from pipeline.dataset.changes import CHANGES, changes, placed_at, write_changes
 from pipeline.dataset.layouts import ABOUT, CLASSES, LABELS, METADATA, front_matter, write_tables
 from pipeline.dataset.names import WEB, folder_names
 from pipeline.dataset.parquet import write_shards
@@ -28,7 +29,7 @@ from pipeline.workspace.workspace import Workspace, clear_killed, outside, writi
 
 README = "README.md"
 LICENCE = "LICENSE-starter.txt"
-OWN_NAMES = (CARD, README, ATTRIBUTIONS, CLASSES, LABELS, LICENCE)
+OWN_NAMES = (CARD, README, ATTRIBUTIONS, CLASSES, LABELS, CHANGES, LICENCE)
 NEW = ".new"
 NOTE = "Writing pictures"
 
@@ -116,12 +117,12 @@ def export_dataset(workspace: Workspace, config: DatasetConfig) -> Stage[Exporte
     >>> written.classes, sorted(path.name for path in Path("fruit-data").iterdir() if path.is_dir())
     ({'apple': 20, 'melon': 20, 'pear': 20}, ['test', 'train', 'valid'])
     """
-    target = _new_folder(workspace, config.out)
+    target = new_folder(workspace, config.out)
     clear_killed(target.parent)
     images = workspace.store.images()
     pictures = pictures_of(images)
     check_layout(pictures, config.layout)
-    _check_space(target, sum(picture.bytes for picture in pictures))
+    check_space(target, sum(picture.bytes for picture in pictures))
     folders = folder_names((label for picture in pictures for label in picture.labels), taken=OWN_NAMES)
     placing = Placing(config.layout, folders, config.keep_folders, config.anonymous_names, (*OWN_NAMES, METADATA))
     try:
@@ -164,7 +165,8 @@ def last_dataset(workspace: Workspace) -> Path | None:
     return next((folder for folder in folders if folder.parent == workspace.exports and folder.is_dir()), None)
 
 
-def _new_folder(workspace: Workspace, out: str) -> Path:
+def new_folder(workspace: Workspace, out: str) -> Path:
+    """The folder ``out``, which is not there yet, or empty. Raises ExportError for any other."""
     target = outside(workspace, out)
     held = next(target.iterdir(), None) if target.is_dir() else None
     if held is not None:
@@ -172,7 +174,8 @@ def _new_folder(workspace: Workspace, out: str) -> Path:
     return target
 
 
-def _check_space(target: Path, needed: int) -> None:
+def check_space(target: Path, needed: int) -> None:
+    """Raises ExportError where the disk of ``target`` has not so many bytes free."""
     there = next(folder for folder in (target, *target.parents) if folder.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
@@ -232,10 +235,12 @@ def _about(config: DatasetConfig, published: Mapping[str, Published]) -> str:
 def _write_papers(
     workspace: Workspace, done: Mapping[str, Picture], config: DatasetConfig, about: str, folder: Path
 ) -> None:
-    rows = attributions(workspace, {picture.id: file for file, picture in done.items()})
+    files = {picture.id: file for file, picture in done.items()}
+    rows = attributions(workspace, files)
     if config.anonymous_names:
         rows["source"] = rows["source"].where(rows["source"].str.match(WEB), "")
     write_attributions(rows, folder / ATTRIBUTIONS)
+    write_changes(placed_at(changes(workspace).changes, files, not config.anonymous_names), folder / CHANGES)
     card = data_card(workspace, about, front_matter(done, config.layout))
     for name in (CARD, README):  # the hub, and those who read its sets, know the second name
         (folder / name).write_text(card, encoding="utf-8")

@@ -82,8 +82,9 @@ def file_name(source: str, extension: str) -> str:
 
 def fit_file(stem: str, ending: str) -> str:
     """The likeness of a file's name that may stand in a path, and in the cell of a table as it is."""
-    name = _fit(stem, ending)
-    return name if defused(name) == name else _fit(f"_{name.removesuffix(ending).replace(';', '_')}", ending)
+    name = _fit(stem.replace(";", "_"), ending)  # a spreadsheet may begin a new cell behind it
+    runs = any(defused(one) != one for one in (name, numbered(name, 2)))
+    return _fit(f"_{name.removesuffix(ending)}", ending) if runs else name
 
 
 def source_folders(source: str) -> tuple[str, ...]:
@@ -114,15 +115,20 @@ def places(wanted: Sequence[tuple[PurePosixPath, str]], folders: Iterable[PurePo
     numbers: Counter[str] = Counter()
     found = []
     for index, (folder, name) in enumerate(wanted):
-        chosen, stem, ending = name, PurePosixPath(name).stem, PurePosixPath(name).suffix
+        chosen = name
         if first.get(keys[index]) != index:
             while f"{_folder_key(folder)}/{alike(chosen)}" in taken:
                 numbers[keys[index]] += 1
-                mark = f"-{numbers[keys[index]] + 1}{ending}"
-                chosen = f"{_cut(stem, MAX_NAME_BYTES - len(mark.encode()))}{mark}"
+                chosen = numbered(name, numbers[keys[index]] + 1)
             taken.add(f"{_folder_key(folder)}/{alike(chosen)}")
         found.append(spelled[_folder_key(folder)] / chosen)
     return found
+
+
+def numbered(name: str, number: int) -> str:
+    """A file's name with a number behind its stem: ``a-2.jpg``."""
+    ending = f"-{number}{PurePosixPath(name).suffix}"
+    return f"{_cut(PurePosixPath(name).stem, MAX_NAME_BYTES - len(ending.encode(errors='replace')))}{ending}"
 
 
 @lru_cache(maxsize=4096)
@@ -146,7 +152,7 @@ def _fit(text: str, ending: str = "") -> str:
 
 
 def _cut(text: str, size: int) -> str:
-    return text.encode("utf-8")[:size].decode("utf-8", "ignore")
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
 def alike(name: str) -> str:

@@ -35,6 +35,7 @@ class StageName(StrEnum):
     TRY_SPACE = "try_space"
     DEPLOY = "deploy"
     DATASET = "export_dataset"
+    APPLY = "apply"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ STAGES: Mapping[str, StageEntry] = {
     StageName.TRY_SPACE: StageEntry("pipeline.deploy.trial:trial", "Testing the Space"),
     StageName.DEPLOY: StageEntry("pipeline.deploy.hub:deploy", "Sending to Hugging Face"),
     StageName.DATASET: StageEntry("pipeline.dataset.export:export_dataset", "Writing the cleaned set"),
+    StageName.APPLY: StageEntry("pipeline.dataset.apply:apply", "Writing your folder as it was decided"),
 }
 
 

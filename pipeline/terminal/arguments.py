@@ -235,6 +235,16 @@ def _rename(command: Command) -> None:
     command.add_argument("new", metavar="NEW", help="its new name")
 
 
+def _changes(command: Command) -> None:
+    command.add_argument("--out", type=Path, metavar="FILE.csv", help="write it as a CSV file, for a person")
+
+
+def _apply(command: Command) -> None:
+    _settings("pipeline.dataset.apply:ApplyConfig")(command)
+    about = "copies, which may be changed without changing yours (the default)"
+    command.add_argument("--copies", dest="links", action="store_false", default=None, help=about)
+
+
 def _compare(command: Command) -> None:
     command.add_argument("run_a", metavar="RUN_A", help="the run before")
     command.add_argument("run_b", metavar="RUN_B", help="the run after")
@@ -308,6 +318,8 @@ COMMANDS: Mapping[str, tuple[str, Fill]] = {
         "the pictures and labels as a folder for others, with the card",
         _settings("pipeline.dataset.export:DatasetConfig"),
     ),
+    "changes": ("every file that is not as it was imported: label before and now, removed, set aside, twice", _changes),
+    "apply": ("your own folder once more beside it, as it was decided; yours is only read", _apply),
     "jobs": ("what is running", _nothing),
     "cancel": ("ask a job to stop", _cancel),
     "serve": ("the prediction app of a model alone, in the browser", _settings("pipeline.deploy.serve:ServeConfig")),

@@ -18,6 +18,7 @@ from cleaner.clean.decisions import relabel, remove
 from pipeline.class_names import without_invisible
 from pipeline.collect.data_card import ATTRIBUTIONS, CARD
 from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.dataset.changes import CHANGES
 from pipeline.dataset.export import README, DatasetConfig, ExportedDataset, export_dataset
 from pipeline.dataset.layouts import CLASSES, LABELS, METADATA
 from pipeline.errors import ExportError, NotEnoughData, SourceError, UsageError
@@ -31,7 +32,7 @@ from tests.support.paths import SHARED
 NAUGHTY = SHARED / "corpus" / "dev" / "strings" / "naughty_names.json"
 NAMES = ("cat", "Cat", "polar bear", "../etc", "CON", "a/b", "=1+1", "train", "x" * 255, "Bär", "<b>&", "a;b", "-1")
 MORE = ("split", "original_name", "id")
-PAPERS = {CARD, README, ATTRIBUTIONS, CLASSES, LABELS}
+PAPERS = {CARD, README, ATTRIBUTIONS, CHANGES, CLASSES, LABELS}
 
 
 def picture(number: int, kind: str = "PNG", **options: object) -> bytes:
@@ -94,7 +95,7 @@ def test_class_folders_lie_in_their_splits(mixed: Workspace, tmp_path: Path) -> 
     places = {PurePosixPath(name).parent.as_posix() for name in files(tmp_path / "out") - PAPERS}
     assert places == {"train/cat", "valid/cat", "train/dog", "test/dog"}
     assert files(tmp_path / "out") >= PAPERS
-    assert (result.files, result.copied, result.re_encoded, result.left_out, result.failed) == (9, 4, 0, 1, ())
+    assert (result.files, result.copied, result.re_encoded, result.left_out, result.failed) == (10, 4, 0, 1, ())
     assert result.classes == {"cat": 2, "dog": 2} and result.folder == str(tmp_path / "out")
     assert table(tmp_path / "out" / CLASSES) == [{"folder": "cat", "label": "cat"}, {"folder": "dog", "label": "dog"}]
     card = (tmp_path / "out" / CARD).read_text(encoding="utf-8")
@@ -153,7 +154,7 @@ def test_the_commands_print_what_was_written(
     printed = json.loads(capsys.readouterr().out)
     assert printed == {
         "folder": str(tmp_path / "out"),
-        "files": 9,
+        "files": 10,
         "copied": 4,
         "re_encoded": 0,
         "with_position": 0,
