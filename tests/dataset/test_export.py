@@ -132,7 +132,7 @@ def test_metadata_lies_beside_the_pictures_of_each_split(mixed: Workspace, tmp_p
         assert all((tmp_path / "out" / split / row["file_name"]).is_file() for row in rows)
 
 
-@pytest.mark.parametrize("layout", ["folders", "csv", "metadata"])
+@pytest.mark.parametrize("layout", ["folders", "csv", "metadata", "parquet"])
 def test_what_was_exported_can_be_imported(layout: str, mixed: Workspace, tmp_path: Path) -> None:
     exported(mixed, tmp_path / "out", layout)
     again = brought_back(tmp_path / "out", tmp_path / "again")

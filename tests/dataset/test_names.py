@@ -97,7 +97,7 @@ def named(workspace: Workspace) -> Workspace:
     return workspace
 
 
-@pytest.mark.parametrize("layout", ["folders", "csv", "metadata"])
+@pytest.mark.parametrize("layout", ["folders", "csv", "metadata", "parquet"])
 def test_pictures_of_any_name_are_read_back(layout: str, named: Workspace, tmp_path: Path) -> None:
     exported(named, tmp_path / "out", layout, keep_folders=layout != "folders")
     again = Workspace.create(tmp_path / "again")
