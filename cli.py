@@ -233,6 +233,13 @@ def _dataset(args: argparse.Namespace) -> Any:
     return written
 
 
+def _send_dataset(args: argparse.Namespace) -> Any:
+    from pipeline.deploy.hub_dataset import SendConfig
+    from pipeline.terminal.sending import send_here
+
+    return send_here(_config(SendConfig, args), os.environ.get("HF_TOKEN"), can_ask(args.json))
+
+
 def _changes(args: argparse.Namespace) -> Any:
     from pipeline.dataset.changes import changes
 
@@ -294,6 +301,7 @@ COMMANDS: Mapping[str, Command] = {
     "deploy": _deploy,
     "card": _card,
     "dataset": _dataset,
+    "send-dataset": _send_dataset,
     "changes": _changes,
     "apply": _apply,
     "jobs": _jobs,

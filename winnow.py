@@ -7,10 +7,10 @@
     trained = w.run(w.train(ws, w.TrainConfig(epochs=1)), print)
 
 A stage (``search``, ``download``, ``import_images``, ``verify``, ``check_files``, ``train``, ``find_lr``,
-``predict_many``, ``export``, ``try_space``, ``deploy``, ``export_dataset``, ``apply``) is a generator that says how far
-it is: ``run`` drives it here and returns its result, ``start`` runs it in a process of its own. Whatever goes wrong is
-a ``PipelineError`` with a sentence for the person. ``help(w.train)`` shows what a name does, with an example, in which
-``ws`` is an open workspace.
+``predict_many``, ``export``, ``try_space``, ``deploy``, ``export_dataset``, ``send_dataset``, ``apply``) is a generator
+that says how far it is: ``run`` drives it here and returns its result, ``start`` runs it in a process of its own.
+Whatever goes wrong is a ``PipelineError`` with a sentence for the person. ``help(w.train)`` shows what a name does,
+with an example, in which ``ws`` is an open workspace.
 
 Pictures are opened in processes that read the main program again, so a script does its work below
 ``if __name__ == "__main__":``.
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from pipeline.deploy.export import export as export
     from pipeline.deploy.hub import DeployConfig as DeployConfig
     from pipeline.deploy.hub import deploy as deploy
+    from pipeline.deploy.hub_dataset import SendConfig as SendConfig
+    from pipeline.deploy.hub_dataset import send_dataset as send_dataset
     from pipeline.deploy.trial import try_space as try_space
     from pipeline.errors import BackboneError as BackboneError
     from pipeline.errors import DeployError as DeployError
@@ -159,6 +161,8 @@ _WHERE: Mapping[str, str] = {
     "changes": "pipeline.dataset.changes",
     "ApplyConfig": "pipeline.dataset.apply",
     "apply": "pipeline.dataset.apply",
+    "SendConfig": "pipeline.deploy.hub_dataset",
+    "send_dataset": "pipeline.deploy.hub_dataset",
     "write_card": "pipeline.collect.data_card",
     "create_app": "app",
     # what may go wrong

@@ -10,9 +10,7 @@ import base64
 import hashlib
 import html
 import json
-import mmap
 import os
-import re
 import shutil
 import subprocess
 import tarfile
@@ -30,6 +28,7 @@ from huggingface_hub import metadata_load
 from PIL import Image
 
 from pipeline.collect.starter_set import ARCHIVE, STARTERS
+from pipeline.deploy.publishing import files_in, refuse_secrets
 from pipeline.errors import DeployError, ExportError
 from pipeline.predict import (
     NONE,
@@ -65,9 +64,6 @@ EXAMPLE_SIDE = 1024
 EXAMPLE_QUALITY = 90
 
 APP_FILES = {"gradio": "app.py", "static": "index.html", "docker": "Dockerfile"}
-LEFT_OUT = ("__pycache__", "*.py[co]", "*~", "*.part")
-SECRET_FILES = ("*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", "secrets.*", "token", "token.*", "credentials*")
-TOKEN_IN_FILE = rb"hf_[A-Za-z0-9]{30,}"
 ZERO_GPU = "zero-a10g"
 
 TEMPLATES = SPACES / "static"
@@ -311,9 +307,9 @@ def read_space(folder: Path | str, token: str | None = None) -> SpaceFolder:
     """What would be sent from ``folder``; no network. Raises DeployError where it is no Space, or holds a secret."""
     root = Path(folder).expanduser().resolve()
     sdk, hardware = _sdk(root)
-    sizes, left_out = _walk(root)
+    sizes, left_out = files_in(root, "Space")
     for name in sizes:
-        _refuse_secrets(root / name, name, token)
+        refuse_secrets(root / name, name, token, "Space")
     return SpaceFolder(root, sdk, hardware, sizes, left_out)
 
 
@@ -340,40 +336,3 @@ def _sdk(root: Path) -> tuple[str, str]:
         raise DeployError(f"{root} is not a complete Space folder: {app_file} is missing. Export the Space again.")
     hardware = str(card.get("suggested_hardware") or "")
     return str(sdk), hardware if hardware == ZERO_GPU else ""
-
-
-def _walk(root: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    sizes: dict[str, int] = {}
-    left_out: list[str] = []
-    for folder, subfolders, files in os.walk(root):
-        for path in [Path(folder, name) for name in sorted(subfolders + files)]:
-            name = path.relative_to(root).as_posix()
-            if _stays_here(path):
-                left_out.append(name)
-            elif path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise DeployError(f"{name} in the Space folder is a link, not a file. Put a copy of the file there.")
-            elif path.is_file():
-                sizes[name] = path.stat().st_size
-        subfolders[:] = [name for name in subfolders if not _stays_here(Path(folder, name))]
-    return sizes, tuple(sorted(left_out))
-
-
-def _stays_here(path: Path) -> bool:
-    virtual_environment = path.is_dir() and (path / "pyvenv.cfg").exists()
-    return path.name.startswith(".") or virtual_environment or any(path.match(pattern) for pattern in LEFT_OUT)
-
-
-def _refuse_secrets(path: Path, name: str, token: str | None) -> None:
-    patterns = [TOKEN_IN_FILE] + ([re.escape(token.encode())] if token else [])
-    if any(path.match(pattern) for pattern in SECRET_FILES) or _holds(path, b"|".join(patterns)):
-        raise DeployError(
-            f"{name} in the Space folder looks like it holds a password or a token, so nothing was sent. Take it out; "
-            "a Space gets its secrets on its settings page."
-        )
-
-
-def _holds(path: Path, pattern: bytes) -> bool:
-    if path.stat().st_size == 0:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        return re.search(pattern, view) is not None

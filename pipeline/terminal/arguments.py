@@ -279,7 +279,7 @@ def _nothing(_: Command) -> None:
     """The workspace is all it takes."""
 
 
-WITHOUT_WORKSPACE = ("check", "backbones", "predict", "serve", "test-space", "deploy")
+WITHOUT_WORKSPACE = ("check", "backbones", "predict", "serve", "test-space", "deploy", "send-dataset")
 COMMANDS: Mapping[str, tuple[str, Fill]] = {
     "import": ("copy pictures into the workspace", _settings("pipeline.collect.importing:ImportConfig")),
     "search": ("find candidates on the web; nothing is fetched yet", _settings("pipeline.search.search:SearchConfig")),
@@ -317,6 +317,10 @@ COMMANDS: Mapping[str, tuple[str, Fill]] = {
     "dataset": (
         "the pictures and labels as a folder for others, with the card",
         _settings("pipeline.dataset.export:DatasetConfig"),
+    ),
+    "send-dataset": (
+        "an exported data set to Hugging Face, for you alone unless --public; the token is HF_TOKEN",
+        _settings("pipeline.deploy.hub_dataset:SendConfig"),
     ),
     "changes": ("every file that is not as it was imported: label before and now, removed, set aside, twice", _changes),
     "apply": ("your own folder once more beside it, as it was decided; yours is only read", _apply),

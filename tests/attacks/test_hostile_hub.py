@@ -150,7 +150,7 @@ def test_a_hub_that_is_never_done_with_another_operation_is_given_up(
     hub: HubStandIn, space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub's client asks again for ever then."""
-    monkeypatch.setattr("pipeline.deploy.hub.CREATE_SECONDS", 1.0)
+    monkeypatch.setattr("pipeline.deploy.publishing.CREATE_SECONDS", 1.0)
     busy = {"error": "Cannot create repo: another conflicting operation is in progress"}
     hub.say(*CREATE, told(busy, 409))
     notes: list[str] = []

@@ -1,7 +1,9 @@
-"""A stand-in of the Hugging Face Hub on 127.0.0.1: the part of its HTTP protocol that publishing a Space needs.
+"""A stand-in of the Hugging Face Hub on 127.0.0.1: the part of its HTTP protocol that publishing a Space or a data set
+needs.
 
-It keeps what it is given (``spaces``, ``blobs``), notes every request (``requests``) and fails where it is told to
-(``fail``). Repositories change by whole commits only, and content is checked against its SHA-256, as on the real one.
+It keeps what it is given (``spaces``, ``datasets``, ``blobs``), notes every request (``requests``) and fails where it
+is told to (``fail``). Repositories change by whole commits only, and content is checked against its SHA-256, as on the
+real one.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ TOKEN = "hf_StandInTokenThatMayWrite0123456789"
 SDKS = ("gradio", "docker", "static")
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 SPACE = r"/api/spaces/(?P<repo>[^/]+/[^/]+)"
+REPO = r"/api/(?P<kind>spaces|datasets)/(?P<repo>[^/]+/[^/]+)"
 
 
 @dataclass
 class Space:
-    """One Space: ``commits`` holds the messages, ``files`` what the last commit left."""
+    """One Space, or data set (without ``sdk``): ``commits`` holds the messages, ``files`` what the last commit left."""
 
     sdk: str
     private: bool
@@ -85,6 +88,7 @@ class HubStandIn:
     def __init__(self, token: str = TOKEN, user: str = USER) -> None:
         self.token, self.user = token, user
         self.spaces: dict[str, Space] = {}
+        self.datasets: dict[str, Space] = {}
         self.blobs: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.stages: list[str] = []
@@ -139,10 +143,11 @@ class HubStandIn:
                     return action(self, body, **match.groupdict())
         raise Refused(404, f"no such address here: {method} {path}")
 
-    def space(self, repo: str) -> Space:
-        if repo not in self.spaces:
+    def space(self, repo: str, kind: str = "spaces") -> Space:
+        known = self.spaces if kind == "spaces" else self.datasets
+        if repo not in known:
             raise Refused(404, "Repository not found", "RepoNotFound")
-        return self.spaces[repo]
+        return known[repo]
 
 
 def _create(hub: HubStandIn, body: bytes) -> Any:
@@ -150,12 +155,14 @@ def _create(hub: HubStandIn, body: bytes) -> Any:
     repo = f"{asked['organization']}/{asked['name']}"
     if asked["organization"] != hub.user:
         raise Refused(403, f"You don't have the rights to create a space under the namespace “{asked['organization']}”")
-    if asked["type"] != "space" or asked.get("sdk") not in SDKS:
+    kind = asked["type"]
+    if kind not in ("space", "dataset") or (kind == "space" and asked.get("sdk") not in SDKS):
         raise Refused(400, "sdk must be one of gradio, docker, static")
-    url = {"url": f"{hub.url}/spaces/{repo}"}
-    if repo in hub.spaces:
-        raise Refused(409, json.dumps({"error": "You already created this space repo", **url}))
-    hub.spaces[repo] = Space(asked["sdk"], asked.get("visibility") == "private", hardware=asked.get("hardware"))
+    url = {"url": f"{hub.url}/{kind}s/{repo}"}
+    known = hub.spaces if kind == "space" else hub.datasets
+    if repo in known:
+        raise Refused(409, json.dumps({"error": f"You already created this {kind} repo", **url}))
+    known[repo] = Space(asked.get("sdk", ""), asked.get("visibility") == "private", hardware=asked.get("hardware"))
     return url
 
 
@@ -172,9 +179,10 @@ def _validate_yaml(hub: HubStandIn, body: bytes) -> Any:
     return {"errors": [], "warnings": []}
 
 
-def _info(hub: HubStandIn, body: bytes, repo: str) -> Any:
-    space = hub.space(repo)
-    return {"id": repo, "private": space.private, "sdk": space.sdk, "sha": _commit_id(space), "siblings": []}
+def _info(hub: HubStandIn, body: bytes, kind: str, repo: str) -> Any:
+    space = hub.space(repo, kind)
+    files = [{"rfilename": name} for name in space.files]
+    return {"id": repo, "private": space.private, "sdk": space.sdk, "sha": _commit_id(space), "siblings": files}
 
 
 def _runtime(hub: HubStandIn, body: bytes, repo: str) -> Any:
@@ -190,8 +198,8 @@ def _log(hub: HubStandIn, body: bytes, repo: str) -> Any:
     return EventStream("".join(f"data: {json.dumps(event)}\n\n" for event in events))
 
 
-def _preupload(hub: HubStandIn, body: bytes, repo: str) -> Any:
-    space, answers = hub.space(repo), []
+def _preupload(hub: HubStandIn, body: bytes, kind: str, repo: str) -> Any:
+    space, answers = hub.space(repo, kind), []
     for file in json.loads(body)["files"]:
         binary = b"\0" in base64.b64decode(file["sample"]) or file["size"] > 10_000_000
         known = space.files.get(file["path"])
@@ -201,8 +209,8 @@ def _preupload(hub: HubStandIn, body: bytes, repo: str) -> Any:
     return {"files": answers}
 
 
-def _batch(hub: HubStandIn, body: bytes, repo: str) -> Any:
-    hub.space(repo)
+def _batch(hub: HubStandIn, body: bytes, kind: str, repo: str) -> Any:
+    hub.space(repo, kind)
     objects = []
     for item in json.loads(body)["objects"]:
         upload, verify = f"{hub.url}/blobs/{item['oid']}?signature=1", f"{hub.url}/verify"
@@ -225,8 +233,8 @@ def _verify(hub: HubStandIn, body: bytes) -> Any:
     return {}
 
 
-def _commit(hub: HubStandIn, body: bytes, repo: str) -> Any:
-    space = hub.space(repo)
+def _commit(hub: HubStandIn, body: bytes, kind: str, repo: str) -> Any:
+    space = hub.space(repo, kind)
     lines = [json.loads(line) for line in body.splitlines()]
     files, lfs = dict(space.files), dict(space.lfs)
     for line in lines[1:]:
@@ -237,26 +245,29 @@ def _commit(hub: HubStandIn, body: bytes, repo: str) -> Any:
             lfs.pop(path, None)
         elif line["key"] == "lfsFile" and value["oid"] in hub.blobs:
             files[path], lfs[path] = hub.blobs[value["oid"]], value["oid"]
+        elif line["key"] == "deletedFile" and path in files:
+            del files[path]
+            lfs.pop(path, None)
         else:
             raise Refused(400, f"cannot commit {line['key']} {path}")
     space.files, space.lfs = files, lfs
     space.commits.append(lines[0]["value"]["summary"])
     oid = _commit_id(space)
-    return {"commitUrl": f"{hub.url}/spaces/{repo}/commit/{oid}", "commitOid": oid}
+    return {"commitUrl": f"{hub.url}/{kind}/{repo}/commit/{oid}", "commitOid": oid}
 
 
 _ROUTES = (
     ("POST", "/api/repos/create", _create, True),
     ("POST", "/api/validate-yaml", _validate_yaml, False),
-    ("GET", SPACE, _info, True),
-    ("GET", SPACE + "/revision/main", _info, True),
+    ("GET", REPO, _info, True),
+    ("GET", REPO + "/revision/main", _info, True),
     ("GET", SPACE + "/runtime", _runtime, True),
     ("GET", SPACE + "/logs/(?:run|build)", _log, True),
-    ("POST", SPACE + "/preupload/main", _preupload, True),
-    ("POST", r"/spaces/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch", _batch, True),
+    ("POST", REPO + "/preupload/main", _preupload, True),
+    ("POST", r"/(?P<kind>spaces|datasets)/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch", _batch, True),
     ("PUT", "/blobs/(?P<oid>[0-9a-f]{64})", _store, False),
     ("POST", "/verify", _verify, True),
-    ("POST", SPACE + "/commit/main", _commit, True),
+    ("POST", REPO + "/commit/main", _commit, True),
 )
 
 
