@@ -217,8 +217,7 @@ def _lines(name: str, text: io.StringIO) -> Iterator[str]:
 def _csv_table(
     name: str, lines: Iterator[str], note: Note | None, header: tuple[str, ...], delimiter: str, how: Labelling
 ) -> Table:
-    before, first, delimiter, lines = _first_line(lines, delimiter)
-    reader = csv.reader(chain([first] if first else [], lines), delimiter=delimiter or _delimiter(first))
+    before, reader = _reader(lines, delimiter)
     start = header
     if not header:
         try:
@@ -234,6 +233,22 @@ def _csv_table(
     records = _csv_records(chain(looked_at, raw), meaning, start)
     shown_rows = rows if meaning.headed else [start, *rows]
     return Table(name, meaning, records, note, tuple(tuple(row) for row in shown_rows[:SHOWN]))
+
+
+def _reader(lines: Iterator[str], delimiter: str, strict: bool = False) -> tuple[int, Any]:
+    """How many lines stand before the first one that counts, and what reads the rows from there on."""
+    before, first, delimiter, lines = _first_line(lines, delimiter)
+    delimiter = delimiter or _delimiter(first)
+    return before, csv.reader(chain([first] if first else [], lines), delimiter=delimiter, strict=strict)
+
+
+def written_rows(name: str, data: bytes) -> tuple[Iterator[tuple[int, list[str] | str]], Note | None]:
+    """The rows of a CSV file as they are written, the header first, each with the number of the line in which it ends,
+    or in words what is wrong with one; and how its text had to be read. Raises SourceError where it is no text.
+    """
+    text, note = _decoded(name, data)
+    before, reader = _reader(_lines(name, io.StringIO(text, newline="")), "", strict=True)
+    return _raw_records(reader, before), note
 
 
 def _first_line(lines: Iterator[str], delimiter: str) -> tuple[int, str, str, Iterator[str]]:
