@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from cleaner.clean.decisions import decide_each
+from pipeline.collect.tables import written_rows
 from pipeline.errors import SourceError
 from pipeline.labels import clean_labels
 from pipeline.predict import SEVERAL
@@ -36,6 +35,33 @@ NEEDED = ("image", "action", "labels_before", "labels_after", "status_before", "
 ACTIONS = ("keep", "relabel", "remove", "restore", "set_aside", "rename")
 MAX_BYTES = 256 << 20
 MAX_ROWS = 1_000_000
+# How a file begins that no spreadsheet has written anew: each of its cells is quoted.
+WRITTEN_HERE = ",".join(f'"{column}"' for column in COLUMNS).encode()
+# What spreadsheets write for true and false, by the language they speak.
+TRUE = frozenset(
+    {
+        "true",
+        "1",
+        "wahr",
+        "vrai",
+        "verdadero",
+        "vero",
+        "verdadeiro",
+        "waar",
+        "prawda",
+        "sant",
+        "sand",
+        "tosi",
+        "pravda",
+        "sann",
+    }
+    | {"igaz", "adevărat", "doğru", "истина", "істина", "真", "참"}
+)
+FALSE = frozenset(
+    {"", "false", "0", "falsch", "faux", "falso", "onwaar", "fałsz", "falskt", "falsk", "usann", "epätosi", "nepravda"}
+    | {"hamis", "fals", "yanlış", "ложь", "хибність", "假", "거짓"}
+)
+NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{0,15})?(e[+-]?\d{1,2})?", re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -61,6 +87,7 @@ class Replayed:
     """How many decisions were ``applied``; ``already`` are so here, ``undone`` were taken back over there.
 
     ``conflicts`` are lines that do not fit what is here, ``unknown`` the pictures that are not here at all.
+    ``notes``: how the file had to be read, where that is not plain.
     """
 
     applied: int
@@ -68,6 +95,7 @@ class Replayed:
     undone: int
     conflicts: tuple[Conflict, ...] = field(default=())
     unknown: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
     @property
     def words(self) -> str:
@@ -125,59 +153,108 @@ class _Line:
     undone: bool
 
 
-def _lines(file: Path) -> Iterator[_Line | Conflict]:
-    """What the lines say. Raises SourceError where the file is no such table."""
-    reader = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
-    try:
-        columns = [cell.strip().lower() for cell in next(reader, [])]
-        if missing := [column for column in NEEDED if column not in columns]:
-            raise SourceError(
-                f"{file.name} holds no decisions: it lacks the column {missing[0]} "
-                f"(it has: {', '.join(columns)[:200] or 'none'}). Take a file that 'decisions --out' wrote."
-            )
-        for count, cells in enumerate(reader):
-            if count >= MAX_ROWS:
-                raise SourceError(f"{file.name} has more than {MAX_ROWS:,} lines. Replay it in parts.")
-            if any(cells):
-                yield _line(reader.line_num, dict(zip(columns, map(restored, cells), strict=False)))
-    except csv.Error as error:
-        raise SourceError(f"{file.name} cannot be read at line {reader.line_num}: {error}.") from error
+def _lines(file: Path, classes: Collection[str]) -> tuple[list[_Line | Conflict], tuple[str, ...]]:
+    """What the lines say, and what one should know of how they were read. ``classes`` are those that are known here.
+    Raises SourceError where the file is no such table.
+    """
+    data = _bytes(file)
+    rows, note = written_rows(file.name, data)
+    columns = [cell.strip().lower() for cell in _sound(file, *next(rows, (1, [])))]
+    if missing := [column for column in NEEDED if column not in columns]:
+        raise SourceError(
+            f"{file.name} holds no decisions: it lacks the column {missing[0]} "
+            f"(it has: {', '.join(columns)[:200] or 'none'}). Take a file that 'decisions --out' wrote."
+        )
+    if twice := [column for column in (*NEEDED, "undone") if columns.count(column) > 1]:
+        raise SourceError(f"{file.name} has the column {twice[0]} twice. Take one of them out.")
+    names = None if data.startswith(WRITTEN_HERE) else _Names(classes)
+    lines: list[_Line | Conflict] = []
+    for number, row in rows:
+        if len(lines) >= MAX_ROWS:
+            raise SourceError(f"{file.name} has more than {MAX_ROWS:,} lines. Replay it in parts.")
+        cells = dict(zip(columns, map(restored, _sound(file, number, row)), strict=False))
+        lines.append(_line(number, cells, names))
+    notes = ((note.text,) if note else ()) + (names.notes() if names else ())
+    return lines, notes
 
 
-def _text(file: Path) -> str:
+def _sound(file: Path, number: int, row: list[str] | str) -> list[str]:
+    if isinstance(row, str):
+        raise SourceError(f"{file.name} cannot be read at line {number}: {row}")
+    if any("\0" in cell for cell in row):
+        raise SourceError(f"{file.name} is no CSV file: there are NUL characters in it.")
+    return row
+
+
+def _bytes(file: Path) -> bytes:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise SourceError(f"{file.name} is larger than {MAX_BYTES >> 20} MiB. Replay it in parts.")
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{file.name} is not in UTF-8 ({error.reason}). Save it anew as 'CSV UTF-8'.") from error
+        return file.read_bytes()
     except (OSError, ValueError) as error:
         raise SourceError(f"{file.name} cannot be read: {error}.") from error
-    if "\0" in text:
-        raise SourceError(f"{file.name} is no CSV file: there are NUL characters in it.")
-    return text
 
 
-def _line(number: int, cells: Mapping[str, str]) -> _Line | Conflict:
+class _Names:
+    """Class names that a spreadsheet wrote in its own way (007 as 7, 0.50 as 0,5, true as WAHR), as they are here."""
+
+    def __init__(self, classes: Collection[str]) -> None:
+        self.classes = frozenset(classes)
+        self.by_meaning: dict[float | str, list[str]] = {}
+        for name in sorted(self.classes):
+            if (meaning := _meaning(name)) is not None:
+                self.by_meaning.setdefault(meaning, []).append(name)
+        self.read: dict[str, str] = {}
+
+    def here(self, name: str) -> str:
+        """The one class of this workspace that a spreadsheet would write so; else the name as it is."""
+        if name in self.classes or (meaning := _meaning(name)) is None:
+            return name
+        alike = self.by_meaning.get(meaning, [])
+        if len(alike) == 1:
+            self.read[name] = alike[0]
+            return alike[0]
+        return name
+
+    def notes(self) -> tuple[str, ...]:
+        """What was read otherwise than it is written."""
+        return tuple(
+            f"The class {here} is written {name} in the file, as spreadsheets do." for name, here in self.read.items()
+        )
+
+
+def _meaning(name: str) -> float | str | None:
+    """What a spreadsheet makes of a cell: a number, or true or false; None where it leaves it alone."""
+    word = name.strip().lower()
+    if word in TRUE or word in FALSE:
+        return "true" if word in TRUE else "false"
+    number = word.replace(",", ".", 1)
+    return float(number) if NUMBER.fullmatch(number) else None
+
+
+def _line(number: int, cells: Mapping[str, str], names: _Names | None) -> _Line | Conflict:
     image = cells.get("image", "").strip().lower()
     if not SHA256.fullmatch(image):
         return Conflict(number, image[:64], "It names no image: the SHA-256 of a file has 64 hexadecimal digits.")
     try:
-        before, after = (_state(cells, when) for when in ("before", "after"))
+        before, after = (_state(cells, when, names) for when in ("before", "after"))
     except SourceError as error:
         return Conflict(number, image, str(error))
-    if cells.get("action") not in ACTIONS:
-        return Conflict(number, image, f"There is no decision called '{cells['action'][:40]}'.")
-    return _Line(number, image, cells["action"], before, after, cells.get("undone", "").lower() in ("true", "1"))
+    action, undone = cells.get("action", "").strip(), cells.get("undone", "").strip().lower()
+    if action not in ACTIONS:
+        return Conflict(number, image, f"There is no decision called '{action[:40]}'.")
+    if undone not in TRUE and undone not in FALSE:
+        return Conflict(number, image, f"Whether it was taken back is said as '{undone[:40]}': write true or false.")
+    return _Line(number, image, action, before, after, undone in TRUE)
 
 
-def _state(cells: Mapping[str, str], when: str) -> State:
+def _state(cells: Mapping[str, str], when: str, names: _Names | None) -> State:
     labels = cells.get(f"labels_{when}", "")
-    names = tuple(clean_labels(labels, SEVERAL).split(SEVERAL)) if labels.strip() else ()
-    status = cells.get(f"status_{when}", "")
+    called = tuple(clean_labels(labels, SEVERAL).split(SEVERAL)) if labels.strip() else ()
+    status = cells.get(f"status_{when}", "").strip()
     if status not in STATUSES:
         raise SourceError(f"There is no status called '{status[:40]}'.")
-    return _plain(State(names, status))
+    return _plain(State(tuple(sorted(map(names.here, called))) if names else called, status))
 
 
 def _plain(state: State) -> State:
@@ -204,14 +281,21 @@ def replay(workspace: Workspace, file: Path) -> Replayed:
     >>> replayed.applied, replayed.conflicts
     (1, ())
     """
-    lines = list(_lines(Path(file)))
+    lines, notes = _lines(Path(file), _classes(workspace))
     rows = workspace.store.images_of(dict.fromkeys(line.image for line in lines))
     plan = _Plan(workspace, rows)
     for line in lines:
         plan.take(line)
     done, refused = decide_each(workspace, plan.wishes)
     conflicts = [*plan.conflicts, *(Conflict(0, refusal.image, refusal.reason) for refusal in refused)]
-    return Replayed(len(done), plan.already, plan.undone, tuple(conflicts), tuple(plan.unknown))
+    return Replayed(len(done), plan.already, plan.undone, tuple(conflicts), tuple(plan.unknown), notes)
+
+
+def _classes(workspace: Workspace) -> set[str]:
+    """Every name that an image has, or had when something was decided about it."""
+    names = {name for label in workspace.store.labels().values() for name in label.split(SEVERAL)}
+    journal = workspace.store.journal.decisions()
+    return names.union(*(state.labels for one in journal for state in (one.before, one.after)))
 
 
 class _Plan:

@@ -90,8 +90,10 @@ def test_what_does_not_fit_is_a_conflict_and_what_is_not_here_is_listed(two, tmp
 HEADER = ",".join(f'"{column}"' for column in COLUMNS)
 
 
-def line(image: str, action: str = "keep", before: str = "ant", after: str = "ant", status: str = "ok") -> str:
-    return f'2026-01-01,{image},x,{action},"{before}","{after}",ok,{status},false'
+def line(
+    image: str, action: str = "keep", before: str = "ant", after: str = "ant", status: str = "ok", undone: str = "false"
+) -> str:
+    return f'2026-01-01,{image},x,{action},"{before}","{after}",ok,{status},{undone}'
 
 
 @pytest.mark.parametrize(
@@ -99,10 +101,11 @@ def line(image: str, action: str = "keep", before: str = "ant", after: str = "an
     [
         (b"", "lacks the column image"),
         (b"path,label\na,b\n", "lacks the column image"),
-        (HEADER.encode() + b"\n\xff\xfe", "not in UTF-8"),
+        (HEADER.encode().replace(b'"image",', b'"image","image",'), "column image twice"),
         (HEADER.encode() + b"\na\0b", "NUL"),
         (HEADER.encode() + b'\n"never closed', "cannot be read at line 2"),
         (HEADER.encode() + b"\n" + b"x" * 200_000, "cannot be read at line"),
+        (HEADER.encode() + b"\n" + b"x" * (2 << 20), "line 2 is longer"),
     ],
 )
 def test_a_file_that_is_no_such_table_is_refused_in_words_and_changes_nothing(two, tmp_path, content, words) -> None:
@@ -120,6 +123,7 @@ def test_a_file_that_is_no_such_table_is_refused_in_words_and_changes_nothing(tw
         (("OWN", "explode"), "no decision called 'explode'"),
         (("OWN", "relabel", "ant", "x" * 300), "longer than 255"),
         (("OWN", "keep", "ant", "ant", "erased"), "no status called 'erased'"),
+        (("OWN", "keep", "ant", "ant", "ok", "maybe"), "taken back is said as 'maybe'"),
     ],
 )
 def test_a_hostile_line_is_a_conflict_and_the_others_are_done(two, tmp_path, row, words) -> None:
@@ -139,3 +143,75 @@ def test_where_it_cannot_be_written_it_is_said(two, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PipelineError, match="cannot be written"):
         export_decisions(here, tmp_path / "file" / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("sign", "encoding", "start", "yes", "no"),
+    [
+        (";", "utf-8-sig", "", "WAHR", "FALSCH"),
+        (";", "cp1252", "", "VRAI", "FAUX"),
+        ("\t", "utf-16", "", "TRUE", "FALSE"),
+        ("\t", "utf-16-le", "", "Verdadero", "Falso"),
+        (",", "utf-8", "sep=,\r\n", "TRUE", ""),
+        (";", "utf-8", "sep=;\r\n", "1", "0"),
+        ("|", "utf-8", "", "VERO", "FALSO"),
+    ],
+)
+def test_what_a_spreadsheet_made_of_the_file_is_replayed_as_it_was_written(
+    two, tmp_path, sign, encoding, start, yes, no
+) -> None:
+    """Its separator, encoding, words for true and false, quotes only where needed; columns in another order, one more
+    that is empty, and a line without anything.
+    """
+    here, there, ids = two
+    decided(here, ids)
+    relabel(here, ids["s5"], f"Wüste {sign} Sand".replace("|", "/"))
+    export_decisions(here, tmp_path / "out.csv")
+    rows = list(csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8")))
+    if encoding == "cp1252":
+        rows = [{name: cell.replace("熊", "B") for name, cell in row.items()} for row in rows]
+    with (tmp_path / "excel.csv").open("w", encoding=encoding, newline="") as file:
+        file.write(start)
+        table = csv.writer(file, delimiter=sign)
+        table.writerow([*reversed(COLUMNS), ""])
+        for row in rows:
+            told = {**row, "at": "01.12.2026 13:05", "undone": yes if row["undone"] == "true" else no}
+            table.writerow([*(told[column] for column in reversed(COLUMNS)), ""])
+        table.writerow([""] * 10)
+    done = replay(there, tmp_path / "excel.csv")
+    assert (done.applied, done.undone, done.conflicts) == (len(rows) - 1, 1, ())
+    if encoding == "cp1252":
+        assert "Windows text" in done.notes[0]
+    else:
+        assert states(there, ids) == states(here, ids) and done.notes == ()
+
+
+def test_names_that_a_spreadsheet_takes_for_numbers_or_truth_are_the_classes_that_are_here(tmp_path) -> None:
+    shots = [Shot(f"s{number}", name, "train", (1.0, 0.0, 0.0)) for number, name in enumerate(["007", "0.50", "true"])]
+    here, ids = workspace_with(tmp_path / "here", shots)
+    there, _ = workspace_with(tmp_path / "there", shots)
+    relabel(here, ids["s0"], "true")
+    relabel(here, ids["s1"], "007")
+    relabel(here, ids["s2"], "8")
+    export_decisions(here, tmp_path / "out.csv")
+    text = (tmp_path / "out.csv").read_text(encoding="utf-8").replace('"', "").replace(",", ";")
+    for name, seen in ("007", "7"), ("0.50", "0,5"), ("true;", "WAHR;"), ("false", "FALSCH"):
+        text = text.replace(f";{name}", f";{seen}")
+    (tmp_path / "excel.csv").write_text(text, encoding="utf-8")
+    done = replay(there, tmp_path / "excel.csv")
+    assert done.applied == 3 and states(there, ids) == states(here, ids)
+    assert set(done.notes) == {
+        f"The class {name} is written {seen} in the file, as spreadsheets do."
+        for name, seen in (("007", "7"), ("0.50", "0,5"), ("true", "WAHR"))
+    }
+
+
+def test_one_undo_takes_a_whole_renaming_back_and_a_merge_too(two) -> None:
+    here, _, ids = two
+    relabel(here, ids["s0"], "bee")
+    before = states(here, ids)
+    rename(here, "ant", "Ämse")
+    rename(here, "Ämse", "bee")
+    assert len(undo_step(here)) == 5
+    assert len(undo(here, 2)) == 2
+    assert len(undo_step(here)) == 3 and states(here, ids) == before
