@@ -3,12 +3,12 @@
     python cli.py COMMAND WORKSPACE ... [--json]
 
 With --json, progress goes to stderr and one JSON document to stdout. Exit codes: 0 done, 1 the step failed (one line
-says why), 2 wrong usage, 130 cancelled.
+says why), 2 wrong usage, 130 cancelled, 141 where nobody reads stdout any more (``| head``).
 """
 
 from __future__ import annotations
 
-from pipeline.endings import CANCELLED, say, stand_by, stop_when_ended, unexpected
+from pipeline.endings import CANCELLED, say, settle, stand_by, stop_when_ended, unexpected
 
 if __name__ == "__main__":
     stand_by("cli")  # before the rest is imported
@@ -22,8 +22,9 @@ from typing import Any
 
 from pipeline.errors import Cancelled, ExportError, PipelineError, TooManyBroken, UsageError
 from pipeline.machine import speak_any_text
+from pipeline.safe_text import visible
 from pipeline.terminal.arguments import parser
-from pipeline.terminal.show import can_ask, confirmed, print_result, run_and_show, tell_each
+from pipeline.terminal.show import can_ask, confirmed, in_one_line, print_result, run_and_show, tell_each
 from pipeline.web.proxies import spare_loopback
 from pipeline.workspace.workspace import Workspace
 
@@ -83,7 +84,9 @@ def _scenes(args: argparse.Namespace) -> Any:
 
 
 def _images(args: argparse.Namespace) -> Any:
-    return {"images": Workspace.open(args.workspace).store.records(args.status)}
+    from pipeline.terminal.pictures import images_here
+
+    return {"images": images_here(Workspace.open(args.workspace), args.status)}
 
 
 def _backbones(args: argparse.Namespace) -> Any:
@@ -314,26 +317,27 @@ COMMANDS: Mapping[str, Command] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    speak_any_text()
     try:
         args = parser().parse_args(arguments)
         spare_loopback(os.environ)
-        print_result(COMMANDS[args.command](args), args.json)
-        return 0
+        return print_result(COMMANDS[args.command](args), args.json)
     except (KeyboardInterrupt, Cancelled):
         say("Cancelled.")
         return CANCELLED
     except UsageError as error:
-        say(str(error))
+        say(in_one_line(error))
         return 2
     except (PipelineError, ValueError, OSError) as error:
-        say(str(error) or type(error).__name__)
+        say(in_one_line(error))
         return 1
     except Exception as error:  # noqa: BLE001 - the last there is: nobody gets a traceback
-        say(unexpected(error, "cli"))
+        say(visible(unexpected(error, "cli")))
         return 1
+    finally:
+        settle()
 
 
 if __name__ == "__main__":
-    speak_any_text()
     stop_when_ended()
     sys.exit(main())

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from types import FrameType, TracebackType
+from typing import TextIO
 
 # Ended by service managers and ``kill``; by a terminal that is closed, an ssh connection that breaks.
 ENDING = ("SIGTERM", "SIGHUP")
 CANCELLED = 130
+# What a shell says of a program that wrote to a pipe which nobody reads (128 + SIGPIPE), and how systems say so.
+NOBODY_READS = 141
+GONE = (errno.EPIPE, errno.EINVAL)
 
 
 def stand_by(program: str) -> None:
@@ -46,11 +51,47 @@ def unexpected(error: BaseException, program: str) -> str:
     return f"{line} What led to it is in {file}." if file else line
 
 
-def say(line: str) -> None:
+def say(line: str, end: str = "\n") -> None:
     """A line on standard error, if there is anybody left to read it."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # it is closed
-        sys.stderr.write(line + "\n")
+    try:
+        sys.stderr.write(line + end)
         sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # it is closed
+        let_go(sys.stderr)
+
+
+def written(text: str) -> int:
+    """Write a result and the end of its line to standard output; returns the exit code: 0, or that of a program whose
+    reader has gone away (``| head``). Raises OSError where the disk takes no more.
+    """
+    if sys.stdout is None:  # the process was started without one
+        return 0
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        let_go(sys.stdout)
+        if error.errno in GONE:
+            return NOBODY_READS
+        raise
+    return 0
+
+
+def let_go(stream: TextIO | None) -> None:
+    """Let nothing more of a stream be written that takes nothing: Python tries again at its end, and complains."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
+
+
+def settle() -> None:
+    """Write what was printed and still waits; let go of a stream that does not take it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            let_go(stream)
 
 
 def stop_when_ended(within: float | None = None) -> None:

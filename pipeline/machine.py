@@ -5,6 +5,7 @@ Nothing else in the code asks which system it runs on.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import getpass
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,10 @@ IN_USE_SECONDS = 3.0
 NO_MEMORY_LIMIT = (
     "This system takes no limit on the memory of a process, so a picture that is made to take a lot can take it. "
     "Everything else works as elsewhere; only the time that a picture may take is limited."
+)
+NEAREST = "winnow.nearest"
+ALIKE: Mapping[int, str] = str.maketrans(
+    {"…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "’": "'", "“": '"', "”": '"', "⟨": "<", "⟩": ">", "→": "->"}
 )
 # What the disk's own trouble is, and no single file's.
 SCARCE = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM)
@@ -103,10 +109,20 @@ def is_ours(path: Path) -> bool:
 
 
 def speak_any_text() -> None:
-    """Let this process print every text: what a terminal's code page (cp1252) has no letter for becomes ``\\u....``."""
+    """Let this process print every text: what a terminal's code page (cp1252, ASCII) has no letter for becomes what
+    looks most like it, or ``\\u....``.
+    """
+    codecs.register_error(NEAREST, _nearest)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=NEAREST)
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(ALIKE)
+    return text.encode("ascii", "backslashreplace").decode(), error.end
 
 
 # --- files ---------------------------------------------------------------------------------------------------------

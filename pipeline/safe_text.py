@@ -9,8 +9,10 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # What begins a formula, as it is and in the wide, small, raised and lowered forms that mean the same.
@@ -44,6 +46,8 @@ def _is_number(text: str) -> bool:
 
 def write_cells(table: pd.DataFrame, path: Path, encoding: str = "utf-8") -> None:
     """``table`` as a CSV file with every cell quoted and defused; what is missing is an empty cell."""
+    import pandas as pd  # takes its time, and whoever shows a text needs none of it
+
     safe = table.map(lambda cell: "" if pd.isna(cell) else defused(str(cell)))
     safe.to_csv(path, index=False, encoding=encoding, quoting=csv.QUOTE_ALL, lineterminator="\n")
 

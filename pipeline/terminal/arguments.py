@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
+from pipeline.safe_text import visible
 from pipeline.settings import KEY, NOTHING, Setting, is_countable, option, shown
 
 Number = TypeVar("Number", int, float)
@@ -34,6 +35,10 @@ class Parser(argparse.ArgumentParser):
             self._check_value(action, value)
             return value
         return super()._get_values(action, arg_strings)
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse does, without commands to the terminal."""
+        super().error(visible(message))
 
 
 class Command(Parser):
@@ -64,7 +69,7 @@ Fill: TypeAlias = Callable[[Command], None]
 
 def parser() -> argparse.ArgumentParser:
     """Everything ``cli.py`` understands; ``command`` is the name of the chosen one."""
-    whole = argparse.ArgumentParser(prog="cli.py", description="Winnow on the command line.")
+    whole = Parser(prog="cli.py", description="Winnow on the command line.")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Command)
     for name, (about, fill) in COMMANDS.items():
         workspace = name not in WITHOUT_WORKSPACE

@@ -8,9 +8,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from pipeline.endings import say, written
 from pipeline.safe_text import visible
 from pipeline.stage import Progress, Stage, run
 
@@ -37,7 +38,7 @@ def run_and_show(stage: Stage[T]) -> T:
         elif progress.note != shown["note"] or time.monotonic() - shown["at"] > 2:
             shown.update(note=progress.note, at=time.monotonic())
             count = f" {progress.done}/{progress.total}" if progress.total else ""
-            print(f"{progress.note}{count}", file=sys.stderr, flush=True)
+            tell(f"{progress.note}{count}")
 
     return run(stage, show)
 
@@ -49,25 +50,31 @@ def _speaks() -> bool:
 
 def _table_row(epoch: dict[str, Any]) -> None:
     if epoch["epoch"] == 0:
-        print(f"{'epoch':>5} {'train_loss':>10} {'valid_loss':>10} {'error_rate':>10} {'time':>7}", file=sys.stderr)
+        say(f"{'epoch':>5} {'train_loss':>10} {'valid_loss':>10} {'error_rate':>10} {'time':>7}")
     numbers = f"{epoch['train_loss']:10.4f} {epoch['valid_loss']:10.4f} {epoch['error_rate']:10.4f}"
-    print(f"{epoch['epoch']:5} {numbers} {epoch['seconds']:6.1f}s", file=sys.stderr, flush=True)
+    say(f"{epoch['epoch']:5} {numbers} {epoch['seconds']:6.1f}s")
 
 
 def can_ask(as_json: bool) -> bool:
     """Whether there is somebody at the terminal to answer a question; a script that wants JSON is not asked."""
-    return not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+    return not as_json and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def confirmed(what: str) -> bool:
     """Whether the person says yes to going on."""
-    print(f"{what}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+    tell(what)
+    say("Go on? [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def tell(text: str) -> None:
     """A line for a person, beside the result."""
-    print(visible(text), file=sys.stderr, flush=True)
+    say(visible(text))
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, without commands to the terminal."""
+    return visible(" ".join(str(error).splitlines()).strip()) or type(error).__name__
 
 
 def tell_each(sentences: Sequence[str]) -> None:
@@ -85,7 +92,7 @@ def chosen(text: str, choices: Sequence[str]) -> int:
     for number, choice in enumerate(choices, 1):
         tell(f"  {number}  {choice}{' (or press Enter)' if number == 1 else ''}")
     for _ in range(3):
-        print(f"1-{len(choices)}? ", end="", file=sys.stderr, flush=True)
+        say(f"1-{len(choices)}? ", end="")
         answer = sys.stdin.readline().strip()
         if answer.isdecimal() and 1 <= int(answer) <= len(choices):
             return int(answer) - 1
@@ -111,35 +118,37 @@ def numbered(value: Any) -> Any:
 
 def json_text(document: Any) -> str:
     """The document as JSON; in ASCII where standard output, or the Unicode there is, cannot hold its letters."""
-    utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(document, ensure_ascii=not utf_8, allow_nan=False)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = json.dumps(document, ensure_ascii=encoding.lower().replace("-", "") != "utf8", allow_nan=False)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(encoding)
     except UnicodeEncodeError:
         return json.dumps(document, allow_nan=False)
     return text
 
 
-def print_result(result: Any, as_json: bool) -> None:
-    """``result`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person."""
+def print_result(result: Any, as_json: bool) -> int:
+    """``result`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person. Returns the exit code
+    (see :func:`pipeline.endings.written`).
+    """
     if not _speaks():
-        return
+        return 0
     if isinstance(result, InWords):
         if not as_json:
-            print("\n".join(map(visible, result.lines)))
-            return
+            return written("\n".join(map(visible, result.lines)))
         result = result.result
     document = numbered(json.loads(json.dumps(result, default=_plain, ensure_ascii=False)))
-    if as_json:
-        print(json_text(document))
-        return
+    return written(json_text(document) if as_json else "\n".join(map(visible, _fields(document))))
+
+
+def _fields(document: Mapping[str, Any]) -> Iterator[str]:
     for key, value in document.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            print(f"{key}: {len(value)}")
+            yield f"{key}: {len(value)}"
             for row in value[:20]:
-                print("   ", "  ".join(f"{name}={_short(content)}" for name, content in row.items()))
+                yield "    " + "  ".join(f"{name}={_short(content)}" for name, content in row.items())
         else:
-            print(f"{key}: {_short(value, 500)}")
+            yield f"{key}: {_short(value, 500)}"
 
 
 def _short(value: Any, limit: int = 40) -> str:
