@@ -25,6 +25,7 @@ from tests.browser.test_cleaner_tabs import (
     saved,
 )
 from tests.cleaner.fabricate import Shot, run_with, workspace_with
+from tests.support.hub_stand_in import TOKEN, HubStandIn
 
 __all__ = ["made"]  # the fixture
 pytestmark = pytest.mark.browser
@@ -219,6 +220,37 @@ def test_decisions_go_out_as_a_file_and_come_in_again(page: Page, made: Made, tm
     chosen.value.set_files(tmp_path / "decisions.csv")
     expect(page.locator("#clean-replayed")).to_contain_text("1 applied")
     expect(page.locator("#clean-queue .counter")).to_have_text("1 done, 30 left")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True)
+def test_the_set_goes_out_as_parquet_and_to_the_hub_and_what_changed_as_a_table(
+    page: Page, made: Made, hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    clean_tab(page, made)
+    page.keyboard.press("2")
+    saved(page)
+    with page.expect_download() as caught:
+        page.locator("#clean-changes").click()
+    caught.value.save_as(tmp_path / "changes.csv")
+    with (tmp_path / "changes.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert "bee" in [row["now"] for row in csv.DictReader(file)]
+    expect(page.locator("#clean-sending")).to_be_hidden()
+    page.locator("#clean-layout input").click()
+    page.get_by_role("option", name="Hugging Face Parquet").click()
+    page.get_by_label("anonymous file names").check()
+    page.locator("#clean-dataset").click()
+    expect(page.locator("#clean-written")).to_contain_text("Written", timeout=60_000)
+    page.get_by_text("Send the set to Hugging Face").click()
+    expect(page.locator("#clean-licences")).to_contain_text("not stated")
+    page.locator("#clean-repo input, #clean-repo textarea").fill("ann/pets")
+    page.locator("#clean-token input").fill(TOKEN)
+    fits(page)
+    page.locator("#clean-push").click()
+    expect(page.locator("#clean-sent")).to_contain_text("You alone see it", timeout=60_000)
+    expect(page.locator("#clean-token input")).to_have_value("")
+    assert hub.datasets["ann/pets"].private and "data/train-00000-of-00001.parquet" in hub.datasets["ann/pets"].files
+    harmless(page)
 
 
 def test_after_twenty_decisions_it_says_how_many_wrong_labels_are_left(page: Page, made: Made) -> None:

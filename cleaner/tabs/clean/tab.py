@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from cleaner.clean.audit import audits, log_audit
 from cleaner.clean.audit import in_words as audits_in_words
 from cleaner.clean.decisions import plan, rename
 from cleaner.clean.queues import Queues
-from cleaner.clean.replay import Replayed, export_decisions, replay
+from cleaner.tabs.clean.exchange import build_exchange
 from cleaner.tabs.clean.queue import (
     ALL,
     AUDIT,
@@ -29,17 +28,12 @@ from cleaner.tabs.clean.queue import (
 )
 from cleaner.tabs.compare import tab as compared
 from cleaner.tabs.review.story import wire_viewer
-from pipeline.dataset.export import DatasetConfig, export_dataset, last_dataset
-from pipeline.errors import PipelineError, RunError, UsageError, WorkspaceError
-from pipeline.jobs import job as jobs
-from pipeline.jobs.job import Job
-from pipeline.jobs.stages import StageName
+from pipeline.errors import PipelineError, RunError, WorkspaceError
 from pipeline.tabs.page.choose_run import LATEST, draw_run_list, find_run, refreshed_run_list
 from pipeline.tabs.page.component import View, component, nonce
-from pipeline.tabs.page.downloads import click_on, place_of, zipped
 from pipeline.tabs.page.job_panel import PRIVATE
 from pipeline.tabs.page.shared import Shared, Values, translate
-from pipeline.tabs.page.show import ago, count, escape, guide, heading, table
+from pipeline.tabs.page.show import ago, count, escape, guide
 from pipeline.tabs.page.viewer import thumbnail, viewer
 from pipeline.workspace.records import Step
 from pipeline.workspace.runs import Run
@@ -54,13 +48,6 @@ BECAUSE = [
 ]
 # Steps a page of the history, and pictures of a step.
 STEPS_A_PAGE, PICTURES_A_STEP = 20, 8
-LAYOUTS = [
-    ("class folders (ImageFolder)", "folders"),
-    ("labels.csv and images", "csv"),
-    ("Hugging Face imagefolder (metadata.csv)", "metadata"),
-    ("Hugging Face Parquet (pictures and classes in one)", "parquet"),
-]
-MOST_SHOWN = 50
 ABOUT_RENAMING = (
     "Every image of the class gets the new name at once, test images too: a name is a name. A name that exists already "
     "merges the two. The queue goes on under the new name. U or the history takes it back."
@@ -308,100 +295,6 @@ def build_renaming(
         concurrency_limit=1,
         **PRIVATE,
     )
-
-
-def decisions_file(workspace: Workspace, cache: Path) -> Path:
-    """The journal as a CSV file below ``cache``, for downloading."""
-    file = place_of(workspace.root, cache) / f"{workspace.name}-decisions.csv"
-    return Path(export_decisions(workspace, file).file)
-
-
-def replayed_view(done: Replayed) -> str:
-    """What became of a file of decisions, as HTML."""
-    told = f'<p class="{"w-good" if not done.conflicts else "w-warn"}">{escape(done.words)}</p>'
-    rows = [(conflict.line or "", conflict.image[:12], conflict.reason) for conflict in done.conflicts[:MOST_SHOWN]]
-    if rows:
-        told += table(("line", "image", "why it was not done"), rows, caption="In conflict")
-    if done.unknown:
-        some = ", ".join(image[:12] for image in done.unknown[:8])
-        told += f'<p class="w-hint">Not here: {escape(some)}{" …" if len(done.unknown) > 8 else ""}</p>'
-    return told
-
-
-def dataset_job(workspace: Workspace, layout: str) -> Job:
-    """Start writing the cleaned set into a new folder of the workspace's exports."""
-    if jobs.running(workspace, StageName.DATASET):
-        raise UsageError("The set is being written already; see above.")
-    out = workspace.exports / f"dataset-{layout}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return jobs.start(workspace, export_dataset, DatasetConfig(str(out), layout))
-
-
-def dataset_view(folder: Path | None, local: bool) -> str:
-    """Where the newest set lies, as HTML; its path is for people of this machine only."""
-    if folder is None:
-        return ""
-    files = sum(file.is_file() for file in folder.rglob("*"))
-    where = f" in <code>{escape(folder)}</code>" if local else f": {escape(folder.name)}"
-    return f'<p class="w-good">Written: {count(files, "file")}{where}</p>'
-
-
-def build_exchange(
-    tab: gr.Tab, shared: Shared, queue: gr.HTML, inputs: set[Any], refreshed: Callable[[Values], View]
-) -> None:
-    """Draw the buttons and wire them; ``refreshed`` gives the queue's view as it is then."""
-    heading("Take it with you")
-    with gr.Row(elem_classes="w-fields"):
-        layout = gr.Dropdown(LAYOUTS, value="folders", label="The cleaned set as", elem_id="clean-layout")
-        export = gr.Button("Export the cleaned set", elem_id="clean-dataset", size="lg")
-        save = gr.Button("Decisions as CSV", elem_id="clean-csv", size="lg")
-        load = gr.UploadButton(
-            "Import decisions", file_types=[".csv"], elem_id="clean-replay", size="lg", type="filepath"
-        )
-    written = gr.HTML(elem_id="clean-written")
-    with gr.Row(elem_classes="w-buttons"):
-        pack = gr.Button("Download the set as zip", visible=False, elem_id="clean-zip", size="sm")
-        file = gr.DownloadButton("Download", visible=False, elem_id="clean-download", size="sm")
-    told = gr.HTML(elem_id="clean-replayed")
-
-    def fill(name: str) -> list[Any]:
-        folder = last_dataset(shared.open(name))
-        return [dataset_view(folder, shared.local), gr.Button(visible=folder is not None)]
-
-    @translate
-    def csv(name: str) -> Any:
-        made = decisions_file(shared.open(name), shared.workspaces.outgoing())
-        return gr.DownloadButton(f"Download {made.name}", value=str(made), visible=True)
-
-    @translate
-    def archive(name: str) -> Any:
-        workspace = shared.open(name)
-        folder = last_dataset(workspace)
-        if folder is None:
-            raise UsageError("There is no exported set any more. Export it once more.")
-        files = {
-            f"{folder.name}/{file.relative_to(folder).as_posix()}": file
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
-        }
-        target = place_of(workspace.root, shared.workspaces.outgoing()) / f"{workspace.name}-{folder.name}.zip"
-        made = zipped(files, target, folder.stat().st_mtime)
-        return gr.DownloadButton(f"Download {made.name}", value=str(made), visible=True)
-
-    @translate
-    def come_in(values: Values) -> tuple[str, View]:
-        done = replay(shared.open(values[shared.picker]), Path(str(values[load])))
-        return replayed_view(done), refreshed(values)
-
-    shared.watch(tab, fill, [written, pack])
-    shared.job.launch(
-        export.click,
-        lambda values: dataset_job(shared.open(values[shared.picker]), values[layout]),
-        {shared.picker, layout},
-    )
-    for button, make in ((save, csv), (pack, archive)):
-        made = button.click(make, shared.picker, file, **{**PRIVATE, "show_progress": "minimal"})
-        made.success(None, None, None, js=click_on("clean-download"))
-    load.upload(come_in, {*inputs, load}, [told, queue], concurrency_id="decide", concurrency_limit=1, **PRIVATE)
 
 
 def split_choices(audited: bool) -> list[tuple[str, str]]:

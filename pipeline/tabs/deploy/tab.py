@@ -257,7 +257,7 @@ class _Widgets:
 def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None:
     """Draw the tab, then wire it."""
     guide("Turn a model into a small app of its own that anybody can open in a browser.")
-    w = _Widgets(bool(_token(shared, "")), public=bool(shared.limits))
+    w = _Widgets(bool(token_for(shared, "")), public=bool(shared.limits))
 
     def view(name: str, chosen: str | None, kind: str, repo_id: str) -> list[Any]:
         shown = _view(shared.open(name), chosen, kind, repo_id, shared.workspaces.outgoing())
@@ -298,7 +298,7 @@ def build(tab: gr.Tab, shared: Shared, hub: Callable[[], HfApi] = HfApi) -> None
         def show(step: Progress) -> None:
             progress((step.done, step.total), desc=step.note)
 
-        return send(workspace, config, _token(shared, secret), show, hub), ""
+        return send(workspace, config, token_for(shared, secret), show, hub), ""
 
     chosen: set[Component] = {shared.picker, w.run, w.kind}
     shared.job.launch(w.make.click, start, {*chosen, w.examples})
@@ -327,7 +327,7 @@ def _refuse_visitors(shared: Shared) -> None:
         raise UsageError(NOT_FROM_HERE)
 
 
-def _token(shared: Shared, typed: str) -> str | None:
+def token_for(shared: Shared, typed: str) -> str | None:
     """The token for this one call; the machine's own is only for people of this machine."""
     return typed.strip() or (os.environ.get("HF_TOKEN") if shared.local else None)
 

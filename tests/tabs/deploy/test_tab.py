@@ -17,7 +17,6 @@ from pipeline.jobs import job as jobs
 from pipeline.stage import Progress
 from pipeline.tabs.deploy.tab import (
     KINDS_OF_SPACE,
-    _token,
     about,
     by_hand,
     contents,
@@ -25,6 +24,7 @@ from pipeline.tabs.deploy.tab import (
     proof,
     send,
     space_zip,
+    token_for,
     trial_job,
 )
 from pipeline.workspace.runs import load_run
@@ -128,6 +128,6 @@ def test_each_kind_says_what_it_costs_and_how_it_goes_online_by_hand(space: Path
 
 def test_the_machines_own_token_is_for_people_of_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_host")
-    assert _token(shared(local=True), "") == "hf_of_the_host"
-    assert _token(shared(local=False), "") is None
-    assert _token(shared(local=False), " hf_typed ") == "hf_typed"
+    assert token_for(shared(local=True), "") == "hf_of_the_host"
+    assert token_for(shared(local=False), "") is None
+    assert token_for(shared(local=False), " hf_typed ") == "hf_typed"
