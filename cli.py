@@ -265,8 +265,8 @@ def _cancel(args: argparse.Namespace) -> Any:
     from pipeline.jobs.job import GRACE_SECONDS, cancel, wait_for
 
     workspace = Workspace.open(args.workspace)
-    cancel(workspace, args.job)
-    return {"jobs": [wait_for(workspace, args.job, GRACE_SECONDS + 5)]}
+    asked = cancel(workspace, args.job)
+    return {"jobs": [wait_for(workspace, asked.id, GRACE_SECONDS + 5)]}
 
 
 def _config(kind: Any, args: argparse.Namespace, **more: Any) -> Any:

@@ -43,7 +43,7 @@ class ExportConfig:
     'gradio'
     """
 
-    run: str = field(metadata=about("the run; '' is the newest", flag="RUN"))
+    run: str = field(metadata=about("the run: its id, or how it begins; '' is the newest", flag="RUN"))
     out: str = field(metadata=about("the folder to write", flag="OUT"))
     onnx: bool = setting(False, "an ONNX model too, which takes pictures of any size")
     space: bool = setting(False, "a Hugging Face Space folder")

@@ -25,6 +25,7 @@ from pipeline.jobs.stages import StageFunction, find, name_of, written_name
 from pipeline.machine import own_group
 from pipeline.model import backbones
 from pipeline.workspace.database import now
+from pipeline.workspace.ids import TO_SECOND, by_beginning
 from pipeline.workspace.limits import Limits, check_config
 from pipeline.workspace.workspace import Workspace, clear_killed, workspaces_in, writing
 
@@ -144,17 +145,18 @@ def list_jobs(workspace: Workspace) -> list[Job]:
     >>> [(job.stage, job.status) for job in w.list_jobs(ws)]
     [('verify', 'interrupted')]
     """
-    folders = [file.parent for file in workspace.jobs.glob("*/job.json")]
-    whole = [folder for folder in folders if folder.suffix != ".part"]
-    return sorted((_load(folder) for folder in whole), key=lambda job: job.started, reverse=True)
+    jobs = (_load(workspace.jobs / name) for name in _folders(workspace))
+    return sorted(jobs, key=lambda job: job.started, reverse=True)
+
+
+def _folders(workspace: Workspace) -> list[str]:
+    """The names of the folders in which a job is."""
+    return [file.parent.name for file in workspace.jobs.glob("*/job.json") if file.parent.suffix != ".part"]
 
 
 def get_job(workspace: Workspace, job_id: str) -> Job:
-    """The job with this id. Raises JobError where there is none."""
-    folder = workspace.jobs / Path(job_id).name
-    if not (folder / "job.json").is_file():
-        raise JobError(f"There is no job {job_id} in this workspace.")
-    return _load(folder)
+    """The job with this id, or the only one whose id begins so. Raises JobError where there is none, or several."""
+    return _load(workspace.jobs / by_beginning(Path(job_id).name, _folders(workspace), "job", JobError, TO_SECOND))
 
 
 def cancel(workspace: Workspace, job_id: str) -> Job:

@@ -18,7 +18,7 @@ from pipeline.settings import KEY, NOTHING, Setting, is_countable, option, shown
 
 Number = TypeVar("Number", int, float)
 LARGEST_PORT = 65_535
-RUN = "the run (newest if left out)"
+RUN = "the run: its id, or how it begins (newest if left out)"
 # The settings of a range test on the command line; the others of the training that it is for stay as they are.
 IN_A_RANGE_TEST = (
     *("backbone", "weights", "image_size", "image_width", "resize", "padding", "presize", "batch_size"),
@@ -213,7 +213,7 @@ def _suspects(command: Command) -> None:
 
 
 def _decide(command: Command) -> None:
-    command.add_argument("--id", required=True, help="the image")
+    command.add_argument("--id", required=True, help="the image: its id, or how it begins")
     choice = command.add_mutually_exclusive_group(required=True)
     for action in ("keep", "remove", "restore"):
         choice.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=f"{action} it")
@@ -251,7 +251,7 @@ def _apply(command: Command) -> None:
 
 
 def _compare(command: Command) -> None:
-    command.add_argument("run_a", metavar="RUN_A", help="the run before")
+    command.add_argument("run_a", metavar="RUN_A", help="the run before: its id, or how it begins")
     command.add_argument("run_b", metavar="RUN_B", help="the run after")
     about = "on train and valid images too, as heads answered them that did not learn from them"
     command.add_argument("--every", action="store_true", help=about)
@@ -277,7 +277,7 @@ def _scenes(command: Command) -> None:
 
 
 def _cancel(command: Command) -> None:
-    command.add_argument("job", metavar="JOB", help="the job's id")
+    command.add_argument("job", metavar="JOB", help="the job's id, or how it begins")
 
 
 def _nothing(_: Command) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.workspace.database import Database, now
+from pipeline.workspace.ids import image_named
 from pipeline.workspace.records import Decision, Refusal, State, Step, Wish
 
 STANDING = "SELECT * FROM decisions WHERE undone = 0"
@@ -135,11 +136,12 @@ class Journal:
     def state(self, image_id: str) -> State:
         """What a decision could change about an image, as it is now."""
         with self.database.transaction(write=False) as db:
-            return _state(db, image_id)
+            return _state(db, image_named(db, image_id))
 
 
 def _grant(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision | None:
     """Change the image and journal it; None where the wish finds nothing to decide. Raises StoreError."""
+    wish = replace(wish, image=image_named(db, wish.image))
     before = _state(db, wish.image)
     if wish.expected is not None and before != wish.expected:
         raise StaleDecision(
@@ -212,8 +214,6 @@ def _step(db: sqlite3.Connection, row: sqlite3.Row, few: int) -> Step:
 
 def _state(db: sqlite3.Connection, image_id: str) -> State:
     row = db.execute("SELECT status, reason FROM images WHERE id = ?", (image_id,)).fetchone()
-    if row is None:
-        raise StoreError(f"There is no image {image_id} in this workspace.")
     labels = db.execute("SELECT label FROM labels WHERE image_id = ? ORDER BY label", (image_id,))
     return State(tuple(r["label"] for r in labels), row["status"], row["reason"])
 

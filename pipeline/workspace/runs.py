@@ -21,6 +21,7 @@ from pipeline.errors import RunError, UsageError
 from pipeline.labels import answers_of
 from pipeline.machine import may_map, replace
 from pipeline.predict import CONFIG, FAMILIAR, WEIGHTS, Familiar, Outputs, checksum, file_sha256
+from pipeline.workspace.ids import TO_SECOND, by_beginning
 from pipeline.workspace.seals import check_file, check_record, sealed
 from pipeline.workspace.workspace import Workspace, writing
 
@@ -186,17 +187,22 @@ def runs_and_damaged(workspace: Workspace) -> tuple[list[Run], list[str]]:
 def _runs_in(place: Path) -> tuple[list[Run], dict[Path, RunError]]:
     """The runs in a folder, newest first, and the folders of those that cannot be read."""
     runs, damaged = list[Run](), dict[Path, RunError]()
-    for folder in sorted(file.parent for file in place.glob(f"*/{MANIFEST}")):
-        if folder.suffix != ".part":
-            try:
-                runs.append(_load(folder))
-            except RunError as error:
-                damaged[folder] = error
+    for folder in map(place.joinpath, sorted(_folders(place))):
+        try:
+            runs.append(_load(folder))
+        except RunError as error:
+            damaged[folder] = error
     return sorted(runs, key=lambda run: run.created, reverse=True), damaged
 
 
+def _folders(place: Path) -> list[str]:
+    """The names of the folders in which a run is, whole or damaged."""
+    return [file.parent.name for file in place.glob(f"*/{MANIFEST}") if file.parent.suffix != ".part"]
+
+
 def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
-    """The run with this id, or the newest. Raises RunError where there is none, or it is damaged.
+    """The run with this id, or the only one whose id begins so; the newest where none is given. Raises RunError where
+    there is none, there are several, or it is damaged.
 
     >>> w.load_run(ws).name
     'after cleaning'
@@ -209,10 +215,7 @@ def load_run(workspace: Workspace, run_id: str | None = None) -> Run:
         if not runs:
             raise RunError("Nothing was trained in this workspace yet. Train a model first.")
         return runs[0]
-    folder = workspace.runs / Path(run_id).name
-    if not (folder / MANIFEST).is_file():
-        raise RunError(f"There is no run {run_id} in this workspace.")
-    return _load(folder)
+    return _load(workspace.runs / by_beginning(Path(run_id).name, _folders(workspace.runs), "run", RunError, TO_SECOND))
 
 
 def _load(folder: Path) -> Run:
@@ -264,10 +267,10 @@ def discarded(workspace: Workspace) -> list[Run]:
 
 def restore(workspace: Workspace, run_id: str) -> Run:
     """Take a run back out of the trash. Raises RunError where it is not there."""
-    folder = _trash(workspace) / Path(run_id).name
-    if not (folder / MANIFEST).is_file():
-        raise RunError(f"There is no run {run_id} in the trash of this workspace.")
-    return _moved(_load(folder), workspace.runs)
+    trash = _trash(workspace)
+    where = "in the trash of this workspace"
+    name = by_beginning(Path(run_id).name, _folders(trash), "run", RunError, TO_SECOND, where)
+    return _moved(_load(trash / name), workspace.runs)
 
 
 def _trash(workspace: Workspace) -> Path:

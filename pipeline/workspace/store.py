@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import StoreError
 from pipeline.workspace.database import Database, now
+from pipeline.workspace.ids import image_named, short_ids
 from pipeline.workspace.journal import Journal
 from pipeline.workspace.records import NOT_SAME, NewImage, Verdict
 
@@ -126,11 +126,16 @@ class Store:
         return rows
 
     def image(self, image_id: str) -> Mapping[str, Any]:
-        """The row of one image. Raises StoreError where there is none."""
-        rows = self.database.frame(IMAGES_QUERY + " WHERE i.id = ?", [image_id]).to_dict("records")
-        if not rows:
-            raise StoreError(f"There is no image {image_id} in this workspace.")
-        return {str(key): value for key, value in rows[0].items()}
+        """The row of one image, by its id or how that begins. Raises StoreError where there is none, or several."""
+        with self.database.transaction(write=False) as db:
+            known = image_named(db, image_id)
+        [row] = self.database.frame(IMAGES_QUERY + " WHERE i.id = ?", [known]).to_dict("records")
+        return {str(key): value for key, value in row.items()}
+
+    def short_ids(self, image_ids: Iterable[str]) -> Mapping[str, str]:
+        """id -> how it begins, with at least 8 characters, as no other image of this workspace does."""
+        with self.database.transaction(write=False) as db:
+            return short_ids(db, image_ids)
 
     def images_of(self, image_ids: Iterable[str]) -> pd.DataFrame:
         """The rows of some images, in the order asked for; unknown ones are left out. Columns as in :meth:`images`."""
