@@ -10,13 +10,12 @@ import pytest
 from cleaner.clean import decisions
 from cleaner.clean.decisions import keep, relabel, remove, undo, undo_step, wish
 from cleaner.clean.replay import replay
+from cleaner.tabs.clean.exchange import decisions_file, replayed_view
 from cleaner.tabs.clean.tab import (
     STEPS_A_PAGE,
     class_names,
-    decisions_file,
     history_view,
     planned,
-    replayed_view,
     take_back,
 )
 from pipeline.errors import StaleDecision, StoreError
