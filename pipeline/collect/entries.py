@@ -134,7 +134,7 @@ class Labelling:
 
     For sets whose layout is known: ``below`` are the only folders that are looked into, ``lists`` are tables without a
     header (path, label) for the split they are named for, ``tables`` have one (None: any table). ``names`` say what
-    class a folder stands for.
+    class a folder stands for. ``unpack``: archives in the folder are looked into, too.
 
     ``classes`` are those of the workspace. ``alike_names``: whether to ``join`` names that are nearly the same, or to
     keep them ``apart`` (None: apart, with a question). ``spelled`` takes up which names were not fit to keep.
@@ -156,6 +156,7 @@ class Labelling:
     tables: tuple[str, ...] | None = None
     lists: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    unpack: bool = False
     classes: frozenset[str] = frozenset()
     alike_names: str | None = None
     spelled: Spelled = field(default_factory=Spelled, compare=False, repr=False)

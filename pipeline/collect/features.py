@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -107,3 +108,48 @@ def in_classes(value: Any, names: Sequence[str]) -> Any:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(names):
         raise SourceError(f"Its number {value} stands for none of the {len(names):,} classes.")
     return [names[value]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that a card names; ``files``: (split, pattern of paths)."""
+
+    name: str
+    files: tuple[tuple[str, str], ...] = ()
+    default: bool = False
+
+
+def configs_of(card: Mapping[str, Any]) -> tuple[Config, ...]:
+    """The configurations that the ``configs`` above a card name."""
+    told = card.get("configs")
+    found = []
+    for one in told if isinstance(told, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("config_name"), str):
+            files = tuple(_patterns(one.get("data_files"), one.get("data_dir")))
+            found.append(Config(one["config_name"], files, one.get("default") is True))
+    return tuple(found)
+
+
+def _patterns(files: Any, folder: Any) -> Iterator[tuple[str, str]]:
+    if files is None and isinstance(folder, str):
+        yield "", f"{folder.strip('/')}/*"
+    for one in files if isinstance(files, list) else [files]:
+        if isinstance(one, str):
+            yield "", one
+        elif isinstance(one, dict):
+            paths = one.get("path")
+            for path in paths if isinstance(paths, list) else [paths]:
+                if isinstance(path, str):
+                    yield str(one.get("split") or ""), path
+
+
+def examples_of(card: Mapping[str, Any], config: str | None) -> int:
+    """How many rows the ``dataset_info`` above a card says that a configuration (None: the first) has; 0 where it does
+    not say.
+    """
+    told = card.get("dataset_info")
+    infos = [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, dict)]
+    named = [one for one in infos if config is not None and one.get("config_name") == config]
+    splits = (named or infos or [{}])[0].get("splits")
+    counts = [one.get("num_examples") for one in (splits if isinstance(splits, list) else ()) if isinstance(one, dict)]
+    return sum(count for count in counts if isinstance(count, int) and count > 0)

@@ -18,21 +18,22 @@ from typing import Any
 from pipeline.collect.data_card import card_afterwards
 from pipeline.collect.download import OWN_SERVER, DownloadConfig, download
 from pipeline.collect.entries import ALIKE_NAMES, LABELS_FROM, MAX_IMAGE_BYTES, Entry, Labelling, Link, Refused
+from pipeline.collect.hub_sets import DataHub, HubSet, fetch_hub_set, hub_set
 from pipeline.collect.layouts import NO_PICTURE
 from pipeline.collect.name_encodings import encoding_named
-from pipeline.collect.reading import Choice, Columns, Question, Reading
+from pipeline.collect.reading import Choice, Columns, Question, Reading, at_most
 from pipeline.collect.ready_made import READY_MADE, ReadyMade, fetch_ready_made, ready_made_name
 from pipeline.collect.refused import remember
 from pipeline.collect.relabelling import Claims, Compared, Differing
 from pipeline.collect.samples import pictures_of
 from pipeline.collect.sources import read
 from pipeline.collect.starter_set import STARTER_LICENCE, STARTERS, write_messy, write_starter
-from pipeline.errors import SourceError, WorkspaceError
+from pipeline.errors import LimitReached, SourceError, WorkspaceError
 from pipeline.images.formats import PICTURE_SUFFIXES, extension_by_bytes
 from pipeline.labels import clean_label, named
 from pipeline.settings import about, check, setting
 from pipeline.stage import Progress, Stage
-from pipeline.workspace.limits import check_images
+from pipeline.workspace.limits import check_images, room_for_images
 from pipeline.workspace.records import NewImage
 from pipeline.workspace.workspace import Workspace
 
@@ -54,7 +55,8 @@ class ImportConfig:
 
     source: str = field(
         metadata=about(
-            "folder, .zip, .tar, .csv, .parquet, .arrow, 'starter', 'starter-messy', or a ready-made set like PETS",
+            "folder, .zip, .tar, .csv, .parquet, .arrow, 'starter', 'starter-messy', a ready-made set like PETS, or "
+            "hf:OWNER/NAME of Hugging Face",
             flag="SOURCE",
         )
     )
@@ -94,6 +96,9 @@ class ImportConfig:
         "the encoding of names in an archive that does not say it, like cp932, gbk, cp1252",
         metavar="E",
         means={None: "what fits the names"},
+    )
+    maximum: int | None = setting(
+        None, "at most so many pictures, evenly spread over the source", low=1, flag="--max", means={None: "all"}
     )
     relabel: bool = setting(False, "where pictures are here under another label, take the new one")
     alike_names: str | None = setting(
@@ -204,12 +209,14 @@ class _Source:
     licence: str | None = None
 
 
-def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyMade | None = None) -> Stage[Imported]:
+def import_images(
+    workspace: Workspace, config: ImportConfig, ready_made: ReadyMade | None = None, hub: DataHub | None = None
+) -> Stage[Imported]:
     """Copy the pictures of a source into the workspace. The source is never changed.
 
     What was copied before a cancel or a crash stays; importing again adds only what is missing, and gives labels to
     images that had none. In the end, also at a cancel, the data card is written anew. ``ready_made`` says where the
-    archives of ready-made sets come from.
+    archives of ready-made sets come from, ``hub`` how long Hugging Face is waited for.
 
     >>> bears = w.Workspace.create("bears")
     >>> imported = w.run(w.import_images(bears, w.ImportConfig("photos")))
@@ -225,8 +232,27 @@ def import_images(workspace: Workspace, config: ImportConfig, ready_made: ReadyM
     if config.source in STARTERS:
         with _starter(workspace, config) as source:
             return (yield from _import(workspace, config, source))
+    if (asked := hub_set(config.source)) is not None:
+        return (yield from _from_hub(workspace, config, asked, hub))
     source = yield from _source(workspace, config, ready_made or ReadyMade())
     return (yield from _import(workspace, config, source))
+
+
+def _from_hub(workspace: Workspace, config: ImportConfig, asked: HubSet, hub: DataHub | None) -> Stage[Imported]:
+    """Fetch a data set from Hugging Face, and import it as what a stranger sent; what was fetched goes when all of it
+    is imported.
+    """
+    if not config.local or room_for_images(workspace) is not None:
+        raise LimitReached(
+            "This public demo fetches nothing from Hugging Face. Send the files, or run Winnow yourself."
+        )
+    files = yield from fetch_hub_set(asked, workspace.cache / "hub", config.maximum, config.dry_run, hub)
+    how = replace(config.labelling(), unpack=True)
+    source = _Source(files.folder, files.provider, how, files.url, files.licence)
+    imported = yield from _import(workspace, replace(config, local=False), source)
+    if not config.dry_run:
+        shutil.rmtree(files.folder, ignore_errors=True)
+    return replace(imported, notes=(*files.notes, *imported.notes))
 
 
 def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stage[Imported]:
@@ -235,6 +261,8 @@ def _import(workspace: Workspace, config: ImportConfig, source: _Source) -> Stag
     reading = read(source.path, replace(source.how, classes=classes), config.local)
     if not reading.entries and not reading.links and not reading.refused:
         raise SourceError(" ".join((f"There are no pictures in {config.source}.", *reading.notes)))
+    if config.maximum is not None:
+        reading = at_most(reading, config.maximum)
     if config.dry_run:
         return (yield from _dry(reading, workspace, config, claims))
     check_images(workspace, len(reading.entries) + len(reading.links))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from pipeline.collect.entries import Entry, Link, Refused
@@ -108,6 +108,20 @@ def in_words(reading: Reading, origins: Mapping[str, int] | None = None) -> str:
     splits = Counter(one.split for one in reading.all() if one.split)
     named = ", ".join(f"{splits[split]:,} {split}" for split in ("train", "valid", "test") if splits[split])
     return f"{', '.join(parts) or 'no pictures'}; {named or 'nothing is split yet'}"
+
+
+def at_most(reading: Reading, most: int) -> Reading:
+    """The reading with at most so many pictures, evenly spread over what it has."""
+    everything = tuple(reading.all())
+    if len(everything) <= most:
+        return reading
+    some = [everything[n * len(everything) // most] for n in range(most)]
+    return replace(
+        reading,
+        entries=tuple(one for one in some if isinstance(one, Entry)),
+        links=tuple(one for one in some if isinstance(one, Link)),
+        notes=(*reading.notes, f"Of {len(everything):,} pictures {most:,} are taken, evenly spread (--max)."),
+    )
 
 
 def left_out_in_words(left_out: Mapping[str, int]) -> str:

@@ -11,28 +11,23 @@ and a redirect is followed wherever the archive's server sends it.
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.error import HTTPError
 
 import psutil
 
+from pipeline.collect.apart import ArchiveLimits, Watch, apart
 from pipeline.collect.entries import Labelling
 from pipeline.errors import NetworkError, SourceError
 from pipeline.machine import limit_file_size
 from pipeline.stage import Progress, Stage
 
 OWN_ARCHIVES = ("~/.fastai/archive", "~/.fastdownload/archive")
-BEAT_SECONDS = 0.25
 PET = r"^(?P<label>.+)_\d+\.jpe?g$"
 INNERMOST = r"/(?P<label>[^/]+)/[^/]+$"
 IMAGENETTE = {
@@ -85,14 +80,6 @@ READY_MADE: Mapping[str, Labelling] = {
 }
 
 Archives: TypeAlias = Mapping[str, tuple[str, int, str]]
-
-
-@dataclass(frozen=True)
-class ArchiveLimits:
-    """``seconds``: for a single read, and the time in which at least ``least_bytes`` have to come."""
-
-    seconds: float = 60.0
-    least_bytes: int = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -186,56 +173,38 @@ def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < 2 * size:
         raise SourceError(
-            f"The archive has {_in_words(size)}, and its pictures need about as much again; {folder} has room for "
-            f"{_in_words(free)}. Free some space, or keep the workspace on another disk."
+            f"The archive has {size_in_words(size)}, and its pictures need about as much again; {folder} has room for "
+            f"{size_in_words(free)}. Free some space, or keep the workspace on another disk."
         )
 
 
-def _in_words(size: int) -> str:
+def size_in_words(size: int) -> str:
+    """``12 KiB``, ``3.2 MiB``, ``5.7 GiB``."""
+    if size < 1 << 20:
+        return f"{-(-size // 1024):,} KiB"
     return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.1f} MiB"
 
 
 def _fetch(name: str, url: str, target: Path, size: int, limits: ArchiveLimits) -> Stage[None]:
     """Let fastdownload fetch in another process, and watch how much has come."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_download, args=(theirs, url, str(target), size, limits.seconds), daemon=True)
-    yield Progress(0, size, f"Fetching {name} ({_in_words(size)})")
-    process.start()
-    theirs.close()
-    try:
-        watch = _Watch(limits)
-        while not ours.poll(BEAT_SECONDS):
-            come = _size(_part(target))
-            if come > size:
-                raise NetworkError(f"{url} sends more than the {size:,} bytes of {name}. It was stopped.")
-            if watch.has_stalled(come):
-                raise NetworkError(f"{url} sends next to nothing any more. Try again later.")
-            yield Progress(min(come, size), size, f"Fetching {name} ({_in_words(size)})")
-        problem = _heard(ours)
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
+    watch = Watch(limits)
+
+    def beat(_: object) -> Progress:
+        come = _size(_part(target))
+        if come > size:
+            raise NetworkError(f"{url} sends more than the {size:,} bytes of {name}. It was stopped.")
+        if watch.has_stalled(come):
+            raise NetworkError(f"{url} sends next to nothing any more. Try again later.")
+        return Progress(min(come, size), size, f"Fetching {name} ({size_in_words(size)})")
+
+    problem = yield from apart(_download, (url, str(target), size, limits.seconds), beat)
+    if problem is None:
+        problem = "the process that fetches it has ended"
     if problem:
         raise NetworkError(
             f"{name} cannot be fetched from {url}: {problem}. Look at your connection and try again, "
             "or import a folder, an archive or 'starter', which need no network."
         )
-
-
-class _Watch:
-    """Whether next to nothing has come for a while. The process has that while to start, too."""
-
-    def __init__(self, limits: ArchiveLimits) -> None:
-        self.limits = limits
-        self.since = time.monotonic()
-        self.had = 0
-
-    def has_stalled(self, come: int) -> bool:
-        if come - self.had >= self.limits.least_bytes:
-            self.since, self.had = time.monotonic(), come
-        return time.monotonic() - self.since > self.limits.seconds
 
 
 def _size(file: Path) -> int:
@@ -245,30 +214,10 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _heard(connection: Connection) -> str:
-    """What went wrong, or nothing."""
-    try:
-        problem: str = connection.recv()
-    except EOFError:
-        return "the process that fetches it has ended"
-    return problem
-
-
-def _download(connection: Connection, url: str, target: str, size: int, seconds: float) -> None:
-    """In the other process: fetch, and tell how it ended. It ends with its parent, however that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # standard output is for results, and it prints
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _download(_tell: object, url: str, target: str, size: int, seconds: float) -> str:
+    """In the other process: fetch, and say how it ended."""
     limit_file_size(size)  # the parent only looks now and then
-    connection.send(_problem(_fastdownload, url, target, seconds))
-    connection.close()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    return _problem(_fastdownload, url, target, seconds)
 
 
 def _problem(fetch: Callable[[str, str, float], None], url: str, target: str, seconds: float) -> str:

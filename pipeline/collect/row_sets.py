@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.collect.entries import File, Labelling, LeftOut, Refused, Walked, opener, shown
-from pipeline.collect.features import features_of, features_of_card, front_matter
+from pipeline.collect.entries import File, Labelling, LeftOut, Refused, Walked, opener, shown, split_of
+from pipeline.collect.features import configs_of, features_of, features_of_card, front_matter
 from pipeline.collect.layouts import NO_PICTURE, laid_out
 from pipeline.collect.reading import Reading
 from pipeline.collect.shard_files import SHARD_SUFFIXES, Shard, ShardFiles, split_of_place
@@ -73,8 +74,7 @@ def _rows(wanted: Sequence[File], how: Labelling, local: bool, papers: _Papers) 
     refused: list[Refused] = []
     for file in wanted:
         try:
-            split = papers.splits.get(file.path.parent) or split_of_place(file.path)
-            shards.append(Shard(shown(file.path), files.place(file), split))
+            shards.append(Shard(shown(file.path), files.place(file), papers.split(file.path)))
         except SourceError as error:
             refused.append(Refused(shown(file.path), str(error)))
     reading = read_shards(shards, how, local, files, papers.features)
@@ -101,12 +101,13 @@ def _both(rows: Reading, tree: Reading, left_out: Counter[str]) -> Reading:
 
 @dataclass
 class _Papers:
-    """What files about a set say: ``features`` of its columns, the ``splits`` of folders, and the ``data`` files of
-    folders that name theirs.
+    """What files about a set say: ``features`` of its columns, the ``splits`` of folders and of ``patterns`` of paths,
+    and the ``data`` files of folders that name theirs.
     """
 
     features: Mapping[str, Any] = field(default_factory=dict)
     splits: dict[PurePosixPath, str] = field(default_factory=dict)
+    patterns: list[tuple[str, str]] = field(default_factory=list)
     data: dict[PurePosixPath, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -119,7 +120,10 @@ class _Papers:
             if name in (INFO, INFOS):
                 papers.features = {**features_of(_text(file)), **papers.features}
             elif name == CARD:
-                card = {**features_of_card(front_matter(_text(file))), **card}
+                told = front_matter(_text(file))
+                card = {**features_of_card(told), **card}
+                patterns = [(split_of(split), shape) for one in configs_of(told) for split, shape in one.files]
+                papers.patterns += [(split, shape.removeprefix("./")) for split, shape in patterns if split]
             elif name == STATE:
                 papers._state(file)
         papers.features = {**card, **papers.features}
@@ -132,6 +136,11 @@ class _Papers:
             self.data[file.path.parent] = names
             if split := split_of_place(PurePosixPath(f"{told.get('_split') or ''}")):
                 self.splits[file.path.parent] = split
+
+    def split(self, path: PurePosixPath) -> str | None:
+        """The split that is said of a file of rows, or that its place says."""
+        told = next((split for split, shape in self.patterns if fnmatch.fnmatchcase(str(path), shape)), None)
+        return told or self.splits.get(path.parent) or split_of_place(path)
 
     def names(self, file: File) -> bool:
         """Whether a file of rows is one of the set, as far as its folder says."""

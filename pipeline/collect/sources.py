@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.class_names import Spelled
 from pipeline.collect.archives import archived
-from pipeline.collect.entries import Entry, Labelling, Link, Note, Refused
+from pipeline.collect.entries import Empty, Entry, File, Labelling, Link, Note, Refused, Walked
 from pipeline.collect.folders import walked
+from pipeline.collect.layouts import ARCHIVES
 from pipeline.collect.listings import TABLE_SUFFIXES, columns_of, label_column
 from pipeline.collect.naming import with_one_name_each
 from pipeline.collect.reading import Reading, in_words
@@ -42,7 +44,8 @@ def _reading(source: Path, how: Labelling, local: bool) -> Reading:
             f"There is nothing at {source}. Give a folder, a .zip or .tar archive, a .csv file or 'starter'."
         )
     if source.is_dir():
-        return tree_with_rows(walked(source, local, how.follow_links), how, local)
+        found = walked(source, local, how.follow_links)
+        return tree_with_rows(_unpacked(found, how) if how.unpack else found, how, local)
     if source.suffix.lower() in TABLE_SUFFIXES:
         return _table(source, how, local)
     if source.suffix.lower() in WORKBOOKS:
@@ -52,6 +55,23 @@ def _reading(source: Path, how: Labelling, local: bool) -> Reading:
     if is_shard(source):
         return file_of_rows(source, how, local)
     raise SourceError(f"{source.name} is neither a folder, nor a .zip, .tar, .csv or Parquet file that can be read.")
+
+
+def _unpacked(found: Iterable[Walked], how: Labelling) -> Iterator[Walked]:
+    """The files with those of archives among them, each archive as a folder of its name."""
+    for one in found:
+        inside = None
+        if isinstance(one, File) and one.real is not None and one.path.suffix.lower() in ARCHIVES:
+            inside = archived(Path(one.real), how.name_encoding)
+        if inside is None or not isinstance(one, File):
+            yield one
+            continue
+        folder = one.path.parent / one.path.name.partition(".")[0]
+        for part in inside:
+            if isinstance(part, File):
+                yield replace(part, path=folder / part.path)
+            else:
+                yield replace(part, path=f"{folder}/{part.path}") if isinstance(part, Refused | Empty) else part
 
 
 def _table(source: Path, how: Labelling, local: bool) -> Reading:

@@ -37,7 +37,10 @@ from tests.browser.test_app_tabs import (
     told,
     whole,
 )
+from tests.support.hub_data import DataRepo
+from tests.support.hub_stand_in import HubStandIn
 from tests.support.paths import SHARED
+from tests.support.row_sets import dataset, known
 
 pytestmark = pytest.mark.browser
 APP = whole
@@ -409,3 +412,30 @@ def test_classes_of_any_name_are_shown_as_they_are_and_do_nothing(
     assert sorted(shown.evaluate_all("all => all.map(one => one.textContent)")) == sorted(map(clean_label, names))
     assert page.locator("#collect-summary").locator("img, script, a, iframe, svg").count() == 0
     assert page.evaluate("window.harmed") is None
+
+
+# --- a data set of Hugging Face ---------------------------------------------------------------------------------------
+
+
+def test_a_data_set_of_hugging_face_is_looked_at_and_taken(
+    serve: Serve, page: Page, workspace: Workspace, hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in hub.environment.items():
+        monkeypatch.setenv(name, value)
+    for split, start in (("train", 0), ("test", 8)):
+        dataset(known(8, start)).to_parquet(tmp_path / f"{split}-00000-of-00001.parquet")
+    files = {path.name: path.read_bytes() for path in tmp_path.glob("*.parquet")}
+    hub.data.repos["ann/fish"] = DataRepo({"main": {**files, "README.md": b"---\nlicense: mit\n---\n# Fish"}})
+    opened(page, serve(workspace.root))
+    page.locator("#collect-hub-look").click()
+    told(page, "Write the name of a data set first")
+    page.locator("#collect-hub").locator("input, textarea").fill("ann/fish")
+    page.locator("#collect-hub-look").click()
+    reading = page.locator("#collect-reading")
+    expect(reading).to_contain_text("How hf:ann/fish is read", timeout=LATER)
+    expect(reading).to_contain_text("its card says the licence mit")
+    expect(reading).to_contain_text("tench, Tinca tinca")
+    fits(page)
+    reading.get_by_role("button", name="Take these pictures").click()
+    expect(page.locator("#collect-summary")).to_contain_text("16", timeout=LATER)
+    assert set(workspace.store.images()["source_licence"]) == {"mit"}

@@ -19,10 +19,10 @@ import psutil
 import pytest
 from PIL import Image
 
+from pipeline.collect.apart import ArchiveLimits
 from pipeline.collect.importing import ImportConfig, Imported, import_images
 from pipeline.collect.ready_made import (
     READY_MADE,
-    ArchiveLimits,
     ReadyMade,
     fetch_ready_made,
     ready_made_name,
@@ -252,7 +252,7 @@ def test_an_archive_is_fetched_once_and_said_how_large_it_is(
     told: list[Progress] = []
     result = run(import_images(workspace, ImportConfig("MNIST_SAMPLE"), sets), told.append)
     assert (result.added, result.classes) == (2, {"3": 1, "7": 1})
-    assert any(step.note.startswith("Fetching MNIST_SAMPLE (0.0 MiB)") for step in told)
+    assert any(step.note.startswith("Fetching MNIST_SAMPLE (1 KiB)") for step in told)
     assert bring_in(workspace, "MNIST_SAMPLE", sets).duplicates == 2
     assert server.asked == ["/mnist_sample.tgz"] and left(workspace) == ["mnist_sample.tgz"]
     assert capfd.readouterr().out == ""

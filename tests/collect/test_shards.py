@@ -332,6 +332,6 @@ def test_it_is_brought_in_as_it_is_read_and_again(workspace: Workspace, tmp_path
     assert imported.added == 12 and imported.classes == dict.fromkeys(sorted(KEPT), 3)
     rows = workspace.store.images()
     assert {row.id: row.label for row in rows.itertuples()} == {key: v[1] for key, v in right(pictures).items()}
-    assert set(rows["source_name"] if "source_name" in rows else rows["query"]) == {one.name for one in pictures}
+    assert set(rows["source_name"]) == {one.name for one in pictures}
     assert bring_in(workspace, tmp_path / "t.parquet").duplicates == 12
     whole(workspace)

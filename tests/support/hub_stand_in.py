@@ -1,5 +1,5 @@
 """A stand-in of the Hugging Face Hub on 127.0.0.1: the part of its HTTP protocol that publishing a Space or a data set
-needs.
+needs, and (``data``) what reading data sets needs.
 
 It keeps what it is given (``spaces``, ``datasets``, ``blobs``), notes every request (``requests``) and fails where it
 is told to (``fail``). Repositories change by whole commits only, and content is checked against its SHA-256, as on the
@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Any
 
 import yaml
+
+from tests.support.hub_data import DataSide, Sent
 
 USER = "ann"
 TOKEN = "hf_StandInTokenThatMayWrite0123456789"
@@ -99,6 +101,7 @@ class HubStandIn:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.data = DataSide(self.url, token, self.datasets)
         self.environment = {"HF_ENDPOINT": self.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
 
     def __enter__(self) -> HubStandIn:
@@ -298,6 +301,10 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
                     return
                 if failure is not None:
                     raise Refused(failure.status, failure.message)
+                if (sent := hub.data.answer(self.command, self.path, self.headers)) is not None:
+                    hub.requests.append(Request(self.command, self.path, "Authorization" in self.headers))
+                    self._give(sent)
+                    return
                 answer = hub.answer(self.command, self.path, body, self.headers["Authorization"])
                 self._send(200, answer if isinstance(answer, EventStream) else json.dumps(answer))
             except Refused as refused:
@@ -327,6 +334,16 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
             self.close_connection = True
             if self.command != "HEAD":
                 self.wfile.write(said.body)
+
+        def _give(self, sent: Sent) -> None:
+            self.send_response(sent.status)
+            for name, value in sent.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(sent.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(sent.body[: sent.cut])
+            self.close_connection = self.close_connection or sent.cut is not None
 
         def _send(self, status: int, text: str, code: str = "") -> None:
             data = text.encode()

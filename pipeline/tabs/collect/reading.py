@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from pipeline.collect.hub_sets import hub_set
 from pipeline.collect.importing import ImportConfig
 from pipeline.collect.proposal import COLUMNS, Proposal, proposal, turn_down
 from pipeline.collect.reading import left_out_in_words
@@ -48,6 +49,8 @@ ON_THE_PAGE = tuple(
         ),
         (r"\(--file-column\)", '("File" among the columns below)'),
         (r"\(--label-column\)", '("Class" among the columns below)'),
+        (r" \(--max\)", ""),
+        (r"for --max ([\d,]+)", r"as \1 pictures were wanted"),
         (r"\(--split-column\)", '("Split" among the columns below)'),
     )
 )
@@ -64,7 +67,8 @@ def reading_view(workspace: Workspace, found: Proposal | None) -> View:
     """What the component shows of a reading; nothing but the workspace's name where none waits."""
     if found is None:
         return {"workspace": workspace.name, "job": ""}
-    read, source = found.read, Path(found.told.source).name
+    read, named = found.read, found.told.source
+    source = named if hub_set(named) is not None else Path(named).name
     if found.stored:
         return {"workspace": workspace.name, "job": found.job, "differ": _differing(workspace, read["labels_differ"])}
     counts: Mapping[str, Mapping[str, int]] = read.get("read", {})

@@ -15,6 +15,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipeline.collect.download import DownloadConfig, download
+from pipeline.collect.hub_sets import PREFIX, hub_set
 from pipeline.collect.importing import ImportConfig
 from pipeline.collect.layouts import ARCHIVES
 from pipeline.collect.listings import TABLE_SUFFIXES
@@ -196,6 +197,8 @@ def draw_ready_made(shared: Shared) -> gr.Button:
             info="It is fetched from fast.ai's servers, so this needs the network, and time.",
         )
         get = gr.Button("Get this set", elem_id="collect-set-get")
+        if shared.local:
+            draw_hub_set(shared)
 
     def take(values: Values, source: str | None) -> Job:
         if not source:
@@ -207,6 +210,37 @@ def draw_ready_made(shared: Shared) -> gr.Button:
     launch(messy.click, lambda values: take(values, "starter-messy"), {name})
     launch(get.click, lambda values: take(values, values[chosen]), {name, chosen})
     return starter
+
+
+def draw_hub_set(shared: Shared) -> None:
+    """Draw the field for a data set of Hugging Face, and make it work: it is looked at before it is fetched."""
+    named = gr.Textbox(
+        label="Or a data set from Hugging Face",
+        placeholder="owner/name, or its address",
+        elem_id="collect-hub",
+        info="What it holds, how large it is and how it is read is shown first, from a few of its files.",
+    )
+    most = gr.Number(
+        label="Pictures at most (0: all of them)", value=0, minimum=0, precision=0, elem_id="collect-hub-most"
+    )
+    look = gr.Button("Look at it", elem_id="collect-hub-look")
+    shared.job.launch(
+        look.click,
+        lambda values: hub_job(shared.open(values[shared.picker]), values[named] or "", values[most]),
+        {shared.picker, named, most},
+    )
+
+
+def hub_job(workspace: Workspace, named: str, most: float | None) -> Job:
+    """Start looking at a data set of Hugging Face. Raises UsageError where ``named`` names none."""
+    source = named.strip()
+    if not source:
+        raise UsageError("Write the name of a data set first, like owner/name.")
+    if hub_set(source) is None:
+        source = f"{PREFIX}{source}"
+        hub_set(source)
+    maximum = int(most) if most else None
+    return import_job(workspace, ImportConfig(source, maximum=maximum, dry_run=True, samples=True))
 
 
 def ready_made_choices(most_bytes: int | None = None) -> list[tuple[str, str]]:
@@ -265,8 +299,8 @@ def draw_own(shared: Shared) -> None:
     """Draw the card for one's own pictures and make it work."""
     with gr.Column(elem_classes="w-card", min_width=320):
         gr.HTML(
-            "<h4>Your own pictures</h4><p>A folder or a zip with one folder per class, pictures with a table, or "
-            "loose pictures of one class. Your files stay as they are; Winnow works on copies.</p>"
+            "<h4>Your own pictures</h4><p>A folder or a zip with one folder per class, pictures with a table, Parquet "
+            "files, or loose pictures of one class. Your files stay as they are; Winnow works on copies.</p>"
         )
         folder = component(Path(__file__).parents[1] / "page" / "folder", "collect-folder", most=MOST_FILES)
         files = gr.File(
