@@ -236,9 +236,13 @@ class _Plan:
         moving = []
         for same in pictures.values():
             goals = {file.place: self._goal(file, at[file.place]) for file in same}
-            same.sort(key=lambda file: goals[file.place] != file.place)
+            same.sort(key=lambda file: (not self._imported(file), goals[file.place] != file.place))
             kept, *others = same
-            self.changes += [self._change(file, DUPLICATE, kept) for file in others]
+            for file in others:
+                if self._told_twice(file, at[file.place], at[kept.place], kept):
+                    self.places[file.place] = file
+                else:
+                    self.changes.append(self._change(file, DUPLICATE, kept))
             moving += self._kept(kept, goals[kept.place])
         self._move(moving)
 
@@ -251,10 +255,21 @@ class _Plan:
             self.new.append(name)
         self.places[file.place] = file
 
+    def _imported(self, file: OwnFile) -> bool:
+        """Whether it was imported from where it lies."""
+        return (file.id, shown(file.place)) in self.known.claims
+
     def _class_at(self, file: OwnFile) -> int | None:
-        name = shown(file.place)
-        imported = (file.id, name) in self.known.claims
-        return self.folders.find(file.place, self.known.claimed(file.id, name), imported)
+        claimed = self.known.claimed(file.id, shown(file.place))
+        return self.folders.find(file.place, claimed, self._imported(file))
+
+    def _told_twice(self, file: OwnFile, at: int | None, other: int | None, kept: OwnFile) -> bool:
+        """Whether a picture of several classes lies in the folders of two of them, which is how that is told."""
+        row = self.known.images[file.id]
+        if at is None or other is None or row["status"] in ("removed", "set_aside"):
+            return False
+        classes = {self.folders.label_of(file.place.parts[at]), self.folders.label_of(kept.place.parts[other])}
+        return len(classes) == 2 and classes <= set(str(row["label"] or "").split(SEVERAL))
 
     def _goal(self, file: OwnFile, at: int | None) -> PurePosixPath:
         """Where a picture belongs by the label it has now."""

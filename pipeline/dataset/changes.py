@@ -92,18 +92,20 @@ def placed_at(rows: Iterable[Change], files: Mapping[str, str], told: bool = Tru
 def _changes(store: Store) -> Iterable[Change]:
     images = {row["id"]: row for row in store.images().to_dict("records")}
     decided = last_decisions(store.journal.decisions())
-    places = store.sources().sort_values("at", kind="stable")
+    claims: dict[tuple[str, str], list[str]] = {}
+    sources = store.sources().sort_values("at", kind="stable")
+    for image, name, label in zip(sources["image_id"], sources["name"], sources["claimed_label"], strict=True):
+        claims.setdefault((image, name), []).extend([label] if label else [])
     met: dict[str, str] = {}
-    for (image, name), claims in places.groupby(["image_id", "name"], sort=False):
+    for (image, name), labels in claims.items():
         row = images[image]
-        labels = [str(label) for label in claims["claimed_label"].dropna() if label]
         before, now = SEVERAL.join(dict.fromkeys(labels)), str(row["label"] or "")
-        status, why = judged(str(image), row, before, decided)
+        status, why = judged(image, row, before, decided)
         if status not in (REMOVED, SET_ASIDE) and image in met:
-            status, why = DUPLICATE, f"It is the same file as {met[str(image)]}."
-        met.setdefault(str(image), str(name))
+            status, why = DUPLICATE, f"It is the same file as {met[image]}."
+        met.setdefault(image, name)
         if status:
-            yield Change(str(name), in_words(before), in_words(now), status, why, str(image))
+            yield Change(name, in_words(before), in_words(now), status, why, image)
     failed = store.candidates("failed")
     asked = set(failed["url"])
     for url, label, reason in zip(failed["url"], failed["label"], failed["reason"], strict=True):

@@ -107,6 +107,7 @@ class ClassFolders:
     spelled: dict[str, Counter[str]] = field(default_factory=dict)
     above: Counter[tuple[str, ...]] = field(default_factory=Counter)
     made: Mapping[str, str] = field(default_factory=dict)
+    seen: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.known = {alike(label): label for label in self.labels}
@@ -118,14 +119,19 @@ class ClassFolders:
         that was not imported from there, that of any class.
         """
         hits = [n for n, part in enumerate(place.parts[:-1]) if self.label_of(part)]
-        for same in (str, alike):
-            for n in hits:
-                if same(self.label_of(place.parts[n])) == same(claimed):
-                    return n
+        names = {n: self.label_of(place.parts[n]) for n in hits}
+        exact = [n for n in hits if names[n] == claimed] or [n for n in hits if alike(names[n]) == alike(claimed)]
+        if exact:
+            return exact[0]
         return hits[0] if hits and not imported else None
 
     def label_of(self, folder: str) -> str:
         """The class that a folder stands for, by its name; empty where it is none."""
+        if folder not in self.seen:
+            self.seen[folder] = self._label_of(folder)
+        return self.seen[folder]
+
+    def _label_of(self, folder: str) -> str:
         try:
             cleaned = clean_label(shown(folder))
         except SourceError:

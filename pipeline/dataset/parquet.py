@@ -12,7 +12,7 @@ from pipeline.stage import Progress, Stage
 
 SHARD_BYTES = 500_000_000
 GROUP_ROWS = 100
-GROUP_BYTES = 64_000_000
+GROUP_BYTES = 32_000_000
 NOTE = "Writing Parquet files"
 
 

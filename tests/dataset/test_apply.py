@@ -193,6 +193,31 @@ def test_labels_of_a_table_are_told_by_a_table(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "labels.csv").read_bytes() == lines.encode()
 
 
+def test_of_a_store_and_links_to_it_the_links_count(tmp_path: Path) -> None:
+    source = write(tmp_path / "mine", {f"blobs/{n}{'0' * 40}": picture(n) for n in range(4)})
+    for n in range(4):
+        link = source / "snapshot" / ("cat", "dog")[n % 2] / f"{n}.png"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(source / f"blobs/{n}{'0' * 40}")
+    workspace = imported(tmp_path / "workspace", source)
+    relabel(workspace, id_of(workspace, "snapshot/cat/0.png"), "dog")
+    done = applied(workspace, source, tmp_path / "out")
+    assert {row.path: row.file for row in done.changes if row.status != "duplicate"} == {
+        "snapshot/cat/0.png": "snapshot/dog/0.png"
+    }
+    pictures = {f"snapshot/dog/{n}.png" for n in (0, 1, 3)} | {"snapshot/cat/2.png"}
+    assert set(tree(tmp_path / "out")) == pictures | {CHANGES}
+
+
+def test_a_picture_of_two_classes_stays_in_the_folders_of_both(tmp_path: Path) -> None:
+    source = write(tmp_path / "mine", {"cat/1.png": picture(1), "dog/1.png": picture(1), "dog/2.png": picture(2)})
+    workspace = imported(tmp_path / "workspace", source)
+    relabel(workspace, id_of(workspace, "cat/1.png"), "cat|dog")
+    done = applied(workspace, source, tmp_path / "out")
+    assert set(tree(tmp_path / "out")) == {"cat/1.png", "dog/1.png", "dog/2.png", CHANGES}
+    assert {row.now for row in done.changes} <= {"cat, dog"}
+
+
 def test_theirs_is_never_written_into(small: tuple[Path, Workspace], tmp_path: Path) -> None:
     source, workspace = small
     before = stamps(source)
