@@ -245,14 +245,16 @@ def _send_dataset(args: argparse.Namespace) -> Any:
 
 def _changes(args: argparse.Namespace) -> Any:
     from pipeline.dataset.changes import changes
+    from pipeline.terminal.leaving import changes_in_words
 
-    return changes(Workspace.open(args.workspace), args.out)
+    return changes_in_words(changes(Workspace.open(args.workspace), args.out))
 
 
 def _apply(args: argparse.Namespace) -> Any:
     from pipeline.dataset.apply import ApplyConfig, apply
+    from pipeline.terminal.leaving import applied_in_words
 
-    return run_and_show(apply(Workspace.open(args.workspace), _config(ApplyConfig, args)))
+    return applied_in_words(run_and_show(apply(Workspace.open(args.workspace), _config(ApplyConfig, args))))
 
 
 def _jobs(args: argparse.Namespace) -> Any:

@@ -289,3 +289,12 @@ def test_the_commands_say_it(small: tuple[Path, Workspace], tmp_path: Path, caps
     assert done["changes"][0]["file"] == "train/dog/1-2.png" and done["files"] == 8
     arguments = ["apply", str(workspace.root), str(source), str(tmp_path / "out"), "--copies"]
     assert cli.main(arguments) == 1 and "not empty" in capsys.readouterr().err
+    write(source, {"train/cat/new.png": picture(77)})
+    assert cli.main([*arguments[:3], str(tmp_path / "other")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        f"9 files written to {tmp_path / 'other'}.",
+        "Not as it was imported: 1 file (1 relabelled).",
+    ]
+    assert lines[2].startswith("  train/cat/1.png: relabelled. cat -> dog. It was given this label on 2")
+    assert lines[3:] == ["New there, and taken along as they are (1): train/cat/new.png."]
