@@ -15,7 +15,17 @@ import pandas as pd
 
 from pipeline.collect.entries import shown
 from pipeline.collect.listings import CHANGES, CLASSES
-from pipeline.dataset.changes import DUPLICATE, GONE, RELABELLED, Change, Decided, judged, last_decisions, write_changes
+from pipeline.dataset.changes import (
+    DUPLICATE,
+    GONE,
+    LEFT_OUT,
+    RELABELLED,
+    Change,
+    Decided,
+    judged,
+    last_decisions,
+    write_changes,
+)
 from pipeline.dataset.export import check_space, new_folder
 from pipeline.dataset.layouts import LABELS
 from pipeline.dataset.names import alike, numbered
@@ -328,7 +338,10 @@ class _Plan:
     def write_tables(self, folder: Path) -> None:
         """changes.csv; where folders do not tell every class, a table that does, and what odd folders stand for."""
         if names := self.folders.new_names(self.used):
-            (folder / CLASSES).unlink(missing_ok=True)  # a link or copy of theirs
+            if self.places.pop(PurePosixPath(CLASSES), None):
+                (folder / CLASSES).unlink()  # a link or copy of theirs
+                why = "Another one took its place, which says what the new folders stand for."
+                self.changes.append(Change(CLASSES, "", "", LEFT_OUT, why))
             write_cells(pd.DataFrame(names.items(), columns=["folder", "label"], dtype=object), folder / CLASSES)
         if self.untold:
             self.labels_in = self._free(LABELS)

@@ -218,6 +218,24 @@ def test_a_picture_of_two_classes_stays_in_the_folders_of_both(tmp_path: Path) -
     assert {row.now for row in done.changes} <= {"cat, dog"}
 
 
+def test_names_of_any_bytes_and_a_classes_csv_of_their_own(tmp_path: Path) -> None:
+    files = {f"{label}/{n}.png": picture(n + 5 * (label == "Cat")) for label in ("cat", "Cat") for n in range(3)}
+    source = write(tmp_path / "mine", {**files, "classes.csv": b"name\ncat\n"})
+    odd = os.fsencode(source / "cat") + b"/\xff\xfe.png"
+    Path(os.fsdecode(odd)).write_bytes(picture(90))
+    workspace = imported(tmp_path / "workspace", source)
+    [odd_name] = [name for name in workspace.store.sources()["name"] if name[4:5] not in "012"]
+    for name, label in ((odd_name, "CON"), ("Cat/1.png", "cat")):
+        relabel(workspace, id_of(workspace, name), label)
+    done = applied(workspace, source, tmp_path / "out")
+    moved = {row.path: row.file for row in done.changes}
+    assert moved.pop("Cat/1.png") == "cat/1-2.png" and moved.pop("classes.csv") == ""
+    assert list(moved) == [odd_name] and moved[odd_name].startswith("_CON-")
+    assert len(tree(tmp_path / "out")) == 9
+    again = imported(tmp_path / "again", tmp_path / "out")
+    assert again.store.class_counts() == {"CON": 1, "Cat": 2, "cat": 4}
+
+
 def test_theirs_is_never_written_into(small: tuple[Path, Workspace], tmp_path: Path) -> None:
     source, workspace = small
     before = stamps(source)
