@@ -83,6 +83,18 @@ def _scenes(args: argparse.Namespace) -> Any:
     return scenes_here(Workspace.open(args.workspace), args.by)
 
 
+def _sheets(args: argparse.Namespace) -> Any:
+    from pipeline.terminal.labelling import sheet_here
+
+    return sheet_here(Workspace.open(args.workspace), args.size)
+
+
+def _label(args: argparse.Namespace) -> Any:
+    from pipeline.terminal.labelling import label_here
+
+    return label_here(Workspace.open(args.workspace), args.sheet, args.label, args.but, args.accept_rest, args.size)
+
+
 def _images(args: argparse.Namespace) -> Any:
     from pipeline.terminal.pictures import images_here
 
@@ -286,6 +298,8 @@ COMMANDS: Mapping[str, Command] = {
     "check": _check,
     "verify": _verify,
     "scenes": _scenes,
+    "sheets": _sheets,
+    "label": _label,
     "images": _images,
     "backbones": _backbones,
     "lr-find": _lr_find,

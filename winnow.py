@@ -6,7 +6,7 @@
     w.run(w.import_images(ws, w.ImportConfig("starter")))
     trained = w.run(w.train(ws, w.TrainConfig(epochs=1)), print)
 
-A stage (``search``, ``download``, ``import_images``, ``verify``, ``check_files``, ``train``, ``find_lr``,
+A stage (``search``, ``download``, ``import_images``, ``verify``, ``check_files``, ``look``, ``train``, ``find_lr``,
 ``predict_many``, ``export``, ``try_space``, ``deploy``, ``export_dataset``, ``send_dataset``, ``apply``) is a generator
 that says how far it is: ``run`` drives it here and returns its result, ``start`` runs it in a process of its own.
 Whatever goes wrong is a ``PipelineError`` with a sentence for the person. ``help(w.train)`` shows what a name does,
@@ -77,6 +77,11 @@ if TYPE_CHECKING:
     from pipeline.jobs.job import list_jobs as list_jobs
     from pipeline.jobs.job import resume as resume
     from pipeline.jobs.job import start as start
+    from pipeline.label.features import look as look
+    from pipeline.label.rest import accept_rest as accept_rest
+    from pipeline.label.rest import rest as rest
+    from pipeline.label.sheets import answer as answer
+    from pipeline.label.sheets import next_sheet as next_sheet
     from pipeline.model.backbones import list_backbones as list_backbones
     from pipeline.predict import load as load
     from pipeline.search.search import SearchConfig as SearchConfig
@@ -122,6 +127,12 @@ _WHERE: Mapping[str, str] = {
     "check_files": "pipeline.verify.verify",
     "scenes": "pipeline.verify.scenes",
     "keep_together": "pipeline.verify.split",
+    # name what has no label
+    "look": "pipeline.label.features",
+    "next_sheet": "pipeline.label.sheets",
+    "answer": "pipeline.label.sheets",
+    "rest": "pipeline.label.rest",
+    "accept_rest": "pipeline.label.rest",
     # train
     "TrainConfig": "pipeline.train.config",
     "train": "pipeline.train.train",

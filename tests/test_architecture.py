@@ -35,6 +35,7 @@ ROOMS = (
     "pipeline.jobs",
     "pipeline.collect",
     "pipeline.verify",
+    "pipeline.label",
     "pipeline.train",
     "pipeline.dataset",
     "pipeline.ask",

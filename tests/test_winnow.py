@@ -85,6 +85,9 @@ def here(fruit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         for number, file in enumerate(right[right["label"] == label]["file"][:2], 1):
             shutil.copyfile(workspace.image_file(str(file)), tmp_path / "photos" / label / f"{number}.jpg")
     (tmp_path / "sample.csv").write_text("id,label\npear/1,apple\napple/2.jpg,apple\n", encoding="utf-8")
+    (tmp_path / "heap").mkdir()
+    for number, photo in enumerate(sorted(tmp_path.glob("photos/*/*.jpg"))):
+        shutil.copyfile(photo, tmp_path / "heap" / f"{number}.jpg")
     (tmp_path / "cut-off").mkdir()
     for number, photo in enumerate(sorted(tmp_path.glob("photos/*/*.jpg"))):
         (tmp_path / "cut-off" / f"{number}.jpg").write_bytes(photo.read_bytes()[: photo.stat().st_size // 2])

@@ -32,7 +32,7 @@ COLUMNS = (
     "undone",
 )
 NEEDED = ("image", "action", "labels_before", "labels_after", "status_before", "status_after")
-ACTIONS = ("keep", "relabel", "remove", "restore", "set_aside", "rename")
+ACTIONS = ("keep", "relabel", "label", "accept", "remove", "restore", "set_aside", "rename")
 MAX_BYTES = 256 << 20
 MAX_ROWS = 1_000_000
 # How a file begins that no spreadsheet has written anew: each of its cells is quoted.

@@ -65,8 +65,9 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
     probability of the label. It is at least DISPUTED for what verify finds suspect, and more the stranger a picture is
     beyond STRANGE. A picture that was given two labels comes first (score 1) where it carries the less likely one, and
     has at least DISPUTED where it carries the likelier. What a person decided on before the run comes back with
-    DECIDED_BEFORE times its score. More columns: split, probability (of the label), suggested_probability, loss, kind
-    (label, two labels, outlier, file: what speaks most against the image).
+    DECIDED_BEFORE times its score. Labels of the model that nobody looked at come before all others. More columns:
+    split, probability (of the label), suggested_probability, loss, kind (label, two labels, outlier, file: what speaks
+    most against the image).
 
     >>> queue = w.suspects(ws, w.load_run(ws))
     >>> list(queue.columns[:6])
@@ -85,12 +86,14 @@ def suspects(workspace: Workspace, run: Run, splits: Sequence[str] = CLEANED) ->
     rows = _with_conflicts(rows, _claims(workspace, rows, decided, renamings(everything)), decided, run.outputs)
     since = decided_since(run, journal)
     rows = rows[~rows["id"].isin(since) & (rows["label"] == rows["trained_label"])]
-    before = rows["id"].isin(decided)
+    before, model = rows["id"].isin(decided), rows["id"].isin(workspace.store.journal.by_model())
+    why = rows["why"].where(~before, rows["why"] + " You decided on it before this run.")
     rows = rows.assign(
         score=rows["score"].where(~before, rows["score"] * DECIDED_BEFORE),
-        why=rows["why"].where(~before, rows["why"] + " You decided on it before this run."),
+        why=why.where(~model, why + " Its label is the model's, and nobody looked at it."),
+        model=model,
     )
-    return rows.sort_values(["score", "loss"], ascending=False, kind="stable")[COLUMNS].reset_index(drop=True)
+    return rows.sort_values(["model", "score", "loss"], ascending=False, kind="stable")[COLUMNS].reset_index(drop=True)
 
 
 def decided_since(run: Run, journal: Iterable[Decision]) -> set[str]:

@@ -28,6 +28,7 @@ class StageName(StrEnum):
     SEARCH = "search"
     DOWNLOAD = "download"
     VERIFY = "verify"
+    LOOK = "look"
     FIND_LR = "find_lr"
     TRAIN = "train"
     PREDICT = "predict_many"
@@ -51,6 +52,7 @@ STAGES: Mapping[str, StageEntry] = {
     StageName.SEARCH: StageEntry("pipeline.search.search:search", "Searching the web"),
     StageName.DOWNLOAD: StageEntry("pipeline.collect.download:download", "Downloading pictures"),
     StageName.VERIFY: StageEntry("pipeline.verify.verify:verify", "Checking pictures"),
+    StageName.LOOK: StageEntry("pipeline.label.features:look", "Looking at every picture"),
     StageName.FIND_LR: StageEntry("pipeline.train.lr_finder:find_lr", "Looking for a learning rate"),
     StageName.TRAIN: StageEntry("pipeline.train.train:train", "Training"),
     StageName.PREDICT: StageEntry("pipeline.ask.many:predict_many", "Asking about pictures"),

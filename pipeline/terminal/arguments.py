@@ -269,6 +269,21 @@ def _predict(command: Command) -> None:
     command.add_argument("--positive", metavar="CLASS", default="", help=about)
 
 
+def _sheets(command: Command) -> None:
+    about = "pictures on a sheet, at most (default: %(default)s)"
+    command.add_argument("--size", type=one_or_more, default=20, metavar="N", help=about)
+
+
+def _label(command: Command) -> None:
+    command.add_argument("--sheet", metavar="ID", help="the sheet that is named")
+    command.add_argument("--as", dest="label", metavar="L", help="what its pictures show; a new name makes a new class")
+    about = "a picture of it that shows something else (repeatable)"
+    command.add_argument("--but", nargs="+", action="extend", default=[], metavar="ID", help=about)
+    about = "take the model's word for as many others as this share of them is wrong at most, like 0.01"
+    command.add_argument("--accept-rest", type=real_number, metavar="SHARE", help=about)
+    _sheets(command)
+
+
 def _scenes(command: Command) -> None:
     from pipeline.verify.scenes import CHOICES
 
@@ -295,6 +310,8 @@ COMMANDS: Mapping[str, tuple[str, Fill]] = {
         _settings("pipeline.verify.verify:VerifyConfig"),
     ),
     "scenes": ("what was taken together and stays in one split; --by chooses how that is known", _scenes),
+    "sheets": ("the next sheet of alike pictures without a label", _sheets),
+    "label": ("name the pictures of a sheet, or take the model's word for the rest; then the next sheet", _label),
     "images": ("the store's rows", _images),
     "backbones": ("the networks that can be trained", _backbones),
     "lr-find": ("the learning-rate range test", _settings("pipeline.train.config:LrFindConfig", IN_A_RANGE_TEST)),

@@ -36,26 +36,49 @@ class SplitConfig:
 
 
 def assign_splits(workspace: Workspace, config: SplitConfig | None = None) -> dict[str, str]:
-    """Give every usable image that has a label its split; returns what was given (id -> split).
+    """Give every usable image that has a label its split; returns what was given (id -> split). One whose label is the
+    model's, and that nobody looked at, never comes into test, nor counts where the others are drawn.
 
     The configuration of the first call that gives any is kept with the workspace, and how scenes are known, so that
     later images are drawn the same way. Scenes that nobody chose are only kept together where a split is left for each
     purpose.
     """
     store = workspace.store
-    kept, known, images = kept_settings(workspace), known_scenes(workspace), store.images()
+    kept, known, every = kept_settings(workspace), known_scenes(workspace), store.images()
     settings = kept or config or kept_settings(workspace, WAITING) or SplitConfig()
+    model = every["id"].isin(store.journal.by_model())
+    images = every.assign(label=every["label"].mask(model))
     given = new_splits(images.assign(scene=images["id"].map(known.names)), settings)
     apart = given if known.chosen or known.by in ("", COLUMN) else new_splits(images.assign(scene=None), settings)
     if _serves(images, apart, settings) and not _serves(images, given, settings):
         given = apart
     elif given:
         write_down(workspace, known)
+    given |= _of_the_model(every.assign(scene=every["id"].map(known.names)), given, model)
     if given and not kept:
         store.set_fact(DRAWN, asdict(settings))
         store.set_fact(WAITING, None)
     store.set_splits(given)
     return given
+
+
+def _of_the_model(images: pd.DataFrame, given: Mapping[str, str], model: pd.Series[bool]) -> dict[str, str]:
+    """id -> split of the images whose label is the model's (``model`` [N]): that of their duplicate group, else of
+    their scene, else train; none where either has a picture in test.
+    """
+    rows = images.assign(
+        group=images["group"].fillna(images["id"]), split=images["split"].fillna(images["id"].map(dict(given)))
+    )
+    there = {
+        name: rows[rows["split"].notna() & rows[name].notna()].groupby(name)["split"].agg(set).to_dict()
+        for name in ("group", "scene")
+    }
+    found: dict[str, str] = {}
+    for row in rows[model & (rows["status"] == "ok") & rows["split"].isna()].itertuples():
+        near = [there["group"].get(row.group, set()), there["scene"].get(row.scene, set())]
+        if not any("test" in splits for splits in near):
+            found[str(row.id)] = next((min(splits) for splits in near if splits), "train")
+    return found
 
 
 def kept_settings(workspace: Workspace, fact: str = DRAWN) -> SplitConfig | None:

@@ -102,6 +102,11 @@ MIGRATIONS: Mapping[str, str] = {
         ALTER TABLE images ADD COLUMN taken TEXT;
         ALTER TABLE images ADD COLUMN camera TEXT
     """,
+    "0009_sheets": """
+        CREATE TABLE sheets (
+            id TEXT PRIMARY KEY, images TEXT NOT NULL, suggested TEXT, at TEXT NOT NULL,
+            label TEXT, decision INTEGER)
+    """,
 }
 
 

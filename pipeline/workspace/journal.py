@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.workspace.database import Database, now
 from pipeline.workspace.ids import image_named
-from pipeline.workspace.records import Decision, Refusal, State, Step, Wish
+from pipeline.workspace.records import ACCEPT, LABEL, Decision, Refusal, State, Step, Wish
 
 STANDING = "SELECT * FROM decisions WHERE undone = 0"
 STEPS = """
@@ -21,6 +21,13 @@ STEPS = """
 DECIDED_ON = """
     SELECT decisions.* FROM json_each(?) JOIN decisions ON image = value WHERE undone = 0 AND decisions.id > ?
     ORDER BY decisions.id
+"""
+
+BY_PERSON = ("keep", "relabel", LABEL)
+BY_MODEL = """
+    SELECT DISTINCT image FROM decisions AS taken WHERE undone = 0 AND action = ? AND NOT EXISTS (
+        SELECT 1 FROM decisions AS later
+        WHERE later.image = taken.image AND later.undone = 0 AND later.id > taken.id AND later.action IN (?, ?, ?))
 """
 
 
@@ -132,6 +139,13 @@ class Journal:
         with self.database.transaction(write=False) as db:
             total = db.execute("SELECT count(DISTINCT coalesce(batch, id)) FROM decisions").fetchone()[0]
             return [_step(db, row, few) for row in db.execute(STEPS, (count, start))], int(total)
+
+    def by_model(self) -> set[str]:
+        """The images whose label is the model's and that nobody looked at since: ACCEPT stands, and no later decision
+        about the label does.
+        """
+        with self.database.transaction(write=False) as db:
+            return {row["image"] for row in db.execute(BY_MODEL, (ACCEPT, *BY_PERSON))}
 
     def state(self, image_id: str) -> State:
         """What a decision could change about an image, as it is now."""

@@ -10,6 +10,8 @@ IN_USE = ("ok", "new")
 USABLE = ("ok", "suspect")
 # The action by which a person says that a picture is not the same as the others of the decision's batch.
 NOT_SAME = "not_same"
+# The actions by which a person names pictures of a sheet, and by which the model's word is taken for what nobody saw.
+LABEL, ACCEPT = "label", "accept"
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,10 @@ class Decision:
     @property
     def about_label(self) -> bool:
         """Whether it stands and says what the image shows; an image set aside or restored is not judged by that, nor
-        is one whose class has another name now, or that is another picture than those like it.
+        is one whose class has another name now, that is another picture than those like it, or whose label is the
+        model's.
         """
-        return not self.undone and self.action not in ("set_aside", "restore", "rename", NOT_SAME)
+        return not self.undone and self.action not in ("set_aside", "restore", "rename", NOT_SAME, ACCEPT)
 
 
 @dataclass(frozen=True)

@@ -116,13 +116,15 @@ class Store:
 
     def records(self, status: str | None = None) -> list[dict[str, Any]]:
         """The images as plain values: as in :meth:`images`, but ``quality`` is a mapping (its scores, where measured),
-        and ``source`` holds provider, name, page and licence of the first source.
+        ``source`` holds provider, name, page and licence of the first source, and ``by`` is "model" where the label is
+        the model's and nobody looked at it (else None).
         """
-        rows = []
+        rows, model = [], self.journal.by_model()
         for row in self.images(status).to_dict("records"):
             source = {name: row.pop(f"source_{name}") for name in ("provider", "name", "page", "licence")}
             scores = json.loads(row["quality"]) if row["quality"] else None
             rows.append({**{str(key): value for key, value in row.items()}, "quality": scores, "source": source})
+            rows[-1]["by"] = "model" if row["id"] in model else None
         return rows
 
     def image(self, image_id: str) -> Mapping[str, Any]:

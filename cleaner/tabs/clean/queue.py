@@ -22,7 +22,7 @@ from pipeline.tabs.page.component import View, nonce
 from pipeline.tabs.page.show import count
 from pipeline.tabs.page.viewer import large, thumbnail
 from pipeline.workspace.journal import last_of
-from pipeline.workspace.records import Decision, State, Wish
+from pipeline.workspace.records import ACCEPT, LABEL, Decision, State, Wish
 from pipeline.workspace.runs import Run, doubted_by_in_words
 from pipeline.workspace.workspace import Workspace
 
@@ -134,8 +134,9 @@ def _progress(queue: Queue) -> View:
 def in_past(decision: Decision) -> str:
     """``relabelled from ant to bee``, ``kept as ant``, ``removed``."""
     before, after = (", ".join(state.labels) or "nothing" for state in (decision.before, decision.after))
-    if decision.action == "keep":
-        return f"kept as {after}"
+    if decision.action in ("keep", LABEL, ACCEPT):
+        said = {"keep": f"kept as {after}", LABEL: f"named {after}", ACCEPT: f"named {after} by the model"}
+        return said[decision.action]
     if before != after:
         return f"{'renamed' if decision.action == 'rename' else 'relabelled'} from {before} to {after}"
     words = {"set_aside": "set aside", "restore": "restored", "not_same": "not the same as its copies"}

@@ -25,7 +25,15 @@ from pipeline.workspace.runs import Run, list_runs
 from pipeline.workspace.workspace import Workspace
 
 ANSWERS = 5
-DONE = {"keep": "kept", "remove": "removed", "relabel": "relabelled", "restore": "restored", "set_aside": "set aside"}
+DONE = {
+    "keep": "kept",
+    "remove": "removed",
+    "relabel": "relabelled",
+    "restore": "restored",
+    "set_aside": "set aside",
+    "label": "named on a sheet",
+    "accept": "named by the model",
+}
 NO_RUN = "That is told by a run, of the train and valid pictures."
 STATUS = {"removed": "removed", "set_aside": "set aside"}
 
