@@ -243,7 +243,7 @@ def _dataset(args: argparse.Namespace) -> Any:
 
     written = run_and_show(export_dataset(Workspace.open(args.workspace), _config(DatasetConfig, args)))
     if written.incomplete:
-        print_result(written, args.json)
+        print_result(written, args.json, "dataset")
         raise ExportError(written.incomplete)
     return written
 
@@ -337,7 +337,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         args = parser().parse_args(arguments)
         spare_loopback(os.environ)
-        return print_result(COMMANDS[args.command](args), args.json)
+        result = COMMANDS[args.command](args)
+        return print_result(result, args.json, args.command, getattr(args, "workspace", None))
     except (KeyboardInterrupt, Cancelled):
         say("Cancelled.")
         return CANCELLED

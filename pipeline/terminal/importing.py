@@ -10,9 +10,10 @@ from pipeline.collect.reading import Choice, Question, left_out_in_words
 from pipeline.collect.starter_set import STARTERS
 from pipeline.labels import in_words
 from pipeline.terminal.show import InWords, chosen, run_and_show, tell
+from pipeline.terminal.tables import MOST as MOST_SHOWN
+from pipeline.terminal.tables import Column, table
 from pipeline.workspace.workspace import Workspace
 
-MOST_SHOWN = 20
 SPLITS = ("train", "valid", "test", "")
 
 
@@ -70,7 +71,7 @@ def _lines(imported: Imported, dry_run: bool) -> Iterator[str]:
         yield f"- Not taken: {len(imported.failed):,}"
         yield from (f"    {one.path}: {one.reason}" for one in imported.failed[:MOST_SHOWN])
         if (more := len(imported.failed) - MOST_SHOWN) > 0:
-            yield f"    and {more:,} more (--json lists all)"
+            yield f"    … {more:,} more: --json has all"
     for question in imported.questions:
         if _is_about_labels_here(question):  # a note says it, too
             continue
@@ -90,19 +91,17 @@ def _lines(imported: Imported, dry_run: bool) -> Iterator[str]:
 
 
 def _counts(read: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    """A table of labels and splits, as wide as it has to be."""
+    """A table of labels and splits."""
     columns = [split for split in SPLITS if any(split in splits for splits in read.values())]
-    if not read:
-        return
-    names = {label: in_words(label or "(no label)")[:40] for label in list(read)[:MOST_SHOWN]}
-    width = max(map(len, names.values()))
-    if columns != [""]:
-        yield f"  {'':{width}} " + "".join(f"{split or 'no split':>9}" for split in columns)
-    for label, name in names.items():
-        counts = (f"{read[label][split]:,}" if split in read[label] else "" for split in columns)
-        yield f"  {name:{width}} " + "".join(f"{count:>9}" for count in counts)
-    if len(read) > MOST_SHOWN:
-        yield f"  and {len(read) - MOST_SHOWN:,} more"
+    heads = [split or "no split" for split in columns] if columns != [""] else [""]
+    rows = (
+        (
+            in_words(label or "(no label)")[:40],
+            *(f"{splits[split]:,}" if split in splits else "" for split in columns),
+        )
+        for label, splits in read.items()
+    )
+    yield from table([Column(), *(Column(head, right=True) for head in heads)], rows)
 
 
 def _told(choice: Choice) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from pipeline.labels import in_words
 from pipeline.terminal.show import InWords, chosen, tell
+from pipeline.terminal.tables import Column, table
 from pipeline.verify.findings import Verified, verified
 from pipeline.verify.scenes import KINDS, NO_SCENES, SceneList, scenes
 from pipeline.verify.split import keep_together
 from pipeline.workspace.workspace import Workspace
-
-MOST_SHOWN = 20
 
 
 def about_scenes(workspace: Workspace, found: Verified, ask: bool) -> Verified:
@@ -44,11 +43,15 @@ def _lines(found: SceneList) -> Iterator[str]:
         yield f"{'1 scene' if number == 1 else f'{number:,} scenes'} {KINDS[found.by]}:"
     else:
         yield "No scenes are known."
-    for scene in found.scenes[:MOST_SHOWN]:
-        labels = ", ".join(f"{in_words(label)} {count:,}" for label, count in scene.label_counts.items())
-        yield f"  {scene.id[:60]}  {len(scene.images):,}  {labels[:100]}"
-    if (more := len(found.scenes) - MOST_SHOWN) > 0:
-        yield f"  and {more:,} more (--json lists all)"
+    rows = (
+        (
+            scene.id,
+            f"{len(scene.images):,}",
+            ", ".join(f"{in_words(one)} {n:,}" for one, n in scene.label_counts.items()),
+        )
+        for scene in found.scenes
+    )
+    yield from table([Column("scene"), Column("images", right=True), Column("labels")], rows)
     if found.note:
         yield found.note
     if others := [one for one in found.proposals if one.by != found.by]:

@@ -8,12 +8,13 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pipeline.endings import say, written
 from pipeline.safe_text import visible
 from pipeline.stage import Progress, Stage, run
+from pipeline.terminal.known import Known
 
 T = TypeVar("T")
 
@@ -116,6 +117,11 @@ def numbered(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def document_of(result: Any) -> Any:
+    """The document of JSON that a result is."""
+    return numbered(json.loads(json.dumps(result, default=_plain, ensure_ascii=False)))
+
+
 def json_text(document: Any) -> str:
     """The document as JSON; in ASCII where standard output, or the Unicode there is, cannot hold its letters."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -127,9 +133,9 @@ def json_text(document: Any) -> str:
     return text
 
 
-def print_result(result: Any, as_json: bool) -> int:
-    """``result`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person. Returns the exit code
-    (see :func:`pipeline.endings.written`).
+def print_result(result: Any, as_json: bool, command: str = "", workspace: str | None = None) -> int:
+    """The ``result`` of a ``command`` (dataclasses, dicts, lists) on stdout: one JSON document, or lines for a person,
+    with the names that ``workspace`` knows. Returns the exit code (see :func:`pipeline.endings.written`).
     """
     if not _speaks():
         return 0
@@ -137,20 +143,9 @@ def print_result(result: Any, as_json: bool) -> int:
         if not as_json:
             return written("\n".join(map(visible, result.lines)))
         result = result.result
-    document = numbered(json.loads(json.dumps(result, default=_plain, ensure_ascii=False)))
-    return written(json_text(document) if as_json else "\n".join(map(visible, _fields(document))))
+    document = document_of(result)
+    if as_json:
+        return written(json_text(document))
+    from pipeline.terminal.renderings import rendered
 
-
-def _fields(document: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in document.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            yield f"{key}: {len(value)}"
-            for row in value[:20]:
-                yield "    " + "  ".join(f"{name}={_short(content)}" for name, content in row.items())
-        else:
-            yield f"{key}: {_short(value, 500)}"
-
-
-def _short(value: Any, limit: int = 40) -> str:
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return written("\n".join(map(visible, rendered(command, document, Known(workspace)))))

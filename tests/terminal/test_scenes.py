@@ -73,7 +73,8 @@ def test_a_script_is_not_asked_and_finds_what_was_kept_together(
     assert (first["id"], first["label_counts"]) == ("camera 1, scene 1", {"cat": 4})
     assert sorted(first["images"]) == sorted(ids[:4])
     assert cli.main(["scenes", str(workspace.root)]) == 0
-    assert capsys.readouterr().out.startswith("10 scenes by time and camera:\n  camera 1, scene 1  4  cat 4\n")
+    head, _, row = capsys.readouterr().out.splitlines()[:3]
+    assert head == "10 scenes by time and camera:" and row.split() == ["camera", "1,", "scene", "1", "4", "cat", "4"]
 
 
 def test_the_command_chooses_and_gives_the_splits_that_waited(

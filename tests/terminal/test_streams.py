@@ -58,7 +58,7 @@ def test_every_name_can_be_told_in_every_encoding(
 ) -> None:
     out, err = streams(monkeypatch, encoding)
     assert cli.main(["check", str(tmp_path / name)]) == 0
-    assert "files" in out.text and not {"\x1b", "\u202e"} & {*out.text, *err.text}
+    assert "1 file" in out.text and not {"\x1b", "\u202e"} & {*out.text, *err.text}
     out, err = streams(monkeypatch, encoding)
     assert cli.main(["check", str(tmp_path / name), "--json"]) == 0
     assert json.loads(out.text)["files"][0]["path"] == str(tmp_path / name)
