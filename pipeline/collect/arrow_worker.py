@@ -10,7 +10,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -20,12 +20,16 @@ MOST_IN_A_LIST = 1000
 MOST_METADATA = 4 << 20
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 64
-CELL_ROWS = 1000
+CELL_ROWS, CELL_BYTES = 1000, 64 << 20
+MOST_TRIED = 16
 BUFFER_BYTES = 1 << 20
 PARQUET, ENCRYPTED, ARROW = b"PAR1", b"PARE", b"ARROW1"
 # What a column holds: ``picture`` is a struct of bytes and path, ``pictures`` several of them a row, ``bytes`` are
-# bytes, ``pixels`` a picture as numbers.
-Kind: TypeAlias = Literal["picture", "pictures", "bytes", "text", "number", "list", "pixels", "other"]
+# bytes, ``octets`` lists of numbers that may be bytes, ``pixels`` a picture as numbers, ``nested`` objects, or lists of
+# them.
+Kind: TypeAlias = Literal[
+    "picture", "pictures", "bytes", "octets", "text", "number", "list", "pixels", "nested", "other"
+]
 
 
 @dataclass(frozen=True)
@@ -156,8 +160,10 @@ class ShardReader:
 
     def _read(self, file: _Parquet | _Arrow, order: Read) -> Cells:
         beside = file.beside(order.picture) if order.picture is not None else ()
-        batch, at = self._batch(file, (*order.columns, *beside), CELL_ROWS, order.start)
-        batch = batch.slice(at, CELL_ROWS)
+        columns = (*order.columns, *beside)
+        size = max(1, min(CELL_ROWS, CELL_BYTES // max(file.mean_size(columns), 1)))
+        batch, at = self._batch(file, columns, size, order.start)
+        batch = batch.slice(at, size)
         cells = [_values(batch, name) for name in order.columns]
         rows = list(zip(*cells, strict=True)) if cells else [()] * batch.num_rows
         if order.picture is None:
@@ -166,7 +172,7 @@ class ShardReader:
         return Cells(rows, paths, sizes)
 
     def _shown(self, file: _Parquet | _Arrow, order: Show) -> Pictures:
-        size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(file.mean_size(order.picture), 1)))
+        size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(file.mean_size([file.leaf(order.picture, "bytes")]), 1)))
         batch, at = self._batch(file, [file.leaf(order.picture, "bytes")], size, order.start)
         column = _bytes_of(batch, order.picture)
         answer: Pictures = []
@@ -240,6 +246,9 @@ class _Parquet:
         counts: list[int] = [self.metadata.row_group(n).num_rows for n in range(self.metadata.num_row_groups)]
         self.starts: list[int] = [0, *accumulate(counts)][: len(counts)]
         self.rows = int(self.metadata.num_rows)
+        self._known: dict[tuple[str, int], tuple[int | None, int]] = {}
+        self._places: dict[str, list[int]] = {}
+        self._sizes: dict[tuple[str, ...], int] = {}
         if min(counts, default=0) < 0 or sum(counts) != self.rows:
             raise ValueError("its parts and its number of rows do not go together")
 
@@ -286,15 +295,25 @@ class _Parquet:
 
     def _about(self, picture: str, group: int) -> tuple[int | None, int]:
         """How many rows of a row group have no bytes (None: that is not said), and about how many the others have."""
-        about = self.metadata.row_group(group)
-        wanted = self.leaf(picture, "bytes")
-        for n in range(about.num_columns):
+        known = self._known.get((picture, group))
+        if known is None:
+            about = self.metadata.row_group(group)
+            n = self._leaves(self.leaf(picture, "bytes"))[0]
             column = about.column(n)
-            if column.path_in_schema == wanted:
-                said = column.statistics
-                nulls = said.null_count if said is not None and said.has_null_count else None
-                return nulls, max(1, column.total_uncompressed_size // max(1, about.num_rows - (nulls or 0)))
-        return None, 1
+            said = column.statistics
+            nulls = int(said.null_count) if said is not None and said.has_null_count else None
+            each = int(column.total_uncompressed_size) // max(1, about.num_rows - (nulls or 0))
+            known = self._known[picture, group] = (nulls, max(1, each))
+        return known
+
+    def _leaves(self, column: str) -> list[int]:
+        """The columns that a column, or a part of it, is kept in."""
+        if column not in self._places:
+            paths = (self.file.schema.column(n).path for n in range(len(self.file.schema)))
+            self._places[column] = [
+                n for n, path in enumerate(paths) if path == column or path.startswith(f"{column}.")
+            ]
+        return self._places[column]
 
     def _present(self, picture: str, start: int, count: int) -> list[bool]:
         """Which rows of a row group that has both have bytes."""
@@ -310,9 +329,18 @@ class _Parquet:
                 break
         return found[:count]
 
-    def mean_size(self, picture: str) -> int:
-        """About how many bytes a picture has, in the row group where they are largest."""
-        return max((self._about(picture, group)[1] for group in range(len(self.starts))), default=1)
+    def mean_size(self, columns: Sequence[str]) -> int:
+        """About how many bytes a row of these columns has, in the row group where it is largest."""
+        key = tuple(columns)
+        if key not in self._sizes:
+            leaves = [n for column in columns for n in self._leaves(column)]
+            largest = 0
+            for group in range(len(self.starts)):
+                about = self.metadata.row_group(group)
+                size = sum(about.column(n).total_uncompressed_size for n in leaves)
+                largest = max(largest, int(size) // max(1, about.num_rows))
+            self._sizes[key] = largest
+        return self._sizes[key]
 
 
 class _Arrow:
@@ -372,7 +400,7 @@ class _Arrow:
         has_path = _has_path(self.schema.field(picture).type)
         return (_paths(batch, picture) if has_path else [""] * batch.num_rows), sizes
 
-    def mean_size(self, picture: str) -> int:
+    def mean_size(self, columns: Sequence[str]) -> int:
         """Nought: nothing is read ahead."""
         return 0
 
@@ -388,12 +416,14 @@ def _looked(file: _Parquet | _Arrow) -> Looked:
         seen: set[str] = set()
         once = [n for n, name in enumerate(names) if not (name in seen or seen.add(name))]  # type: ignore[func-returns-value]
     columns = [Column(names[n], _kind(schema.field(n).type)) for n in once]
-    likely = sorted(columns, key=lambda column: column.kind not in ("picture", "pictures", "bytes"))[:MOST_COLUMNS]
+    likely = sorted(columns, key=lambda column: column.kind not in ("picture", "pictures", "bytes", "octets"))[
+        :MOST_COLUMNS
+    ]
     kept = tuple(column for column in columns if column in likely)
     metadata = schema.metadata or {}
     features = metadata.get(b"huggingface", b"")
     text = features.decode("utf-8", "replace") if len(features) <= MOST_METADATA else ""
-    first = tuple(_first_bytes(file, column.name) if column.kind == "bytes" else b"" for column in kept)
+    first = tuple(_first_bytes(file, column.name) if column.kind in ("bytes", "octets") else b"" for column in kept)
     return Looked(file.rows, kept, tuple(file.starts), text, len(schema) - len(kept), first)
 
 
@@ -412,15 +442,25 @@ def _kind(kind: Any) -> Kind:
         return "number"
     if t.is_struct(kind):
         index = kind.get_field_index("bytes")
-        return "picture" if index >= 0 and _is_bytes(kind.field(index).type) else "other"
+        return "picture" if index >= 0 and _is_bytes(kind.field(index).type) else "nested"
     if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
-        inside = _kind(kind.value_type)
-        if inside in ("picture", "bytes"):
-            return "pictures"
-        if inside == "list":
-            return "pixels"
-        return "list" if inside in ("text", "number") else inside
+        return _kind_of_list(kind)
     return "other"
+
+
+def _kind_of_list(kind: Any) -> Kind:
+    import pyarrow.types as t
+
+    if t.is_uint8(kind.value_type) or t.is_int8(kind.value_type):
+        return "pixels" if t.is_fixed_size_list(kind) else "octets"
+    inside = _kind(kind.value_type)
+    if inside in ("picture", "bytes"):
+        return "pictures"
+    if inside in ("list", "pixels", "octets"):
+        return "pixels"
+    if inside == "text" or t.is_integer(kind.value_type):
+        return "list"
+    return "nested" if inside == "nested" else "other"
 
 
 def _is_bytes(kind: Any) -> bool:
@@ -444,10 +484,28 @@ def _column(batch: Any, name: str) -> Any:
 
 def _bytes_of(batch: Any, picture: str) -> Any:
     """The bytes of a column of pictures."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     column = _column(batch, picture)
-    return pc.struct_field(column, "bytes") if hasattr(column.type, "get_field_index") else column
+    if hasattr(column.type, "get_field_index"):
+        column = pc.struct_field(column, "bytes")
+    if pa.types.is_binary_view(column.type):
+        return column.cast(pa.large_binary())
+    return _of_octets(column) if hasattr(column.type, "value_type") else column
+
+
+def _of_octets(column: Any) -> Any:
+    """A list of numbers of 8 bits as bytes; nothing is copied."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        return column.dictionary_decode()
+    kind = pa.large_binary() if pa.types.is_large_list(column.type) else pa.binary()
+    values = column.values
+    whole = pa.concat_arrays([values]) if values.offset else values
+    validity, offsets = column.buffers()[:2]
+    return pa.Array.from_buffers(kind, len(column), [validity, offsets, whole.buffers()[1]], offset=column.offset)
 
 
 def _paths(batch: Any, picture: str) -> list[str]:
@@ -480,9 +538,15 @@ def _short(value: Any, deep: int = 0) -> Any:
 
 
 def _first_bytes(file: _Parquet | _Arrow, name: str) -> bytes:
-    """How the first cell begins that has something in it, of the first rows."""
-    if not file.rows:
-        return b""
-    batch = next(file.batches([name], file.starts[0], BLOCK_ROWS), None)
-    values = _bytes_of(batch, name)[:BLOCK_ROWS] if batch is not None else ()
-    return next((value.as_buffer()[:64].to_pybytes() for value in values if value.is_valid), b"")
+    """How the first cell begins that has something in it, of the first rows that can be read."""
+    import pyarrow as pa
+
+    for start in file.starts[:MOST_TRIED]:
+        try:
+            for batch in islice(file.batches([name], start, 1), MOST_TRIED):
+                values = (value for value in _bytes_of(batch, name)[:BLOCK_ROWS] if value.is_valid)
+                if (first := next(values, None)) is not None:
+                    return bytes(first.as_buffer()[:64].to_pybytes())
+        except (pa.ArrowException, OSError):
+            continue
+    return b""

@@ -110,6 +110,32 @@ def in_classes(value: Any, names: Sequence[str]) -> Any:
     return [names[value]]
 
 
+def has_classes(feature: Any, deep: int = 0) -> bool:
+    """Whether numbers of classes are anywhere in a column."""
+    if class_names(feature) is not None:
+        return True
+    if deep > DEEPEST or not isinstance(feature, dict | list):
+        return False
+    return any(has_classes(one, deep + 1) for one in (feature.values() if isinstance(feature, dict) else feature))
+
+
+def with_names(value: Any, feature: Any, deep: int = 0) -> Any:
+    """A cell with objects in it, the names of classes in the place of their numbers. Raises SourceError."""
+    names = class_names(feature)
+    if names is not None and not isinstance(value, dict):
+        return in_classes(value, names)
+    if deep > DEEPEST or not isinstance(feature, dict | list):
+        return value
+    inside = feature[0] if isinstance(feature, list) and feature else feature
+    if isinstance(inside, dict) and inside.get("_type") in LISTS:
+        inside = inside.get("feature")
+    if isinstance(value, list):
+        return [with_names(one, inside, deep + 1) for one in value]
+    if isinstance(value, dict) and isinstance(inside, dict):
+        return {key: with_names(one, inside.get(key), deep + 1) for key, one in value.items()}
+    return value
+
+
 @dataclass(frozen=True)
 class Config:
     """A configuration that a card names; ``files``: (split, pattern of paths)."""

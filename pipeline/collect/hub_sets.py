@@ -391,6 +391,8 @@ def _some(plan: _Plan) -> tuple[HubFile, ...]:
         if file.size <= left:
             chosen.append(file)
             left -= file.size
+    if not set(chosen) & set(plan.data):  # all of them are large
+        chosen.append(min(plan.data, key=lambda one: one.size))
     return tuple(chosen)
 
 

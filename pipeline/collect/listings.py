@@ -16,10 +16,12 @@ from pipeline.collect.entries import File, Labelling, Refused, shown, split_of, 
 from pipeline.collect.finder import Finder, Sighting
 from pipeline.collect.places import split_in
 from pipeline.collect.reading import Columns, few, number
+from pipeline.collect.row_tables import table_of_rows
+from pipeline.collect.shard_files import SHARD_SUFFIXES
 from pipeline.collect.tables import MAX_TABLE_BYTES, Row, Table, open_table
 from pipeline.errors import SourceError
 
-METADATA = ("metadata.csv", "metadata.jsonl")
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 CLASSES = "classes.csv"
 CHANGES = "changes.csv"
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
@@ -127,7 +129,12 @@ def candidates(files: Iterable[File], how: Labelling, pictures: Iterable[PurePos
     found, lists = [], []
     for file in files:
         name, ending = file.path.name.lower(), file.path.suffix.lower()
-        if name in how.lists or name == CLASSES or name in METADATA or ending in (*TABLE_SUFFIXES, *ANNOTATIONS):
+        if (
+            name in how.lists
+            or name == CLASSES
+            or name in METADATA
+            or ending in (*TABLE_SUFFIXES, *SHARD_SUFFIXES, *ANNOTATIONS)
+        ):
             found.append(file)
         elif ending in LISTS and file.path.stem not in stems and file.size <= MOST_LIST_BYTES:
             lists.append(file)
@@ -210,8 +217,10 @@ class _Reader:
         return Listings(tuple(tables), *kept)
 
     def _table(self, file: File) -> Listing | None:
-        data = _bytes(file)
         name = file.path.name
+        if file.path.suffix.lower() in SHARD_SUFFIXES:
+            return _listing(file, table_of_rows(file, self.how), self.how, self.finder)
+        data = _bytes(file)
         if name in self.how.lists:
             table = open_table(name, data, ("path", "label"), " ", self.how)
         else:

@@ -16,7 +16,7 @@ from pipeline.collect.features import configs_of, features_of, features_of_card,
 from pipeline.collect.layouts import NO_PICTURE, laid_out
 from pipeline.collect.reading import Reading
 from pipeline.collect.shard_files import SHARD_SUFFIXES, Shard, ShardFiles, split_of_place
-from pipeline.collect.shards import read_shards
+from pipeline.collect.shards import picture_columns, read_shards
 from pipeline.errors import SourceError
 from pipeline.images.formats import PICTURE_SUFFIXES
 
@@ -45,14 +45,18 @@ def tree_with_rows(found: Iterable[Walked], how: Labelling, local: bool) -> Read
     """
     walked = list(found)
     rows = [one for one in walked if isinstance(one, File) and one.path.suffix.lower() in SHARD_SUFFIXES]
+    pictures = any(isinstance(one, File) and one.path.suffix.lower() in PICTURE_SUFFIXES for one in walked)
+    if pictures:  # those that hold none are tables about these
+        rows = [file for file in rows if _has_pictures(file)]
     if not rows:
         return laid_out(walked, how)
-    rest = [one for one in walked if one not in rows]
+    held = set(map(id, rows))
+    rest = [one for one in walked if id(one) not in held]
     papers = _Papers.of([one for one in rest if isinstance(one, File)])
     wanted = [file for file in rows if papers.names(file)]
     reading = _rows(wanted, how, local, papers)
     left_out = Counter({NOT_OF_IT: len(rows) - len(wanted)})
-    if any(isinstance(one, File) and one.path.suffix.lower() in PICTURE_SUFFIXES for one in rest):
+    if pictures:
         return _both(reading, laid_out(rest, how), left_out)
     refused: list[Refused] = []
     for one in rest:
@@ -65,6 +69,16 @@ def tree_with_rows(found: Iterable[Walked], how: Labelling, local: bool) -> Read
         elif isinstance(one, File):
             refused.append(Refused(shown(one.path), NO_PICTURE))
     return replace(reading, refused=(*reading.refused, *refused), left_out=dict(+left_out))
+
+
+def _has_pictures(file: File) -> bool:
+    """Whether a file of rows holds pictures; so it seems where it cannot be read, to be refused with the reason."""
+    files = ShardFiles(file.size)
+    try:
+        looked = files.look(files.place(file))
+    except SourceError:
+        return True
+    return bool(picture_columns(looked, features_of(looked.features)))
 
 
 def _rows(wanted: Sequence[File], how: Labelling, local: bool, papers: _Papers) -> Reading:

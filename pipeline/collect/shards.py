@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import PurePosixPath
 from typing import IO, Any, TypeAlias
 
@@ -27,7 +27,7 @@ from pipeline.collect.entries import (
     shown,
     split_of,
 )
-from pipeline.collect.features import class_names, features_of, in_classes, is_image
+from pipeline.collect.features import class_names, features_of, has_classes, in_classes, is_image, with_names
 from pipeline.collect.finder import FinderOnDisk
 from pipeline.collect.layouts import NAMES, TOLD
 from pipeline.collect.listings import columns_of, label_column
@@ -65,11 +65,20 @@ def read_shards(
     if not groups and len(refused) == 1:
         raise SourceError(f"{refused[0].path}: {refused[0].reason} Get it anew.")
     rows = sum(looked.rows for group in groups.values() for _, looked in group)
-    if groups and not rows:
+    if groups and not rows and not refused:
         raise SourceError(f"{few([shard.name for shard in shards])}: there are no rows in it.")
     if rows > MAX_ENTRIES:
         raise SourceError(f"There are {rows:,} rows, and {MAX_ENTRIES:,} are allowed at once. Import it in parts.")
-    found = [_Group(group, how, local, files, beside or {}).read() for group in groups.values()]
+    found: list[_Found] = []
+    problems: list[SourceError] = []
+    for group in groups.values():
+        try:
+            found.append(_Group(group, how, local, files, beside or {}).read())
+        except SourceError as error:
+            problems.append(error)
+            refused += [Refused(shard.name, str(error)) for shard, _ in group]
+    if problems and not any(group.taken for group in found):
+        raise problems[0]
     taken = [one for group in found for one in group.taken]
     splits = {one.thing.split for one in taken if one.thing.label is not None}
     notes = [note for group in found for note in group.notes]
@@ -90,6 +99,20 @@ def read_shards(
     )
     origins = Counter(one.origin for one in taken if one.thing.label is not None)
     return replace(reading, layout=in_words(reading, origins))
+
+
+def picture_columns(looked: Looked, features: Mapping[str, Any]) -> list[str]:
+    """The columns that hold pictures: first those that features call so, then those that look like it."""
+    told, likely = [], []
+    for column, first in zip(looked.columns, looked.first, strict=True):
+        if column.kind in ("picture", "bytes") and is_image(features.get(column.name)):
+            told.append(column.name)
+        elif column.kind == "picture" or extension_by_bytes(first) is not None:
+            likely.append(column.name)
+    order = {word: n for n, word in enumerate(FILES)}
+    for names in (told, likely):
+        names.sort(key=lambda name: order.get(plain(name), len(order)))
+    return [*told, *likely]
 
 
 @dataclass(frozen=True)
@@ -122,7 +145,8 @@ class _Group:
         beside: Mapping[str, Any],
     ) -> None:
         self.shards = [shard for shard, _ in shards]
-        self.looked = shards[0][1]
+        firsts = zip(*(looked.first for _, looked in shards), strict=True)
+        self.looked = replace(shards[0][1], first=tuple(next(filter(None, first), b"") for first in firsts))
         self.counts = [looked.rows for _, looked in shards]
         self.starts = [0, *accumulate(self.counts)]
         self.how, self.local, self.files = how, local, files
@@ -133,30 +157,32 @@ class _Group:
         self.paths = [""] * self.starts[-1]
         self.sizes = [0] * self.starts[-1]
         self.classes: dict[str, tuple[str, ...]] = {}
-        self.lost: dict[int, set[int]] = {}
         self.finder: FinderOnDisk | None = None
 
     def read(self) -> _Found:
         """What its rows say. Raises SourceError where ``how`` names a column that is not there."""
+        empty = [shard for shard, count in zip(self.shards, self.counts, strict=True) if not count]
+        self.found.refused += [Refused(shard.name, "It has no rows.") for shard in empty]
         if not any(self.counts):
-            self.found.refused += [Refused(shard.name, "It has no rows.") for shard in self.shards]
             return self.found
         if self.looked.left:
             self.found.notes.append(f"{self.name}: {self.looked.left:,} more columns were not looked at.")
-        pictures = self._pictures()
-        cells = [column.name for column in self.looked.columns if column.kind in ("text", "number", "list", "other")]
+        pictures = picture_columns(self.looked, self.features)
+        cells = [column.name for column in self.looked.columns if self._is_read(column)]
         self.classes = {name: names for name in cells if (names := class_names(self.features.get(name))) is not None}
         picture = self._picture(pictures, cells)
         how = self._with_label(cells)
         if picture is not None and how.file_column is not None:
             how = replace(how, file_column=None)
-        first = [self._object(cells, values) for _, values in self._rows(cells, None, LOOKED_AT)]
+        first = [self._object(cells, values) for _, values in islice(self._rows(cells, None, tell=False), LOOKED_AT)]
         table = table_of(self.name, enumerate(first), how)
-        columns = [name for name in cells if self._has_meaning(table.meaning, name)]
+        columns = [name for name in cells if self._has_meaning(table.meaning, name)] if first else cells
         records = [
             (n, one if isinstance(one := self._object(columns, values), str) else record(table.meaning, cells, one))
             for n, values in self._rows(columns, picture)
         ]
+        if not records:
+            return self.found
         if picture is not None and any(self.sizes):
             self._pictures_of(table, records, picture, how)
         elif picture is not None and not any(self.paths):
@@ -168,23 +194,17 @@ class _Group:
 
     # --- which columns
 
-    def _pictures(self) -> list[str]:
-        """The columns that hold pictures, the likeliest first."""
-        told, likely = [], []
-        for column, first in zip(self.looked.columns, self.looked.first, strict=True):
-            if column.kind in ("picture", "bytes") and is_image(self.features.get(column.name)):
-                told.append(column.name)
-            elif column.kind == "picture" or (column.kind == "bytes" and extension_by_bytes(first) is not None):
-                likely.append(column.name)
-        order = {word: n for n, word in enumerate(FILES)}
-        return [*sorted(told, key=lambda name: order.get(plain(name), len(order))),
-                *sorted(likely, key=lambda name: order.get(plain(name), len(order)))]  # fmt: skip
+    def _is_read(self, column: Column) -> bool:
+        """Whether its cells may say something: of those with objects, where classes are in them."""
+        if column.kind == "nested":
+            return plain(column.name) in (*LABELS, *LABEL) or has_classes(self.features.get(column.name))
+        return column.kind in ("text", "number", "list")
 
     def _picture(self, pictures: Sequence[str], cells: Sequence[str]) -> str | None:
         """The column of the pictures, or None where a column of names or addresses is to be taken."""
         told = self.how.file_column
         if told is not None:
-            holding = [column.name for column in self.looked.columns if column.kind in ("picture", "bytes")]
+            holding = [column.name for column in self.looked.columns if column.kind in ("picture", "bytes", "octets")]
             for same in (str, lambda text: text.strip().casefold(), plain):
                 if named := [name for name in holding if same(name) == same(told)]:
                     return named[0]
@@ -220,43 +240,46 @@ class _Group:
         return named or (told is not None and plain(told) == plain(name))
 
     def _has_meaning(self, meaning: Meaning, name: str) -> bool:
-        index = meaning.names.index(" ".join(name.split()))
+        named = " ".join(name.split())
+        index = meaning.names.index(named) if named in meaning.names else None
         return index in (*meaning.roles.values(), *meaning.one_hot, *meaning.more)
 
     # --- rows
 
-    def _rows(self, columns: Sequence[str], picture: str | None, most: int = MAX_ENTRIES) -> Iterator[_Numbered]:
+    def _rows(self, columns: Sequence[str], picture: str | None, tell: bool = True) -> Iterator[_Numbered]:
         """Rows with their numbers over all files; what is known of their pictures is put down. A part that is damaged
-        is left out, and refused once.
+        is left out, and refused (``tell``).
         """
         for n, shard in enumerate(self.shards):
             row = 0
-            while row < self.counts[n] and self.starts[n] + row < most:
+            while row < self.counts[n]:
                 start = self.starts[n] + row
                 try:
                     read = self.files.cells(shard.path, tuple(columns), picture, row)
                 except SourceError as error:
-                    first, end = self.files.part(shard.path, row)
-                    lost = Refused(f"{shard.name} rows {row} to {end - 1}", f"They cannot be read: {error}.")
-                    if first not in self.lost.setdefault(n, set()):
-                        self.found.refused.append(lost)
-                    self.lost[n].add(first)
+                    end = self.files.part(shard.path, row)[1]
+                    if tell:
+                        reason = f"They cannot be read: {error}."
+                        self.found.refused.append(Refused(f"{shard.name} rows {row} to {end - 1}", reason))
                     row = end
                     continue
                 self.paths[start : start + len(read.rows)] = read.paths
                 self.sizes[start : start + len(read.rows)] = read.sizes
-                yield from zip(range(start, most), read.rows, strict=False)
+                yield from enumerate(read.rows, start)
                 row += len(read.rows)
 
     def _object(self, columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any] | str:
         """A row by its columns, with names for the numbers of classes; what is wrong with it, in words."""
         try:
             return {
-                name: in_classes(value, self.classes[name]) if name in self.classes else value
+                name: in_classes(value, self.classes[name]) if name in self.classes else self._named_in(name, value)
                 for name, value in zip(columns, values, strict=True)
             }
         except SourceError as error:
             return str(error)
+
+    def _named_in(self, name: str, value: Any) -> Any:
+        return with_names(value, self.features.get(name)) if isinstance(value, dict | list) else value
 
     def _place(self, n: int) -> tuple[Shard, int]:
         """The file that has this row of all, and its number in there."""
@@ -344,7 +367,7 @@ class _Group:
                     self.found.taken.append(_Taken(taken, origin, thing.split is not None))
 
     def _no_pictures(self) -> str:
-        pixels = [column.name for column in self.looked.columns if column.kind == "pixels"]
+        pixels = [column.name for column in self.looked.columns if column.kind in ("pixels", "octets")]
         several = [column.name for column in self.looked.columns if column.kind == "pictures"]
         if pixels:
             return (
