@@ -99,7 +99,7 @@ def journal(found: Document, known: Known) -> Iterator[str]:
         Column("when (UTC)", whole=True),
         Column("id", whole=True),
         Column("picture", name=True),
-        Column("decision"),
+        Column("decision", wrapped=True),
         Column(whole=True),
     ]
     yield from table(

@@ -13,7 +13,6 @@ from pipeline.safe_text import visible
 
 MOST = 20  # rows of a long list
 NARROWEST, WIDEST = 40, 200
-NARROWEST_COLUMN, WRAPPED_COLUMN = 6, 24
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,9 @@ def table(
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[int]:
-    """How wide each column is: as its widest cell, or less where there is no room; whatever may be cut is cut first."""
+    """How wide each column is: as its widest cell, or less where there is no room: what goes on in the next line
+    gives way first, then names and words, then all of these, and at last what should be whole.
+    """
     from rich.cells import cell_len
 
     widths = [
@@ -77,15 +78,18 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int)
         for number, one in enumerate(columns)
     ]
     too_much = sum(widths) + 2 * (len(columns) - 1) - room
-    kept = [one.whole or one.right for one in columns]
-    while too_much > 0 and max(widths) > 1:
-        may_be_cut = [number for number, one in enumerate(columns) if one.wrapped and widths[number] > WRAPPED_COLUMN]
-        may_be_cut = may_be_cut or [
-            number for number, wide in enumerate(widths) if not kept[number] and wide > NARROWEST_COLUMN
-        ]
-        widest = max(may_be_cut or range(len(widths)), key=lambda number: widths[number])
-        widths[widest] -= 1
-        too_much -= 1
+    free = [number for number, one in enumerate(columns) if not one.whole and not one.right]
+    wrapped = [number for number in free if columns[number].wrapped]
+    steps = (
+        (wrapped, 24),
+        ([number for number in free if number not in wrapped], 16),
+        (free, 6),
+        (range(len(widths)), 1),
+    )
+    for numbers, least in steps:
+        while too_much > 0 and any(widths[number] > least for number in numbers):
+            widths[max(numbers, key=lambda number: widths[number])] -= 1
+            too_much -= 1
     return widths
 
 
