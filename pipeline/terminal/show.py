@@ -7,14 +7,14 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pipeline.endings import say, written
 from pipeline.safe_text import visible
-from pipeline.stage import Progress, Stage, run
+from pipeline.stage import Stage, run
 from pipeline.terminal.known import Known
+from pipeline.terminal.progress import Shown
 
 T = TypeVar("T")
 
@@ -29,31 +29,18 @@ class InWords:
 
 def run_and_show(stage: Stage[T]) -> T:
     """Drive ``stage``, telling on stderr how far it is; returns its result."""
-    shown: dict[str, Any] = {"note": "", "at": 0.0}
-
-    def show(progress: Progress) -> None:
-        if not _speaks():
-            return
-        if epoch := progress.metrics.get("epoch"):
-            _table_row(epoch)
-        elif progress.note != shown["note"] or time.monotonic() - shown["at"] > 2:
-            shown.update(note=progress.note, at=time.monotonic())
-            count = f" {progress.done}/{progress.total}" if progress.total else ""
-            tell(f"{progress.note}{count}")
-
-    return run(stage, show)
+    if not _speaks():
+        return run(stage)
+    shown = Shown()
+    try:
+        return run(stage, shown.show)
+    finally:
+        shown.finish()
 
 
 def _speaks() -> bool:
     """Whether this process tells: under torchrun, the first one."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def _table_row(epoch: dict[str, Any]) -> None:
-    if epoch["epoch"] == 0:
-        say(f"{'epoch':>5} {'train_loss':>10} {'valid_loss':>10} {'error_rate':>10} {'time':>7}")
-    numbers = f"{epoch['train_loss']:10.4f} {epoch['valid_loss']:10.4f} {epoch['error_rate']:10.4f}"
-    say(f"{epoch['epoch']:5} {numbers} {epoch['seconds']:6.1f}s")
 
 
 def can_ask(as_json: bool) -> bool:

@@ -195,11 +195,12 @@ def test_the_lines_say_what_matters(results: Results, place: Workspace, command:
 def test_the_keys_of_every_document_stay(results: Results) -> None:
     """What a program may rely on. A key may be added here; none may go, and none may be called otherwise."""
     pinned = json.loads((Path(__file__).parent / "keys.json").read_text(encoding="utf-8"))
-    assert {name: " ".join(document) for name, document in results.items()} == pinned["documents"]
+    for command, keys in pinned["documents"].items():
+        assert not set(keys.split()) - set(results[command]), command
     for place, keys in pinned["rows"].items():
         command, _, key = place.partition(".")
         row = results[command][key]
-        assert " ".join(row[0] if isinstance(row, list) else row) == keys, place
+        assert not set(keys.split()) - set(row[0] if isinstance(row, list) else row), place
 
 
 def test_ids_that_are_shown_are_taken_by_the_commands(
