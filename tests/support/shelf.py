@@ -47,6 +47,13 @@ class Shelf:
                 ready.touch()
         return place
 
+    def workspace(self, name: str, target: Path, fill: Callable[[Workspace], None]) -> Workspace:
+        """A copy at ``target`` of the workspace ``name``, which ``fill`` put together once."""
+        from pipeline.workspace.workspace import Workspace
+
+        made = self.get(name, lambda place: fill(Workspace.create(place)))
+        return Workspace.open(Path(shutil.copytree(made, target)))
+
     def exported(self, name: str, tiny_run: Run, **config: Any) -> Exported:
         """An export of the tiny run; the same for everybody, in a folder with an odd name."""
         from pipeline.deploy.export import ExportConfig, Exported, export

@@ -17,6 +17,7 @@ from pipeline.verify.groups import not_the_same
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
+from tests.support.shelf import Shelf
 from tests.verify.test_verify import picture, put
 
 
@@ -27,8 +28,12 @@ def saved(image: Image.Image, kind: str, **settings: int) -> bytes:
 
 
 @pytest.fixture
-def troubled(workspace: Workspace, photographs: Path) -> Workspace:
+def troubled(shelf: Shelf, photographs: Path, tmp_path: Path) -> Workspace:
     """20 good pictures, a copy of one, a copy under another class, a dark one, and two that are no pictures."""
+    return shelf.workspace("troubled cards", tmp_path / "troubled", lambda workspace: _fill(workspace, photographs))
+
+
+def _fill(workspace: Workspace, photographs: Path) -> None:
     files = sorted(photographs.rglob("*.jpg"))[:20]
     for file in files:
         put(workspace, file.name, file.read_bytes())
@@ -39,7 +44,6 @@ def troubled(workspace: Workspace, photographs: Path) -> Workspace:
     put(workspace, "page.jpg", b"<!doctype html><html>")
     put(workspace, "empty.jpg", b"")
     run(verify(workspace, VerifyConfig(workers=1)))
-    return workspace
 
 
 def by_kind(workspace: Workspace) -> dict[str, Card]:

@@ -15,13 +15,16 @@ from pipeline.verify.cards import keep_best, restore, set_aside
 from pipeline.verify.findings import verified
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
+from tests.support.shelf import Shelf
 
 
 @pytest.fixture
-def checked(workspace: Workspace, photographs: Path) -> Workspace:
-    run(import_images(workspace, ImportConfig(str(photographs))))
-    run(verify(workspace, VerifyConfig(workers=1)))
-    return workspace
+def checked(shelf: Shelf, photographs: Path, tmp_path: Path) -> Workspace:
+    def fill(workspace: Workspace) -> None:
+        run(import_images(workspace, ImportConfig(str(photographs))))
+        run(verify(workspace, VerifyConfig(workers=1)))
+
+    return shelf.workspace("checked fruit", tmp_path / "checked", fill)
 
 
 def state(workspace: Workspace) -> dict[str, tuple[str, str, str]]:

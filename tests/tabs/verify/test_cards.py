@@ -16,6 +16,7 @@ from pipeline.verify.cards import act, set_aside
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.store import NewImage
 from pipeline.workspace.workspace import Workspace
+from tests.support.shelf import Shelf
 from tests.verify.test_cards import saved
 from tests.verify.test_verify import put
 
@@ -24,8 +25,12 @@ COPIES = 5
 
 
 @pytest.fixture
-def found(workspace: Workspace, photographs: Path) -> Workspace:
+def found(shelf: Shelf, photographs: Path, tmp_path: Path) -> Workspace:
     """12 good pictures, five copies of one (each smaller), a pair under two classes, three dark ones, two web pages."""
+    return shelf.workspace("cards with copies", tmp_path / "found", lambda workspace: _fill(workspace, photographs))
+
+
+def _fill(workspace: Workspace, photographs: Path) -> None:
     files = sorted(photographs.rglob("*.jpg"))[:12]
     for file in files:
         put(workspace, file.name, file.read_bytes())
@@ -38,7 +43,6 @@ def found(workspace: Workspace, photographs: Path) -> Workspace:
         put(workspace, f"night/dark {number}.png", saved(dark, "PNG"))
         put(workspace, f"page {number}.jpg", f"<html>{number}".encode())
     run(verify(workspace, VerifyConfig(workers=1, accept_broken=True)))
-    return workspace
 
 
 def opened(workspace: Workspace, kind: str, page: int = 0) -> dict[str, Any]:

@@ -16,19 +16,23 @@ from pipeline.verify.findings import verified
 from pipeline.verify.split import keep_together
 from pipeline.verify.verify import VerifyConfig, verify
 from pipeline.workspace.workspace import Workspace
+from tests.support.shelf import Shelf
 from tests.verify import test_scenes as scenes
 from tests.verify.test_verify import put
 
 
 @pytest.fixture
-def checked(workspace: Workspace, photographs: Path) -> Workspace:
+def checked(shelf: Shelf, photographs: Path, tmp_path: Path) -> Workspace:
     """40 photographs, one of them also under another class, and a broken file."""
+    return shelf.workspace("checked tab", tmp_path / "checked", lambda workspace: _fill(workspace, photographs))
+
+
+def _fill(workspace: Workspace, photographs: Path) -> None:
     run(import_images(workspace, ImportConfig(str(photographs))))
     first = sorted((photographs / "apple").iterdir())[0]
     put(workspace, "twin.jpg", first.read_bytes() + b"\0", "pear")
     put(workspace, "broken.jpg", b"\xff\xd8\xffbroken", "pear")
     run(verify(workspace, VerifyConfig(workers=1)))
-    return workspace
 
 
 @pytest.fixture
