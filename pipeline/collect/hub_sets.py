@@ -255,7 +255,7 @@ class _Fetching:
 
     def result(self, plan: _Plan, most: int | None, look: bool) -> HubFiles:
         """What came, and what is to be known of it; what is of another configuration goes."""
-        papers = {file.path for file in self.found.files if file.path.lower() in PAPERS}
+        papers = {file.path for file in self.found.files if plan.rows and file.path.lower() in PAPERS}
         for there in [path for path in self.folder.rglob("*") if path.is_file()]:
             if there.relative_to(self.folder).as_posix() not in self.came | papers:
                 there.unlink(missing_ok=True)

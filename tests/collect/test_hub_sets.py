@@ -7,20 +7,24 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
 
 from pipeline.collect.apart import ArchiveLimits
 from pipeline.collect.hub_sets import DataHub, HubSet, hub_set
 from pipeline.collect.importing import ImportConfig, Imported, import_images
+from pipeline.dataset.export import DatasetConfig, export_dataset
+from pipeline.deploy.hub_dataset import SendConfig, send_dataset
 from pipeline.errors import LimitReached, NetworkError, PipelineError, SourceError, UsageError
 from pipeline.stage import Progress, run
 from pipeline.workspace.limits import Limits
 from pipeline.workspace.workspace import Workspace
 from tests.support.hub_data import DataRepo, repo_of
 from tests.support.hub_stand_in import TOKEN, HubStandIn, closed_port
-from tests.support.importing import picture, whole
+from tests.support.importing import bring_in, picture, whole
 from tests.support.row_sets import KEPT, dataset, known
 
 CARD = """---
@@ -318,3 +322,25 @@ def test_it_names_no_file_of_this_machine(workspace: Workspace, fetch: Fetch, tm
     assert imported.added == 3 and re.search("did not come along", imported.failed[0].reason)
     with pytest.raises(PipelineError):
         fetch("hf:ann/nothing")
+
+
+@pytest.mark.parametrize("layout", ["parquet", "metadata", "folders"])
+def test_what_was_sent_comes_back(
+    fetch: Fetch, workspace: Workspace, tmp_path: Path, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    home = Workspace.create(tmp_path / "home")
+    told = [one for one in known(28) if KEPT[one.label] != "nan"]  # in CSV, that is nothing
+    for split, pictures in (("train", told[:13]), ("test", told[13:])):
+        (tmp_path / "in" / split).mkdir(parents=True)
+        dataset(pictures).to_parquet(tmp_path / "in" / split / "0.parquet")
+    bring_in(home, tmp_path / "in")
+    run(export_dataset(home, DatasetConfig(str(tmp_path / "set"), layout)))
+    sent = SendConfig(str(tmp_path / "set"), "ann/back")
+    run(send_dataset(sent, TOKEN, hub=partial(HfApi, endpoint=hub.url)))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    imported = fetch("hf:ann/back")
+    before = home.store.images().set_index("id").sort_index()
+    after = workspace.store.images().set_index("id").sort_index()
+    assert imported.added == 21 and not imported.failed
+    assert list(before.index) == list(after.index)
+    assert list(before["label"]) == list(after["label"]) and list(before["given_split"]) == list(after["given_split"])

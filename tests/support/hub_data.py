@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,13 @@ def repo_of(folder: Path) -> DataRepo:
 
 @dataclass
 class DataSide:
-    """The part of the hub that data sets are read from; ``written`` are those that its other part answers for."""
+    """The part of the hub that data sets are read from; ``written`` finds the commit and the files of one that was sent
+    to its other part, which says what it is itself.
+    """
 
     url: str
     token: str
-    written: Mapping[str, object]
+    written: Callable[[str], tuple[str, dict[str, bytes]] | None]
     repos: dict[str, DataRepo] = field(default_factory=dict)
 
     @property
@@ -91,7 +93,11 @@ class DataSide:
         for pattern, name in ROUTES:
             if (found := pattern.fullmatch(urlsplit(path).path)) is not None:
                 told = {key: unquote(value) for key, value in found.groupdict().items() if value is not None}
-                return None if told.get("repo") in self.written else self._answered(name, told, path, headers)
+                if (sent := self.written(told.get("repo", ""))) is not None:
+                    if name == "info":
+                        return None
+                    self.repos[told["repo"]] = DataRepo({"main": sent[1]}, commits={sent[0]: sent[1]})
+                return self._answered(name, told, path, headers)
         return None
 
     def _answered(self, name: str, told: dict[str, str], path: str, headers: Mapping[str, str]) -> Sent:

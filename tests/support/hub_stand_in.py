@@ -101,7 +101,7 @@ class HubStandIn:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self.data = DataSide(self.url, token, self.datasets)
+        self.data = DataSide(self.url, token, self._written)
         self.environment = {"HF_ENDPOINT": self.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
 
     def __enter__(self) -> HubStandIn:
@@ -145,6 +145,11 @@ class HubStandIn:
                         raise Refused(401, "Invalid credentials in Authorization header")
                     return action(self, body, **match.groupdict())
         raise Refused(404, f"no such address here: {method} {path}")
+
+    def _written(self, repo: str) -> tuple[str, dict[str, bytes]] | None:
+        """The commit and the files of a data set that was sent."""
+        sent = self.datasets.get(repo)
+        return None if sent is None else (_commit_id(sent), sent.files)
 
     def space(self, repo: str, kind: str = "spaces") -> Space:
         known = self.spaces if kind == "spaces" else self.datasets
