@@ -11,6 +11,7 @@ from pipeline.terminal.known import Known
 from pipeline.terminal.tables import MOST, Column, counted, sentences, table
 
 Document: TypeAlias = Mapping[str, Any]
+FEW = 8  # pictures of what was done in one go
 
 
 def decided(done: Document, known: Known) -> Iterator[str]:
@@ -45,7 +46,7 @@ def _told(rows: Sequence[Document], known: Known, back: bool) -> Iterator[str]:
         else ()
         for row in rows
     )
-    yield from table(columns, shown)
+    yield from table(columns, shown, FEW)
 
 
 def _words(row: Document) -> str:

@@ -81,7 +81,7 @@ def check(checked: Document, known: Known) -> Iterator[str]:
         ((row["path"], _word(row["verdict"]), row["format"] or "", _size(row), row["reason"]) for row in rows),
     )
     verdicts = Counter(_word(row["verdict"]) for row in files)
-    yield f"{counted(len(files), 'file')}: {listed(dict(verdicts.most_common()))}"
+    yield from sentences(f"{counted(len(files), 'file')}: {listed(dict(verdicts.most_common()))}")
 
 
 def _size(row: Document) -> str:
@@ -122,8 +122,8 @@ def verify(found: Document, known: Known) -> Iterator[str]:
         yield f"{counted(len(suspects), 'picture')} kept with something to know:"
         yield from _set_aside(suspects, known, FEW)
     if worst := {_word(kind): len(ids) for kind, ids in found["problems"].items() if ids}:
-        yield f"To look at: {listed(worst)}"
-    yield f"Classes: {listed(found['classes']) or 'none yet'}"
+        yield from sentences(f"To look at: {listed(worst)}")
+    yield from sentences(f"Classes: {listed(found['classes']) or 'none yet'}")
     for problem in (*found["class_problems"], *found["split_problems"]):
         yield from sentences(f"- {problem['reason']}")
     yield from sentences(found["scales"])
@@ -167,7 +167,7 @@ def images(found: Document, known: Known) -> Iterator[str]:
         Column("label"),
         Column("split"),
         Column("status"),
-        Column("why"),
+        Column("why", wrapped=True),
     ]
     if not any(row["reason"] for row in rows[:MOST]):
         columns[-1] = Column("size", right=True)
@@ -188,12 +188,12 @@ def images(found: Document, known: Known) -> Iterator[str]:
     labels = Counter(in_words(row["label"] or "(none)") for row in rows)
     yield f"{counted(len(rows), 'picture')}{': ' + listed(dict(statuses.most_common())) if rows else ''}"
     if rows:
-        yield f"Labels: {listed(dict(sorted(labels.items())))}"
+        yield from sentences(f"Labels: {listed(dict(sorted(labels.items())))}")
 
 
 def dataset(written: Document, known: Known) -> Iterator[str]:
     """Where the data set is, what is in it, and what is not."""
-    yield f"{counted(written['files'], 'file')} in {written['folder']}: {listed(written['classes'])}"
+    yield from sentences(f"{counted(written['files'], 'file')} in {written['folder']}: {listed(written['classes'])}")
     yield from sentences(
         f"{written['copied']:,} pictures as they are, {written['re_encoded']:,} re-encoded without metadata, "
         f"{written['left_out']:,} left out (removed or set aside)."
@@ -208,14 +208,3 @@ def dataset(written: Document, known: Known) -> Iterator[str]:
 def card(written: Document, known: Known) -> Iterator[str]:
     """Which files say where the pictures come from."""
     yield f"Written: {', '.join(written['files'])}"
-
-
-def changes(found: Document, known: Known) -> Iterator[str]:
-    """A row a file that is not as it was imported."""
-    rows = found["changes"]
-    kinds = listed(dict(Counter(row["status"] for row in rows).most_common()))
-    yield f"{counted(len(rows), 'file is', 'files are')} not as imported{': ' + kinds if rows else '.'}"
-    columns = [Column("file", name=True), Column("before"), Column("now"), Column("what"), Column("why", wrapped=True)]
-    yield from table(columns, ((row["path"], row["before"], row["now"], row["status"], row["why"]) for row in rows))
-    if found.get("out"):
-        yield f"Written to {found['out']}."

@@ -11,7 +11,7 @@ from pipeline.collect.starter_set import STARTERS
 from pipeline.labels import in_words
 from pipeline.terminal.show import InWords, chosen, run_and_show, tell
 from pipeline.terminal.tables import MOST as MOST_SHOWN
-from pipeline.terminal.tables import Column, table
+from pipeline.terminal.tables import Column, sentences, table
 from pipeline.workspace.workspace import Workspace
 
 SPLITS = ("train", "valid", "test", "")
@@ -87,7 +87,7 @@ def _lines(imported: Imported, dry_run: bool) -> Iterator[str]:
     changed = f", {imported.relabelled:,} of them got another label" if imported.relabelled else ""
     yield f"{imported.added:,} added, {here:,} were here already{changed}."
     classes = _few([f"{name} {count:,}" for name, count in imported.classes.items()])
-    yield f"Classes of the workspace: {classes or 'none yet'}"
+    yield from sentences(f"Classes of the workspace: {classes or 'none yet'}")
 
 
 def _counts(read: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

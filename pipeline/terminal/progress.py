@@ -1,7 +1,7 @@
 """How far a command is, on standard error: a line that is written anew at a terminal; a line a change elsewhere.
 
-Into a file or a pipe goes a line where the work itself is another, and at most one in ten seconds where only its
-numbers are.
+Into a file or a pipe goes a line where the work is one that was not told yet, and at most one in ten seconds where only
+its numbers are others, or what it is at (what stands behind a colon).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pipeline.safe_text import visible
 from pipeline.stage import Progress
 from pipeline.terminal.tables import width
 
+MOST_WORKS = 500  # that are remembered
 SECONDS_BETWEEN_LINES, SECONDS_BETWEEN_LOOKS = 10.0, 0.1
 NUMBERS = re.compile(r"[\d.,]+")
 ABOUT_LAYERS: Mapping[str, str] = {"head": "the head alone", "all": "all layers"}
@@ -30,7 +31,7 @@ class Shown:
         there = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self.live = there if live is None else live
         self.clock = clock
-        self.work = ""
+        self.works: dict[str, None] = {}
         self.text = ""
         self.at = float("-inf")
         self.width = 0  # of the line that may be written anew
@@ -42,10 +43,10 @@ class Shown:
             self._row(epoch)
             return
         note = visible(" ".join(progress.note.split()))
-        work, text = NUMBERS.sub("", note), f"{note}{_how_far(progress)}"
+        work, text = NUMBERS.sub("", note.partition(":")[0]), f"{note}{_how_far(progress)}"
         if text == self.text:
             return
-        new, ended, waited = work != self.work, 0 < progress.total <= progress.done, self.clock() - self.at
+        new, ended, waited = work not in self.works, 0 < progress.total <= progress.done, self.clock() - self.at
         if self.live and (new or ended or waited >= SECONDS_BETWEEN_LOOKS):
             if new:
                 self.finish()
@@ -54,7 +55,9 @@ class Shown:
             say(text)
         else:
             return
-        self.work, self.text, self.at = work, text, self.clock()
+        self.text, self.at = text, self.clock()
+        if new:
+            self.works = {**dict.fromkeys(list(self.works)[-MOST_WORKS:]), work: None}
 
     def finish(self) -> None:
         """End the line that was written anew, so that what follows has one of its own."""
@@ -74,14 +77,14 @@ class Shown:
         """A row of the table of epochs, as users of fastai know it, with what was trained."""
         if self.width:
             say(f"\r{' ' * self.width}\r", end="")
-            self.width, self.work, self.text = 0, "", ""
+            self.width, self.text = 0, ""
         if not self.has_table:
             say(f"{'epoch':>5} {'train_loss':>10} {'valid_loss':>10} {'error_rate':>10} {'time':>6}")
             self.has_table = True
         numbers = " ".join(f"{_number(epoch[name]):>10}" for name in ("train_loss", "valid_loss", "error_rate"))
         minutes, seconds = divmod(round(epoch["seconds"]), 60)
         what = ABOUT_LAYERS.get(epoch.get("phase", ""), "")
-        what += f", {epoch['views']} views of each picture" if epoch.get("views", 1) != 1 else ""
+        what += f", {epoch['views']} views" if epoch.get("views", 1) != 1 else ""
         say(f"{epoch['epoch']:>5} {numbers} {f'{minutes:02}:{seconds:02}':>6}{'  ' + what if what else ''}")
 
 

@@ -22,7 +22,6 @@ RENDERINGS: Mapping[str, Rendering] = MappingProxyType(
         "images": about_pictures.images,
         "dataset": about_pictures.dataset,
         "card": about_pictures.card,
-        "changes": about_pictures.changes,
         "backbones": about_runs.backbones,
         "lr-find": about_runs.lr_find,
         "train": about_runs.train,

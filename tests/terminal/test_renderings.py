@@ -23,7 +23,6 @@ from cleaner.compare.ledger import ledger
 from cleaner.review.review import review
 from pipeline.ask.many import predict_paths
 from pipeline.collect.download import Downloaded, Result
-from pipeline.dataset.changes import Change, Changes
 from pipeline.dataset.export import ExportedDataset, NotExported
 from pipeline.deploy.export import Exported
 from pipeline.deploy.hub import Deployed
@@ -115,7 +114,6 @@ def results(place: Workspace, exported_model: Exported, tmp_path_factory: pytest
         "dataset": ExportedDataset(
             "fruit-data", 61, 0, 60, 60, 1, (NotExported("a.jpg", "It is cut off."),), {"apple": 20}
         ),
-        "changes": Changes((Change("a/b.jpg", "apple", "pear", "relabelled", "", "f" * 64, ""),)),
         "jobs": {"jobs": list_jobs(place)},
         "cancel": {"jobs": list_jobs(place)[:1]},
     }
@@ -183,7 +181,6 @@ def test_what_is_shown_fits_the_terminal_and_has_no_id_of_64_digits(results: Res
         ("deploy", ["https://huggingface.co/spaces/ann/fruit (running)"]),
         ("card", ["data_card.md, attributions.csv"]),
         ("dataset", ["61 files in fruit-data: apple 20", "It is cut off."]),
-        ("changes", ["1 file is not as imported: relabelled 1", "a/b.jpg"]),
         ("jobs", ["20261201-130525", "interrupted", "50 %", "Epoch 1 of 2", " ago"]),
     ],
 )
