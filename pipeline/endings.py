@@ -64,7 +64,7 @@ def written(text: str) -> int:
     """Write a result and the end of its line to standard output; returns the exit code: 0, or that of a program whose
     reader has gone away (``| head``). Raises OSError where the disk takes no more.
     """
-    if sys.stdout is None:  # the process was started without one
+    if sys.stdout is None or sys.stdout.closed:  # the process was started without one, say
         return 0
     try:
         sys.stdout.write(text + "\n")
@@ -75,6 +75,11 @@ def written(text: str) -> int:
             return NOBODY_READS
         raise
     return 0
+
+
+def at_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream leads to a terminal."""
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def let_go(stream: TextIO | None) -> None:

@@ -114,7 +114,7 @@ def speak_any_text() -> None:
     """
     codecs.register_error(NEAREST, _nearest)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if hasattr(stream, "reconfigure") and not stream.closed:
             stream.reconfigure(errors=NEAREST)
 
 

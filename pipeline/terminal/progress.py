@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.endings import say
+from pipeline.endings import at_terminal, say
 from pipeline.safe_text import visible
 from pipeline.stage import Progress
 from pipeline.terminal.tables import width
@@ -28,7 +28,7 @@ class Shown:
     """What was shown of one stage. ``live``: whether a line can be written anew (None: whether it is a terminal)."""
 
     def __init__(self, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        there = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        there = at_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
         self.live = there if live is None else live
         self.clock = clock
         self.works: dict[str, None] = {}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from pipeline.endings import say, written
+from pipeline.endings import at_terminal, say, written
 from pipeline.safe_text import visible
 from pipeline.stage import Stage, run
 from pipeline.terminal.known import Known
@@ -45,7 +45,7 @@ def _speaks() -> bool:
 
 def can_ask(as_json: bool) -> bool:
     """Whether there is somebody at the terminal to answer a question; a script that wants JSON is not asked."""
-    return not as_json and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    return not as_json and at_terminal(sys.stdin) and at_terminal(sys.stderr)
 
 
 def confirmed(what: str) -> bool:
