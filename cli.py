@@ -161,6 +161,13 @@ def _undo(args: argparse.Namespace) -> Any:
     return {"decisions": undo_step(workspace) if args.count is None else undo(workspace, args.count)}
 
 
+def _redo(args: argparse.Namespace) -> Any:
+    from cleaner.clean.decisions import redo, redo_step
+
+    workspace = Workspace.open(args.workspace)
+    return {"decisions": redo_step(workspace) if args.count is None else redo(workspace, args.count)}
+
+
 def _decisions(args: argparse.Namespace) -> Any:
     from cleaner.clean.decisions import decisions
     from cleaner.clean.replay import export_decisions
@@ -308,6 +315,7 @@ COMMANDS: Mapping[str, Command] = {
     "suspects": _suspects,
     "decide": _decide,
     "undo": _undo,
+    "redo": _redo,
     "decisions": _decisions,
     "replay": _replay,
     "rename": _rename,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from app import create_app as create_app
     from cleaner.clean.decisions import decisions as decisions
     from cleaner.clean.decisions import keep as keep
+    from cleaner.clean.decisions import redo as redo
     from cleaner.clean.decisions import relabel as relabel
     from cleaner.clean.decisions import remove as remove
     from cleaner.clean.decisions import rename as rename
@@ -151,6 +152,7 @@ _WHERE: Mapping[str, str] = {
     "remove": "cleaner.clean.decisions",
     "restore": "cleaner.clean.decisions",
     "undo": "cleaner.clean.decisions",
+    "redo": "cleaner.clean.decisions",
     "decisions": "cleaner.clean.decisions",
     "rename": "cleaner.clean.decisions",
     "export_decisions": "cleaner.clean.replay",

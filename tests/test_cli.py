@@ -115,6 +115,7 @@ def test_the_whole_tour_runs_and_every_document_has_the_promised_keys(
     terminal("decide", ws, "--id", queue[0]["id"], "--relabel", "pear")
     terminal("decide", ws, "--id", queue[1]["id"], "--remove")
     terminal("decide", ws, "--id", queue[2]["id"], "--keep")
+    assert terminal("undo", ws)["decisions"][0]["id"] == terminal("redo", ws)["decisions"][0]["id"]
     assert terminal("undo", ws, "--count", 2)["decisions"][-1]["id"]
     journal = terminal("decisions", ws)["decisions"]
     assert [row["undone"] for row in journal] == [False, True, True]

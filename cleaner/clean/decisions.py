@@ -114,14 +114,14 @@ def undo(workspace: Workspace, count: int = 1) -> list[Decision]:
     ['remove', 'remove']
     """
     check_count(count, "The number of decisions to undo")
-    return _taken_back(workspace, workspace.store.journal.undo(count))
+    return _with_files(workspace, workspace.store.journal.undo(count))
 
 
 def undo_step(workspace: Workspace, about: str | None = None) -> list[Decision]:
     """Take back the last decision that is not undone yet, and all that was decided in one go with it; returns them,
     newest first. ``about``: an image that it has to be about, else StaleDecision is raised.
     """
-    return _taken_back(workspace, workspace.store.journal.undo_step(about))
+    return _with_files(workspace, workspace.store.journal.undo_step(about))
 
 
 def undo_after(workspace: Workspace, decision_id: int, mark: str) -> list[Decision]:
@@ -129,14 +129,44 @@ def undo_after(workspace: Workspace, decision_id: int, mark: str) -> list[Decisi
 
     Raises StaleDecision where the journal changed since its ``mark``.
     """
-    return _taken_back(workspace, workspace.store.journal.undo_after(decision_id, mark))
+    return _with_files(workspace, workspace.store.journal.undo_after(decision_id, mark))
 
 
 def undo_these(workspace: Workspace, first: int, last: int) -> list[Decision]:
     """Take back the decisions numbered ``first`` to ``last`` alone. Raises StoreError where an image was decided on
     since.
     """
-    return _taken_back(workspace, workspace.store.journal.undo_these(first, last))
+    return _with_files(workspace, workspace.store.journal.undo_these(first, last))
+
+
+def redo(workspace: Workspace, count: int = 1) -> list[Decision]:
+    """Redo the last ``count`` decisions that were taken back; returns them in that order (fewer at the end).
+
+    Raises StaleDecision, and nothing changes, where something new was decided since they were taken back, or an image
+    is no longer as it was then.
+
+    >>> for image in w.suspects(ws, w.load_run(ws))["id"][:3]:
+    ...     decision = w.remove(ws, image)
+    >>> undone = w.undo(ws, 2)
+    >>> [decision.undone for decision in w.redo(ws, 2)], w.redo(ws)
+    ([False, False], [])
+    """
+    check_count(count, "The number of decisions to redo")
+    return _with_files(workspace, workspace.store.journal.redo(count))
+
+
+def redo_step(workspace: Workspace, about: str | None = None) -> list[Decision]:
+    """Redo what was taken back last, and all that was decided in one go with it. ``about``: an image that it has to be
+    about, else StaleDecision is raised. Errors as in :func:`redo`.
+    """
+    return _with_files(workspace, workspace.store.journal.redo_step(about))
+
+
+def redo_to(workspace: Workspace, first: int, last: int) -> list[Decision]:
+    """Redo everything that was taken back, up to and with the decisions numbered ``first`` to ``last``. Raises
+    StoreError where those cannot be redone, and errors as in :func:`redo`.
+    """
+    return _with_files(workspace, workspace.store.journal.redo_to(first, last))
 
 
 def decisions(workspace: Workspace) -> list[Decision]:
@@ -149,9 +179,9 @@ def decisions(workspace: Workspace) -> list[Decision]:
     return workspace.store.journal.decisions()
 
 
-def _taken_back(workspace: Workspace, undone: list[Decision]) -> list[Decision]:
-    _move_files(workspace, undone)
-    return undone
+def _with_files(workspace: Workspace, changed: list[Decision]) -> list[Decision]:
+    _move_files(workspace, changed)
+    return changed
 
 
 def _move_files(workspace: Workspace, changed: Iterable[Decision]) -> None:

@@ -74,7 +74,8 @@ class Queue:
         self.names = list(workspace.store.class_counts())
 
     def update(self, workspace: Workspace, whole: bool = False) -> None:
-        """Take in what was decided and undone since; ``whole``: look also whether anything else in the store changed.
+        """Take in what was decided, undone and redone since; ``whole``: look also whether anything else in the store
+        changed.
 
         Where a decision may change the place of other images (their copies), everything is ranked anew.
         """
@@ -87,14 +88,18 @@ class Queue:
                 return
             new = workspace.store.journal.decisions(after=last_of(self.mark))
             undone = workspace.store.journal.undone()
-            back = [self._journal[number] for number in undone - self._undone if number in self._journal]
+            back, again = (
+                [self._journal[number] for number in numbers if number in self._journal]
+                for numbers in (undone - self._undone, self._undone - undone)
+            )
             self._journal |= {decision.id: decision for decision in new}
             if any(map(self._touches_others, new)) or any(
-                decision.id <= self._ranked_to or self._touches_others(decision) for decision in back
+                decision.id <= self._ranked_to or self._touches_others(decision) for decision in (*back, *again)
             ):
                 self._rank(workspace)
                 return
-            self._standing.update(d.image for d in new if d.id not in undone and self._counts(d))
+            new_or_again = (*(decision for decision in new if decision.id not in undone), *again)
+            self._standing.update(d.image for d in new_or_again if self._counts(d))
             self._standing.subtract(d.image for d in back if self._counts(d))
             self._undone, self.mark = undone, mark
             self._settle(workspace)

@@ -31,6 +31,17 @@ def undone(done: Document, known: Known) -> Iterator[str]:
         return
     yield f"Taken back, {counted(len(rows), 'decision')}:"
     yield from _told(rows, known, back=True)
+    yield "'redo' brings it again, until something new is decided."
+
+
+def redone(done: Document, known: Known) -> Iterator[str]:
+    """What was redone, and how it is now."""
+    rows = done["decisions"]
+    if not rows:
+        yield "There is nothing to redo."
+        return
+    yield f"Redone, {counted(len(rows), 'decision')}:"
+    yield from _told(rows, known, back=False)
 
 
 def _told(rows: Sequence[Document], known: Known, back: bool) -> Iterator[str]:

@@ -227,6 +227,13 @@ def _undo(command: Command) -> None:
     command.add_argument("--count", type=one_or_more, help=one_go)
 
 
+def _redo(command: Command) -> None:
+    one_go = (
+        "how many single decisions (default: what was taken back last, with all that was decided in one go with it)"
+    )
+    command.add_argument("--count", type=one_or_more, help=one_go)
+
+
 def _decisions(command: Command) -> None:
     command.add_argument("--out", type=Path, metavar="FILE.csv", help="write it as a CSV file for 'replay'")
 
@@ -320,6 +327,7 @@ COMMANDS: Mapping[str, tuple[str, Fill]] = {
     "suspects": ("the cleaning queue", _suspects),
     "decide": ("keep, remove, restore or relabel one image, or dissolve its duplicate group", _decide),
     "undo": ("take back the last decisions", _undo),
+    "redo": ("redo what was taken back, while nothing new was decided since", _redo),
     "decisions": ("the journal", _decisions),
     "replay": ("make somebody else's decisions here, on the same pictures", _replay),
     "rename": ("call a class by another name; it is merged where that name exists", _rename),

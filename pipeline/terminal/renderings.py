@@ -31,6 +31,7 @@ RENDERINGS: Mapping[str, Rendering] = MappingProxyType(
         "ledger": about_runs.ledger,
         "decide": about_decisions.decided,
         "undo": about_decisions.undone,
+        "redo": about_decisions.redone,
         "decisions": about_decisions.journal,
         "replay": about_decisions.replay,
         "rename": about_decisions.renamed,

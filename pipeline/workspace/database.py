@@ -107,6 +107,11 @@ MIGRATIONS: Mapping[str, str] = {
             id TEXT PRIMARY KEY, images TEXT NOT NULL, suggested TEXT, at TEXT NOT NULL,
             label TEXT, decision INTEGER)
     """,
+    "0010_redo": """
+        CREATE TABLE turns (number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, last INTEGER NOT NULL);
+        ALTER TABLE decisions ADD COLUMN turn INTEGER;
+        CREATE INDEX decisions_turn ON decisions (turn) WHERE turn IS NOT NULL
+    """,
 }
 
 

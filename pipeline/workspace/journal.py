@@ -1,4 +1,10 @@
-"""The journal of decisions: every change to an image with what it was before, and every way to take one back."""
+"""The journal of decisions: every change to an image with what it was before, and every way to take one back, and to
+redo it.
+
+What is taken back at once is a turn, a row of ``turns`` with the number of the last decision by then, and so is what
+is redone at once. A decision that is taken back notes its turn, and can be redone while no new decision was made since:
+what was taken back last comes first, and of one turn what was decided first.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +20,11 @@ from pipeline.workspace.ids import image_named
 from pipeline.workspace.records import ACCEPT, LABEL, Decision, Refusal, State, Step, Wish
 
 STANDING = "SELECT * FROM decisions WHERE undone = 0"
-STEPS = """
-    SELECT min(id) AS first, max(id) AS last, count(*) AS count, sum(undone) AS undone FROM decisions
-    GROUP BY coalesce(batch, id) ORDER BY last DESC LIMIT ? OFFSET ?
+REDOABLE = "undone = 1 AND turn IN (SELECT number FROM turns WHERE last = (SELECT max(id) FROM decisions))"
+STEPS = f"""
+    SELECT min(id) AS first, max(id) AS last, count(*) AS count, sum(undone) AS undone,
+           coalesce(sum({REDOABLE}), 0) AS redoable
+    FROM decisions GROUP BY coalesce(batch, id) ORDER BY last DESC LIMIT ? OFFSET ?
 """
 DECIDED_ON = """
     SELECT decisions.* FROM json_each(?) JOIN decisions ON image = value WHERE undone = 0 AND decisions.id > ?
@@ -112,10 +120,47 @@ class Journal:
                 raise StoreError(f"{which} decided on since. Take that back first, or go back to an earlier point.")
             return _take_back(db, rows)
 
+    # --- redoing what was taken back ---------------------------------------------------------------------------
+
+    def redo(self, count: int = 1) -> list[Decision]:
+        """Redo the last ``count`` decisions that were taken back; returns them in that order, fewer at the end.
+
+        StaleDecision is raised, and nothing changes, where a new decision was made since, or an image was changed.
+        """
+        with self.database.transaction() as db:
+            return _redo(db, _redoable(db)[: max(count, 0)])
+
+    def redo_step(self, about: str | None = None) -> list[Decision]:
+        """Redo what was taken back last, with all that was decided in one go with it. Errors as in :meth:`redo`.
+
+        ``about`` is an image that it has to be about; if it is not, StaleDecision is raised and nothing changes.
+        """
+        with self.database.transaction() as db:
+            rows = _redoable(db)
+            step = [row for row in rows if (row["turn"], _go(row)) == (rows[0]["turn"], _go(rows[0]))]
+            if about and about not in {row["image"] for row in step}:
+                raise StaleDecision("What was taken back last is something else by now. Look again.")
+            return _redo(db, step)
+
+    def redo_to(self, first: int, last: int) -> list[Decision]:
+        """Redo everything that was taken back, up to and with the decisions numbered ``first`` to ``last``. Errors as
+        in :meth:`redo`, and StoreError where those cannot be redone.
+        """
+        with self.database.transaction() as db:
+            rows = _redoable(db)
+            places = [place for place, row in enumerate(rows) if first <= row["id"] <= last]
+            if not places:
+                raise StoreError(
+                    "This cannot be redone: it stands, or was taken back before something else was decided."
+                )
+            return _redo(db, rows[: places[-1] + 1])
+
     # --- reading -----------------------------------------------------------------------------------------------
 
     def mark(self) -> str:
-        """A short text that is another one after every decision and every undo. Costs no look at the whole journal."""
+        """A short text that is another one after every decision, undo and redo, and never comes again. Costs no look at
+        the whole journal.
+        """
         with self.database.transaction(write=False) as db:
             return _mark(db)
 
@@ -128,6 +173,16 @@ class Journal:
         """The numbers of the decisions that are undone."""
         with self.database.transaction(write=False) as db:
             return {row["id"] for row in db.execute("SELECT id FROM decisions WHERE undone = 1")}
+
+    def standing(self) -> int:
+        """How many decisions are not undone."""
+        with self.database.transaction(write=False) as db:
+            return int(db.execute("SELECT count(*) FROM decisions WHERE undone = 0").fetchone()[0])
+
+    def redoable(self) -> int:
+        """How many decisions can be redone."""
+        with self.database.transaction(write=False) as db:
+            return int(db.execute(f"SELECT count(*) FROM decisions WHERE {REDOABLE}").fetchone()[0])
 
     def decided_on(self, image_ids: Collection[str]) -> dict[str, Decision]:
         """image -> the last decision about it that stands, for those of the images that have one."""
@@ -173,8 +228,7 @@ def _grant(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision | 
     if after is None:
         return None
     if after.group is not None:
-        [group] = db.execute("SELECT coalesce(duplicate_group, id) FROM images WHERE id = ?", (wish.image,)).fetchone()
-        before = replace(before, group=group)
+        before = _state(db, wish.image, with_group=True)
     _write_state(db, wish.image, after)
     at, told = now(), [json.dumps(asdict(state), ensure_ascii=False) for state in (before, after)]
     cursor = db.execute(
@@ -187,17 +241,57 @@ def _grant(db: sqlite3.Connection, wish: Wish, batch: str | None) -> Decision | 
 def _take_back(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> list[Decision]:
     """Undo decisions, which come newest first."""
     undone = [_decision(row) for row in rows]
+    if not undone:
+        return []
     for decision in undone:
         _write_state(db, decision.image, decision.before)
-    db.executemany("UPDATE decisions SET undone = 1 WHERE id = ?", [(decision.id,) for decision in undone])
+    turn = _new_turn(db)
+    db.executemany("UPDATE decisions SET undone = 1, turn = ? WHERE id = ?", [(turn, one.id) for one in undone])
     return [replace(decision, undone=True) for decision in undone]
 
 
+def _redoable(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """What can be redone, in that order. Raises StaleDecision where a new decision was made since the last undo."""
+    rows = db.execute(f"SELECT * FROM decisions WHERE {REDOABLE} ORDER BY turn DESC, id").fetchall()
+    if not rows and db.execute("SELECT 1 FROM decisions WHERE undone = 1 AND turn IS NOT NULL").fetchone():
+        raise StaleDecision(
+            "There is nothing to redo: something new was decided since the last undo. What was taken back before that "
+            "stays in the history; decide it anew."
+        )
+    return rows
+
+
+def _redo(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> list[Decision]:
+    """Redo decisions, which come in the order to redo them in."""
+    redone = [_decision(row) for row in rows]
+    if not redone:
+        return []
+    for decision in redone:
+        state = _state(db, decision.image, with_group=decision.after.group is not None)
+        if (state, state.group) != (decision.before, decision.before.group):
+            raise StaleDecision(
+                f"This cannot be redone: an image was changed since it was taken back. It is now {_in_words(state)}. "
+                "Look again and decide anew."
+            )
+        _write_state(db, decision.image, decision.after)
+    _new_turn(db)
+    db.executemany("UPDATE decisions SET undone = 0, turn = NULL WHERE id = ?", [(one.id,) for one in redone])
+    return [replace(decision, undone=False) for decision in redone]
+
+
+def _new_turn(db: sqlite3.Connection) -> int:
+    cursor = db.execute("INSERT INTO turns (at, last) SELECT ?, max(id) FROM decisions", (now(),))
+    return int(cursor.lastrowid or 0)
+
+
+def _go(row: sqlite3.Row) -> str:
+    """What decisions that were made in one go share."""
+    return str(row["batch"] or row["id"])
+
+
 def _mark(db: sqlite3.Connection) -> str:
-    last, undone = db.execute(
-        "SELECT (SELECT max(id) FROM decisions), (SELECT count(*) FROM decisions WHERE undone = 1)"
-    ).fetchone()
-    return f"{last or 0}-{undone}"
+    last, turn = db.execute("SELECT (SELECT max(id) FROM decisions), (SELECT max(number) FROM turns)").fetchone()
+    return f"{last or 0}-{turn or 0}"
 
 
 def renamings(journal: Iterable[Decision], since: str = "") -> dict[str, str]:
@@ -223,13 +317,16 @@ def _step(db: sqlite3.Connection, row: sqlite3.Row, few: int) -> Step:
         "SELECT * FROM decisions WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (row["first"], row["last"], few)
     )
     later = db.execute("SELECT count(*) FROM decisions WHERE undone = 0 AND id > ?", (row["last"],)).fetchone()[0]
-    return Step(row["first"], row["last"], row["count"], row["undone"], int(later), tuple(map(_decision, between)))
+    some = tuple(map(_decision, between))
+    return Step(row["first"], row["last"], row["count"], row["undone"], row["redoable"], int(later), some)
 
 
-def _state(db: sqlite3.Connection, image_id: str) -> State:
-    row = db.execute("SELECT status, reason FROM images WHERE id = ?", (image_id,)).fetchone()
+def _state(db: sqlite3.Connection, image_id: str, with_group: bool = False) -> State:
+    row = db.execute(
+        "SELECT status, reason, coalesce(duplicate_group, id) AS grp FROM images WHERE id = ?", (image_id,)
+    ).fetchone()
     labels = db.execute("SELECT label FROM labels WHERE image_id = ? ORDER BY label", (image_id,))
-    return State(tuple(r["label"] for r in labels), row["status"], row["reason"])
+    return State(tuple(r["label"] for r in labels), row["status"], row["reason"], row["grp"] if with_group else None)
 
 
 def _write_state(db: sqlite3.Connection, image_id: str, state: State) -> None:

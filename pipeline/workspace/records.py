@@ -125,13 +125,14 @@ class Refusal:
 class Step:
     """What one undo takes back: the decisions from ``first`` to ``last`` (ids), made in one go.
 
-    ``count`` of them were made, ``undone`` of those are taken back; ``later`` decisions that stand came after it.
-    ``decisions`` are the first few.
+    ``count`` of them were made, ``undone`` of those are taken back, ``redoable`` of these can be redone; ``later``
+    decisions that stand came after it. ``decisions`` are the first few.
     """
 
     first: int
     last: int
     count: int
     undone: int
+    redoable: int
     later: int
     decisions: tuple[Decision, ...]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 import cli
-from cleaner.clean.decisions import decide, decisions, remove, rename, undo_step, wish
+from cleaner.clean.decisions import decide, decisions, redo_step, remove, rename, undo_step, wish
 from cleaner.clean.replay import export_decisions, replay
 from cleaner.clean.suspects import suspects
 from cleaner.compare.compare import compare
@@ -84,7 +84,9 @@ def results(place: Workspace, exported_model: Exported, tmp_path_factory: pytest
         "decide": {"decisions": [decide(place, wish("relabel", first, "quince"))]},
         "rename": rename(place, "melon", "honeydew"),
         "undo": {"decisions": undo_step(place)},
+        "redo": {"decisions": redo_step(place)},
     }
+    undo_step(place)
     remove(place, second)
     found["decisions"] = {"decisions": decisions(place)}
     export_decisions(place, temporary / "out.csv")
@@ -157,6 +159,7 @@ def test_what_is_shown_fits_the_terminal_and_has_no_id_of_64_digits(results: Res
         ("ledger", ["decided", "the first"]),
         ("decide", ["-> quince", "'undo' takes it back"]),
         ("undo", ["Taken back, 20 decisions", "class melon -> honeydew: melon again (20 images)"]),
+        ("redo", ["Redone, 20 decisions", "class melon -> honeydew (20 images)"]),
         ("rename", ["20 images (3 of the test split among them) of melon are called honeydew now."]),
         (
             "decisions",

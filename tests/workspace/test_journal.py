@@ -1,4 +1,6 @@
-"""Whatever was decided, undone, renamed and replayed: the state is what the journal adds up to, files included."""
+"""Whatever was decided, undone, redone, renamed and replayed: the state is what the journal adds up to, and so lie the
+files.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import astuple
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,10 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleaner.clean import decisions
-from cleaner.clean.decisions import rename
+from cleaner.clean.decisions import rename, undo_step
 from cleaner.clean.replay import export_decisions, replay
-from pipeline.errors import PipelineError
-from pipeline.workspace.records import State
+from pipeline.errors import PipelineError, StaleDecision, StoreError
+from pipeline.workspace.journal import last_of
+from pipeline.workspace.records import Decision, State
 from pipeline.workspace.workspace import Workspace
 from tests.cleaner.fabricate import Shot, workspace_with
 from tests.support.paths import ROOT, SHARED
@@ -58,13 +62,29 @@ def started(workspace: Workspace) -> dict[str, State]:
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["keep", "remove", "relabel", "restore", "each", "rename", "replay", "undo", "step", "one", "after"]
+            [
+                *("keep", "remove", "relabel", "restore", "each", "rename", "replay", "undo", "step", "one", "after"),
+                *("redo", "redo_step"),
+            ]
         ),
         st.integers(0, len(SHOTS) - 1),
         st.sampled_from(NAMES),
     ),
     max_size=14,
 )
+
+
+def undone_and_back(workspace: Workspace, undo: Callable[[], list[Decision]]) -> None:
+    """Undo; redo gives exactly what was before, and undoing again what was after. No mark comes twice."""
+    journal = workspace.store.journal
+    seen, marks = [(started(workspace), journal.decisions())], [journal.mark()]
+    if not (undone := undo()):
+        return
+    for turn in (lambda: None, lambda: decisions.redo(workspace, len(undone)), undo):
+        turn()
+        seen.append((started(workspace), journal.decisions()))
+        marks.append(journal.mark())
+    assert seen[0] == seen[2] and seen[1] == seen[3] and marks[0] != marks[2] and marks[1] != marks[3]
 
 
 def act(workspace: Workspace, ids: list[str], step: tuple[str, int, str], file: Path) -> None:
@@ -83,19 +103,25 @@ def act(workspace: Workspace, ids: list[str], step: tuple[str, int, str], file: 
             replay(workspace, file)
         export_decisions(workspace, file)
     elif action == "undo":
-        decisions.undo(workspace, number + 1)
+        undone_and_back(workspace, lambda: decisions.undo(workspace, number + 1))
     elif action == "step":
-        decisions.undo_step(workspace)
+        undone_and_back(workspace, lambda: decisions.undo_step(workspace))
     elif action == "one" and journal:
         one = journal[number % len(journal)]
-        decisions.undo_these(workspace, one.id, one.id)
+        undone_and_back(workspace, lambda: decisions.undo_these(workspace, one.id, one.id))
     elif action == "after" and journal:
-        decisions.undo_after(workspace, journal[-(number % len(journal)) - 1].id, workspace.store.journal.mark())
+        point, mark = journal[-(number % len(journal)) - 1].id, workspace.store.journal.mark
+        undone_and_back(workspace, lambda: decisions.undo_after(workspace, point, mark()))
+    elif action == "redo":
+        decisions.redo(workspace, number + 1)
+    elif action == "redo_step":
+        decisions.redo_step(workspace)
     elif action in ("keep", "remove", "restore"):
         getattr(decisions, action)(workspace, image)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_after_any_sequence_the_state_is_the_fold_of_the_journal_and_undo_returns_to_the_start(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]]
@@ -112,6 +138,100 @@ def test_after_any_sequence_the_state_is_the_fold_of_the_journal_and_undo_return
     decisions.undo_after(workspace, 0, workspace.store.journal.mark())
     check(workspace, start)
     assert started(workspace) == start
+
+
+@dataclass
+class Page:
+    """What one of two people sees, who looks again now and then."""
+
+    workspace: Workspace
+    mark: str = ""
+    seen: dict[str, State] = field(default_factory=dict)
+
+    def look(self) -> None:
+        self.mark, self.seen = self.workspace.store.journal.mark(), started(self.workspace)
+
+    def act(self, action: str, images: list[str], label: str) -> None:
+        if action in ("keep", "relabel", "remove"):
+            known = last_of(self.mark)
+            wishes = [decisions.wish(action, image, label, self.seen[image], known) for image in images]
+            decisions.decide_each(self.workspace, wishes)
+        elif action == "undo":
+            undone_and_back(self.workspace, lambda: decisions.undo_step(self.workspace, images[0]))
+        elif action == "after":
+            decisions.undo_after(self.workspace, max(0, last_of(self.mark) - len(images)), self.mark)
+        elif action == "redo":
+            decisions.redo_step(self.workspace, images[0])
+        elif action == "look":
+            self.look()
+
+
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from(["keep", "relabel", "remove", "undo", "undo", "after", "redo", "redo", "look", "look"]),
+            st.lists(st.integers(0, len(SHOTS) - 1), min_size=1, max_size=3, unique=True),
+            st.sampled_from(NAMES),
+        ),
+        max_size=16,
+    )
+)
+def test_two_pages_that_decide_undo_and_redo_leave_a_state_that_the_journal_explains(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str, list[int], str]]
+) -> None:
+    workspace, by_name = workspace_with(tmp_path_factory.mktemp("w") / "w", SHOTS)
+    ids, start = list(by_name.values()), started(workspace)
+    pages = Page(workspace), Page(workspace)
+    for page in pages:
+        page.look()
+    for number, action, places, label in steps:
+        try:
+            pages[number].act(action, [ids[place] for place in places], label)
+        except PipelineError:
+            continue
+        check(workspace, start)
+
+
+def test_redo_goes_step_by_step_until_something_new_is_decided(tmp_path: Path) -> None:
+    workspace, by_name = workspace_with(tmp_path / "w", SHOTS)
+    a, b, c, d, _ = by_name.values()
+    decisions.relabel(workspace, a, "bee")
+    decisions.decide_each(workspace, [decisions.wish("remove", b), decisions.wish("remove", c)])
+    decisions.relabel(workspace, a, "cat")
+    journal = workspace.store.journal
+    decisions.undo_after(workspace, 0, journal.mark())
+    assert (journal.standing(), journal.redoable()) == (0, 4)
+    assert [[one.image for one in decisions.redo_step(workspace)] for _ in range(2)] == [[a], [b, c]]
+    decisions.undo_these(workspace, 2, 3)
+    with pytest.raises(StaleDecision, match="something else"):
+        decisions.redo_step(workspace, a)
+    assert [one.image for one in decisions.redo_to(workspace, 4, 4)] == [b, c, a]
+    assert decisions.redo_step(workspace) == [] == decisions.redo(workspace, 5)
+    with pytest.raises(StoreError, match="cannot be redone: it stands"):
+        decisions.redo_to(workspace, 1, 1)
+    undo_step(workspace)
+    decisions.keep(workspace, d)
+    with pytest.raises(StaleDecision, match="nothing to redo: something new was decided"):
+        decisions.redo(workspace)
+    undo_step(workspace)
+    assert [one.image for one in decisions.redo(workspace, 9)] == [d]
+    with pytest.raises(StoreError, match="nothing to redo"):
+        decisions.redo_to(workspace, 4, 4)
+
+
+def test_what_was_changed_beside_the_journal_is_not_redone(tmp_path: Path) -> None:
+    workspace, by_name = workspace_with(tmp_path / "w", SHOTS)
+    image = next(iter(by_name.values()))
+    decisions.relabel(workspace, image, "cat")
+    undo_step(workspace)
+    with workspace.store.database.transaction() as db:
+        db.execute("UPDATE images SET status = 'set_aside' WHERE id = ?", (image,))
+    with pytest.raises(StaleDecision, match="It is now labelled ant, set aside"):
+        decisions.redo(workspace)
+    assert workspace.store.journal.redoable() == 1 and decisions.decisions(workspace)[0].undone
 
 
 # --- sudden ends ---------------------------------------------------------------------------------------------------
@@ -144,6 +264,8 @@ while last_of(mark := workspace.store.journal.mark()) < wanted:
             decisions.decide_each(workspace, wishes)
         else:
             decisions.undo_step(workspace)
+            if chance > 0.95:
+                decisions.redo_step(workspace)
     except StoreError:
         continue  # refused: it is removed already, or in use
 """

@@ -27,7 +27,7 @@ SHOTS = [
 ]
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["keep", "remove", "relabel", "restore", "undo", "step", "rename"]),
+        st.sampled_from(["keep", "remove", "relabel", "restore", "undo", "step", "redo", "rename"]),
         st.integers(0, len(SHOTS) - 1),
         st.sampled_from(CLASSES),
     ),
@@ -54,6 +54,8 @@ def test_following_the_journal_gives_what_ranking_anew_gives(
                 rename(workspace, label, CLASSES[number % 3])
             elif action in ("undo", "step"):
                 decisions.undo(workspace) if action == "undo" else decisions.undo_step(workspace)
+            elif action == "redo":
+                decisions.redo_step(workspace)
             else:
                 getattr(decisions, action)(workspace, ids[number])
         except PipelineError:
