@@ -98,7 +98,11 @@ class ImportConfig:
         means={None: "what fits the names"},
     )
     maximum: int | None = setting(
-        None, "at most so many pictures, evenly spread over the source", low=1, flag="--max", means={None: "all"}
+        None,
+        "at most so many pictures, of each class in each split its share",
+        low=1,
+        flag="--max",
+        means={None: "all"},
     )
     relabel: bool = setting(False, "where pictures are here under another label, take the new one")
     alike_names: str | None = setting(

@@ -111,16 +111,28 @@ def in_words(reading: Reading, origins: Mapping[str, int] | None = None) -> str:
 
 
 def at_most(reading: Reading, most: int) -> Reading:
-    """The reading with at most so many pictures, evenly spread over what it has."""
+    """The reading with at most so many pictures: of each label in each split its share, one at least where there is
+    room for that, evenly spread over what there is.
+    """
     everything = tuple(reading.all())
     if len(everything) <= most:
         return reading
-    some = [everything[n * len(everything) // most] for n in range(most)]
+    groups: dict[tuple[str | None, str | None], list[int]] = {}
+    for n, one in enumerate(everything):
+        groups.setdefault((one.label, one.split), []).append(n)
+    met: Counter[str | None] = Counter()
+    turns = []
+    for key, group in groups.items():
+        turns += [((k + 0.5) / len(group) if k else 0.0, -len(group), met[key[1]], key) for k in range(len(group))]
+        met[key[1]] += 1  # of groups that are alike, the splits take turns
+    turns.sort(key=lambda turn: turn[:3])
+    shares = Counter(turn[3] for turn in turns[:most])
+    chosen = sorted(groups[key][k * len(groups[key]) // share] for key, share in shares.items() for k in range(share))
     return replace(
         reading,
-        entries=tuple(one for one in some if isinstance(one, Entry)),
-        links=tuple(one for one in some if isinstance(one, Link)),
-        notes=(*reading.notes, f"Of {len(everything):,} pictures {most:,} are taken, evenly spread (--max)."),
+        entries=tuple(one for n in chosen if isinstance(one := everything[n], Entry)),
+        links=tuple(one for n in chosen if isinstance(one := everything[n], Link)),
+        notes=(*reading.notes, f"Of {len(everything):,} pictures {most:,} are taken, spread over all of them (--max)."),
     )
 
 

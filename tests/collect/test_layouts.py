@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.collect.entries import Labelling
+from pipeline.collect.entries import Entry, Labelling
 from pipeline.collect.importing import ImportConfig
-from pipeline.collect.reading import Reading
+from pipeline.collect.reading import Reading, at_most
 from pipeline.collect.sources import read
 from pipeline.errors import PipelineError, SourceError, UsageError
 from tests.support.importing import picture
@@ -257,3 +257,18 @@ def test_every_file_of_any_tree_is_accounted_for_once_and_alike_in_archives(
     for ending in ("zip", "tar"):
         packed = told(as_archive(place / f"s.{ending}", files), how)
         assert packed == found or (isinstance(packed, str) and isinstance(found, str))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.sampled_from(["train", "test", None])), max_size=60),
+    st.integers(1, 60),
+)
+def test_at_most_takes_so_many_and_of_each_its_share(pairs: list[tuple[str | None, str | None]], most: int) -> None:
+    entries = tuple(Entry(f"{n}", label, split, 1, io.BytesIO) for n, (label, split) in enumerate(pairs))
+    taken = at_most(Reading("", entries), most).entries
+    assert len(taken) == min(most, len(entries)) and list(taken) == [one for one in entries if one in taken]
+    before, after = Counter(pairs), Counter((one.label, one.split) for one in taken)
+    assert most < len(before) or set(before) == set(after)
+    assert all(
+        after[pair] <= count and after[pair] - 2 <= count * most / max(len(pairs), 1) for pair, count in before.items()
+    )
