@@ -293,7 +293,7 @@ def _check_count(asked: HubSet, plan: _Plan, most: int | None) -> None:
     if most is None and plan.examples > MAX_ENTRIES:
         raise SourceError(
             f"{asked.repo} has {plan.examples:,} pictures ({plan.words()}), and {MAX_ENTRIES:,} are allowed at once. "
-            "Say how many you want (--max)."
+            "Say how many you want: --max, or “Pictures at most” in the Collect tab."
         )
 
 

@@ -12,9 +12,10 @@ from pipeline.collect.ready_made import READY_MADE
 from pipeline.errors import UsageError
 from pipeline.jobs import job as jobs
 from pipeline.tabs.collect.collected import import_job
-from pipeline.tabs.collect.tab import folder_in_words, ready_made_choices, size_in_words, upload_job
+from pipeline.tabs.collect.tab import folder_in_words, hub_job, ready_made_choices, size_in_words, upload_job
 from pipeline.tabs.page.uploads import KeptFolder, keep_folder
 from pipeline.workspace.workspace import Workspace
+from tests.support.row_sets import KEPT, dataset, known
 
 NOTHING_SAID = ImportConfig("", local=False)
 
@@ -164,3 +165,28 @@ def test_what_came_of_a_folder_is_told_with_what_was_lost() -> None:
     assert folder_in_words(KeptFolder("x", 1, 0), 0) == "1 file here. Press Import to see how they are read."
     assert "3 files could not be sent" in folder_in_words(KeptFolder("x", 2, 1), 2)
     assert "could not" not in folder_in_words(KeptFolder("x", 2, 0), "hostile")
+
+
+def test_parquet_files_are_read_whether_one_or_several(workspace: Workspace, tmp_path: Path) -> None:
+    files = []
+    for name, start in (("train-00000-of-00001", 0), ("test-00000-of-00001", 4)):
+        dataset(known(4, start)).to_parquet(tmp_path / f"{name}.parquet")
+        files.append(str(tmp_path / f"{name}.parquet"))
+    told = ImportConfig("", local=False)
+    assert finished(workspace, upload_job(workspace, files[:1], told)).result["added"] == 4
+    job = finished(workspace, upload_job(workspace, files, told))
+    assert job.result["added"] == 4 and job.result["read"][KEPT[0]] == {"train": 1, "test": 1}
+
+
+def test_a_data_set_of_hugging_face_is_named_in_the_field(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="Write the name of a data set first"):
+        hub_job(workspace, "  ", 0)
+    with pytest.raises(UsageError, match="hf:OWNER/NAME"):
+        hub_job(workspace, "fish", 0)
+    job = hub_job(workspace, "https://huggingface.co/datasets/ann/fish", 12)
+    assert (job.config["source"], job.config["maximum"], job.config["dry_run"]) == (
+        "https://huggingface.co/datasets/ann/fish",
+        12,
+        True,
+    )
+    assert finished(workspace, job).status == "failed"  # it is switched off in the tests
