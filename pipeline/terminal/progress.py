@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.endings import at_terminal, say
 from pipeline.safe_text import visible
 from pipeline.stage import Progress
-from pipeline.terminal.tables import width
+from pipeline.terminal.tables import sentences, width
 
 MOST_WORKS = 500  # that are remembered
 SECONDS_BETWEEN_LINES, SECONDS_BETWEEN_LOOKS = 10.0, 0.1
@@ -50,7 +50,7 @@ class Shown:
         if self.live and (new or ended or waited >= SECONDS_BETWEEN_LOOKS):
             if new:
                 self.finish()
-            self._over(text)
+            self._over(text, whole=not progress.total)
         elif not self.live and (new or waited >= SECONDS_BETWEEN_LINES):
             say(text)
         else:
@@ -65,10 +65,16 @@ class Shown:
             say("")
         self.width = 0
 
-    def _over(self, text: str) -> None:
+    def _over(self, text: str, whole: bool) -> None:
+        """Write the line anew; a sentence that has to be ``whole`` and is too long for that has lines of its own."""
         from rich.cells import cell_len, set_cell_size
 
         room = width() - 1  # in the last column, some terminals go to the next line
+        if whole and cell_len(text) > room:
+            self.finish()
+            for line in sentences(text):
+                say(line)
+            return
         fits = text if cell_len(text) <= room else f"{set_cell_size(text, room - 1)}…"
         say(f"\r{fits}{' ' * max(0, self.width - cell_len(fits))}", end="")
         self.width = cell_len(fits)

@@ -15,6 +15,7 @@ from pipeline.safe_text import visible
 from pipeline.stage import Stage, run
 from pipeline.terminal.known import Known
 from pipeline.terminal.progress import Shown
+from pipeline.terminal.tables import sentences
 
 T = TypeVar("T")
 
@@ -65,10 +66,11 @@ def in_one_line(error: BaseException) -> str:
     return visible(" ".join(str(error).splitlines()).strip()) or type(error).__name__
 
 
-def tell_each(sentences: Sequence[str]) -> None:
+def tell_each(told: Sequence[str]) -> None:
     """Lines for a person, beside the result; under torchrun, by the first process."""
-    for sentence in sentences if _speaks() else ():
-        tell(sentence)
+    for sentence in told if _speaks() else ():
+        for line in sentences(sentence) if at_terminal(sys.stderr) else [sentence]:
+            tell(line)
 
 
 def chosen(text: str, choices: Sequence[str]) -> int:

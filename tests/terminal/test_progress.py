@@ -37,13 +37,16 @@ def test_at_a_terminal_one_line_is_written_anew_and_a_new_work_begins_another(mo
     shown = Shown(live=True, clock=Clock(1.0))
     for done in range(0, 101, 10):
         shown.show(Progress(done, 100, "Checking pictures"))
-    shown.show(Progress(0, 0, "Looking for \x1b[31mduplicates 熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊"))
+    shown.show(Progress(0, 9, "Looking for \x1b[31mduplicates 熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊熊"))
     shown.finish()
     assert err.getvalue().count("\n") == 2
     first, second, _ = err.getvalue().split("\n")
     assert first.split("\r")[-1].rstrip() == "Checking pictures 100 % (100/100)"
     assert err.getvalue().endswith("…\n") and "\x1b" not in err.getvalue() and "U+001B" in second
     assert max(len(line) for line in err.getvalue().replace("\n", "\r").split("\r")) <= 40
+    said = "There was no valid split: 12 pictures for it were drawn from train"
+    shown.show(Progress(0, 0, said))
+    assert err.getvalue().endswith("There was no valid split: 12 pictures\nfor it were drawn from train\n")
 
 
 def test_into_a_file_goes_a_line_a_change_and_few_where_only_numbers_change(monkeypatch: pytest.MonkeyPatch) -> None:
