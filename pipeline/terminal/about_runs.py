@@ -211,7 +211,8 @@ def suspects(found: Document, known: Known) -> Iterator[str]:
     first = queue[0]
     yield from sentences(f"{pictures[first['id']].id}: {first['why']}")
     command = f"python cli.py decide {quote(str(known.root or 'WORKSPACE'))} --id {pictures[first['id']].id}"
-    yield f"  {command} --relabel {quote(first['suggested'])}     (or --keep, or --remove)"
+    yield "Decide about it (or with --keep, or --remove):"
+    yield f"  {command} --relabel {quote(first['suggested'])}"
 
 
 def compare(found: Document, known: Known) -> Iterator[str]:

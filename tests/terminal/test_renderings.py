@@ -220,6 +220,13 @@ def test_ids_that_are_shown_are_taken_by_the_commands(
     assert "2 jobs begin with 20261201-1305: 20261201-130524, 20261201-130525" in capsys.readouterr().err
 
 
+def test_images_says_where_each_file_lies_in_the_trash_too(results: Results, place: Workspace) -> None:
+    rows = images_here(place)
+    assert [row["file"] for row in rows] == [row["file"] for row in results["images"]["images"]]
+    assert all((place.root / row["path"]).is_file() and row["path"].endswith(row["file"]) for row in rows)
+    assert {row["path"].partition("/")[0] for row in rows} == {"images", "trash"}
+
+
 def test_foreign_text_is_shown_and_never_obeyed(results: Results, place: Workspace) -> None:
     odd = document_of({"files": [{**results["check"]["files"][0], "path": ODD, "reason": ODD, "verdict": "ok"}]})
     aside = {**results["verify"], "set_aside": [asdict(SetAside("0" * 64, "x", ODD, "corrupt", ODD))], "doubt": ODD}
