@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -410,12 +411,9 @@ class _Arrow:
 
 def _looked(file: _Parquet | _Arrow) -> Looked:
     schema = file.schema
-    names = [schema.field(n).name for n in range(min(len(schema), 100 * MOST_COLUMNS))]
-    once = [n for n, name in enumerate(names) if names.count(name) == 1] if len(names) <= MOST_COLUMNS else None
-    if once is None:
-        seen: set[str] = set()
-        once = [n for n, name in enumerate(names) if not (name in seen or seen.add(name))]  # type: ignore[func-returns-value]
-    columns = [Column(names[n], _kind(schema.field(n).type)) for n in once]
+    fields = [schema.field(n) for n in range(min(len(schema), 100 * MOST_COLUMNS))]
+    counts = Counter(field.name for field in fields)
+    columns = [Column(field.name, _kind(field.type)) for field in fields if counts[field.name] == 1]
     likely = sorted(columns, key=lambda column: column.kind not in ("picture", "pictures", "bytes", "octets"))[
         :MOST_COLUMNS
     ]

@@ -250,6 +250,13 @@ def test_classes_within_objects_have_their_names(tmp_path: Path) -> None:
     assert [label for _, label, _ in came(tmp_path / "t.parquet").values()] == ["q|r", "r", "q|r", "r"]
 
 
+def test_of_columns_with_one_name_none_is_taken(tmp_path: Path) -> None:
+    columns = [pa.array([picture(n) for n in range(4)]), pa.array(list("abab")), pa.array([1] * 4), pa.array([2] * 4)]
+    pq.write_table(pa.table(columns, names=["image", "kind", "twice", "twice"]), tmp_path / "t.parquet")
+    assert sorted(label or "" for _, label, _ in came(tmp_path / "t.parquet").values()) == ["a", "a", "b", "b"]
+    assert "2 more columns were not looked at" in told(tmp_path / "t.parquet")
+
+
 def test_arrow_files_of_every_kind(tmp_path: Path) -> None:
     rows = pa.Table.from_pylist([{"image": picture(n), "label": "ab"[n % 2]} for n in range(40)])
     for name, write in {
