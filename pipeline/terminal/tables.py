@@ -109,6 +109,7 @@ def cut(name: str, most: int) -> str:
     text = visible(name)
     if cell_len(text) <= most:
         return text
+    text = text[-4 * most :]  # of marks without a width there are few
     while text and cell_len(text) >= most:
         text = text[1:]
     return f"…{text}"
