@@ -162,11 +162,12 @@ def redo_step(workspace: Workspace, about: str | None = None) -> list[Decision]:
     return _with_files(workspace, workspace.store.journal.redo_step(about))
 
 
-def redo_to(workspace: Workspace, first: int, last: int) -> list[Decision]:
+def redo_to(workspace: Workspace, first: int, last: int, mark: str) -> list[Decision]:
     """Redo everything that was taken back, up to and with the decisions numbered ``first`` to ``last``. Raises
-    StoreError where those cannot be redone, and errors as in :func:`redo`.
+    StoreError where those cannot be redone, StaleDecision where the journal changed since its ``mark``, and errors as
+    in :func:`redo`.
     """
-    return _with_files(workspace, workspace.store.journal.redo_to(first, last))
+    return _with_files(workspace, workspace.store.journal.redo_to(first, last, mark))
 
 
 def decisions(workspace: Workspace) -> list[Decision]:

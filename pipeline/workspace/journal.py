@@ -139,14 +139,17 @@ class Journal:
             rows = _redoable(db)
             step = [row for row in rows if (row["turn"], _go(row)) == (rows[0]["turn"], _go(rows[0]))]
             if about and about not in {row["image"] for row in step}:
-                raise StaleDecision("What was taken back last is something else by now. Look again.")
+                raise StaleDecision("What was taken back last is something else by now. Redo again brings that back.")
             return _redo(db, step)
 
-    def redo_to(self, first: int, last: int) -> list[Decision]:
+    def redo_to(self, first: int, last: int, mark: str) -> list[Decision]:
         """Redo everything that was taken back, up to and with the decisions numbered ``first`` to ``last``. Errors as
-        in :meth:`redo`, and StoreError where those cannot be redone.
+        in :meth:`redo`, StoreError where those cannot be redone, and StaleDecision where the journal is no longer as it
+        was at ``mark``.
         """
         with self.database.transaction() as db:
+            if _mark(db) != mark:
+                raise StaleDecision("Somebody decided or undid something meanwhile. Look again and choose anew.")
             rows = _redoable(db)
             places = [place for place, row in enumerate(rows) if first <= row["id"] <= last]
             if not places:

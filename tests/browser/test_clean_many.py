@@ -177,18 +177,27 @@ def test_the_history_takes_one_back_and_goes_back_to_a_point_after_asking(page: 
         page.keyboard.press(key)
     saved(page)
     page.keyboard.press("h")
-    rows = page.locator("#clean-history li")
+    rows, has_focus = page.locator("#clean-history li"), page.locator("#clean-history :focus")
     expect(rows).to_have_count(4)
+    expect(has_focus).to_have_text("Close")
     rows.nth(2).locator("[data-do=step]").click()
     expect(page.locator("#clean-history .message")).to_have_text("1 decision taken back.")
     assert [undone for *_, undone in made.journal()] == [False, True, False, False]
     rows.nth(3).locator("[data-do=point]").click()
     expect(page.locator("#clean-history .ask")).to_contain_text("the 2 decisions")
+    expect(has_focus).to_have_text("No")
     page.locator("#clean-history [data-do=yes]").click()
     expect(page.locator("#clean-history .message")).to_have_text("2 decisions taken back.")
     assert [undone for *_, undone in made.journal()] == [False, True, True, True]
+    page.locator("#clean-history [data-do=redo]").click()
+    expect(page.locator("#clean-history .message")).to_have_text("1 decision redone.")
     page.keyboard.press("Escape")
-    expect(page.locator("#clean-queue .counter")).to_have_text("1 done, 30 left")
+    expect(page.locator("#clean-queue .counter")).to_have_text("2 done, 29 left")
+    page.keyboard.press("Shift+U")  # of the whole journal: the history made the page forget its own
+    expect(page.locator("#clean-queue .message")).to_have_text("Redone: kept as ant.")
+    for button, done in (("undo", 2), ("redo", 3)):
+        page.locator(f"#clean-queue [data-act={button}]").click()
+        expect(page.locator("#clean-queue .counter")).to_have_text(f"{done} done, {31 - done} left")
 
 
 def test_a_class_is_renamed_after_saying_how_many(page: Page, made: Made) -> None:

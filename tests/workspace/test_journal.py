@@ -208,18 +208,21 @@ def test_redo_goes_step_by_step_until_something_new_is_decided(tmp_path: Path) -
     decisions.undo_these(workspace, 2, 3)
     with pytest.raises(StaleDecision, match="something else"):
         decisions.redo_step(workspace, a)
-    assert [one.image for one in decisions.redo_to(workspace, 4, 4)] == [b, c, a]
+    assert [one.image for one in decisions.redo_to(workspace, 4, 4, journal.mark())] == [b, c, a]
     assert decisions.redo_step(workspace) == [] == decisions.redo(workspace, 5)
     with pytest.raises(StoreError, match="cannot be redone: it stands"):
-        decisions.redo_to(workspace, 1, 1)
+        decisions.redo_to(workspace, 1, 1, journal.mark())
+    mark = journal.mark()
     undo_step(workspace)
+    with pytest.raises(StaleDecision, match="meanwhile"):
+        decisions.redo_to(workspace, 4, 4, mark)
     decisions.keep(workspace, d)
     with pytest.raises(StaleDecision, match="nothing to redo: something new was decided"):
         decisions.redo(workspace)
     undo_step(workspace)
     assert [one.image for one in decisions.redo(workspace, 9)] == [d]
     with pytest.raises(StoreError, match="nothing to redo"):
-        decisions.redo_to(workspace, 4, 4)
+        decisions.redo_to(workspace, 4, 4, journal.mark())
 
 
 def test_what_was_changed_beside_the_journal_is_not_redone(tmp_path: Path) -> None:

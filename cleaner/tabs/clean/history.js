@@ -1,12 +1,13 @@
-// The history in a dialog over the page; going back to a point asks once.
-import { action, make, near, pager, picture } from '../../../pipeline/tabs/page/common.js';
+// The history in a dialog over the page; going back to a point asks once, and what was taken back can be redone.
+import { action, focused, make, near, pager, picture } from '../../../pipeline/tabs/page/common.js';
 
 /**
  * @typedef {object} Row  a step: decisions made in one go
  * @property {number} first
  * @property {number} last
  * @property {number} later  how many decisions were made after it
- * @property {boolean} standing  not taken back
+ * @property {number} standing  how many of its decisions are not taken back
+ * @property {number} redoable  how many can be redone
  * @property {string} words
  * @property {string} name
  * @property {string} when
@@ -15,7 +16,16 @@ import { action, make, near, pager, picture } from '../../../pipeline/tabs/page/
  * @property {number} more
  * 
  * @typedef {Pick<Row, 'first' | 'last' | 'later'>} Point
- * @typedef {{ workspace: string, mark: string, page: number, pages: number, message: string, warning: boolean, rows: Row[] }} View
+ * @typedef {object} View  `standing` and `redoable` count the whole journal
+ * @property {string} workspace
+ * @property {string} mark
+ * @property {number} page
+ * @property {number} pages
+ * @property {number} standing
+ * @property {number} redoable
+ * @property {string} message
+ * @property {boolean} warning
+ * @property {Row[]} rows
  */
 
 const root = element.querySelector('.history');
@@ -26,7 +36,7 @@ let view;
 /** @type {Point | null} */
 let asking = null;
 
-/** @param {string} kind @param {Point} row */
+/** @param {'step' | 'point' | 'redo' | 'redo_to'} kind @param {Point} row */
 const send = (kind, row) => {
   asking = null;
   trigger('undo', { kind, workspace: view.workspace, mark: view.mark, page: view.page, first: row.first, last: row.last });
@@ -39,11 +49,17 @@ const act = (words, name, run) => {
   node.addEventListener('click', run);
   return node;
 };
+/** @param {string} name @returns {boolean} whether there is such a button */
+const focus = (name) => {
+  const button = [...dialog.querySelectorAll('button')].find((one) => one.dataset.do === name && !one.disabled);
+  button?.focus();
+  return Boolean(button);
+};
 /** @param {Point} row */
 const ask = (row) => {
   asking = row;
   draw();
-  dialog.querySelector('[data-do="yes"]')?.focus();
+  focus('no');
 };
 /** @param {Point} row */
 const question = (row) => {
@@ -51,7 +67,11 @@ const question = (row) => {
   box.append(
     make('span', '', 'Take back ' + later(row.later) + ' made after this point, by whomever?'),
     act('Take back', 'yes', () => send('point', row)),
-    act('No', 'no', () => ((asking = null), draw())),
+    act('No', 'no', () => {
+      asking = null;
+      draw();
+      focus('close');
+    }),
   );
   return box;
 };
@@ -73,6 +93,7 @@ const line = (row) => {
   const acts = make('div', 'acts');
   if (row.standing) acts.append(act('Take back', 'step', () => send('step', row)));
   if (row.later) acts.append(act('Back to here', 'point', () => ask(row)));
+  if (row.redoable) acts.append(act('Redo to here', 'redo-to', () => send('redo_to', row)));
   node.append(shots, words, acts);
   if (asking && asking.last === row.last) node.append(question(row));
   return node;
@@ -80,9 +101,11 @@ const line = (row) => {
 const draw = () => {
   const head = make('div', 'head');
   const close = act('Close', 'close', () => dialog.close());
-  const standing = view.rows.reduce((sum, row) => Math.max(sum, row.later + Number(row.standing)), 0);
-  head.append(make('h3', '', 'History'), close);
-  if (standing && view.page === 0) head.insertBefore(act('Back to the start', 'start', () => ask(start(standing))), close);
+  const start = { first: 0, last: 0, later: view.standing };
+  head.append(make('h3', '', 'History'));
+  if (view.redoable) head.append(act('Redo', 'redo', () => send('redo', start)));
+  if (view.standing) head.append(act('Back to the start', 'start', () => ask(start)));
+  head.append(close);
   const told = make('p', view.warning ? 'message warning' : 'message', view.message);
   told.setAttribute('role', 'status');
   const list = make('ol');
@@ -92,8 +115,6 @@ const draw = () => {
   if (!view.rows.length) parts.push(make('p', 'empty', 'Nothing was decided yet.'));
   dialog.replaceChildren(...parts, list, ...(view.pages > 1 ? [turner()] : []));
 };
-/** @param {number} standing @returns {Point} */
-const start = (standing) => ({ first: 0, last: 0, later: standing });
 const turner = () => {
   const box = pager(view);
   box.addEventListener('click', (event) => {
@@ -106,8 +127,11 @@ const receive = () => {
   if (!props.value) return;
   view = props.value;
   asking = null;
+  const had = focused(dialog)?.dataset.do ?? '';
   draw();
   if (!dialog.open) dialog.showModal();
+  // Who turns pages goes on turning; for everybody else Enter does no harm.
+  if (!['on', 'back'].includes(had) || !focus(had)) focus('close');
 };
 dialog.addEventListener('click', (event) => {
   if (event.target === dialog) dialog.close();

@@ -11,7 +11,8 @@ const KEYS = [
   ['K', 'keep: the label is right'], ['D', 'take the image out'], ['S', 'take the suggested label'],
   ['1 … 9, 0, letters', 'give it that class; with more classes than keys, the likeliest ten have the digits'],
   ['N or /', 'type another or a new class: Enter takes the first that begins so, Shift+Enter a new one'],
-  ['U', 'undo what was decided last, all of it if it was many'], ['← →', 'look back and forth without deciding'],
+  ['U', 'undo what was decided last, all of it if it was many'],
+  ['Shift + U', 'redo what was taken back, step by step, until something new is decided'], ['← →', 'look back and forth without deciding'],
   ['Shift + ← →', 'select a range; then K, D, S or a class is for all of it'], ['G', 'many at once, or one at a time'],
   ['A, Esc', 'many at once: select all, or none; arrows and Space select, Shift selects a range, as Shift and click does'],
   ['I', 'the whole story of the picture, and where the network looked'],
@@ -41,7 +42,7 @@ const drawHelp = () => {
     list.append(term, make('dd', '', words));
   }
   const close = button('Close', 'Esc', 'close', () => help.close());
-  help.replaceChildren(list, make('p', 'quiet', 'Every decision is saved at once and can be undone.'), close);
+  help.replaceChildren(list, make('p', 'quiet', 'Every decision is saved at once, and can be undone and redone.'), close);
 };
 
 /** @param {KeyboardEvent} event */
@@ -68,7 +69,7 @@ const command = (state, event, key) => {
   const acts = {
     k: () => dispatch({ type: 'keep' }),
     d: () => dispatch({ type: 'remove' }),
-    u: () => dispatch({ type: 'undo' }),
+    u: () => dispatch({ type: event.shiftKey ? 'redo' : 'undo' }),
     s: () => dispatch({ type: 'suggested' }),
     n: type,
     '/': type,

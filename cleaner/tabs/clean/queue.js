@@ -24,12 +24,13 @@ const message = make('p', 'message');
 const empty = make('p', 'empty');
 const desk = make('div', 'desk');
 const undoButton = button('Undo', 'U', 'undo', () => dispatch({ type: 'undo' }));
+const redoButton = button('Redo', 'Shift+U', 'redo', () => dispatch({ type: 'redo' }));
 const modeButton = button('Many at once', 'G', 'mode', () => dispatch({ type: 'mode', many: !now().many }));
 const confirmButton = button('Confirm', 'Enter', 'confirm', () => dispatch({ type: 'confirm' }));
 
 const build = () => {
   meter.append(filled);
-  bar.append(counter, pace, meter, modeButton, historyButton, undoButton, helpButton);
+  bar.append(counter, pace, meter, modeButton, historyButton, undoButton, redoButton, helpButton);
   message.setAttribute('role', 'status');
   tiles.setAttribute('aria-label', 'Pictures to select');
   const acts = make('div', 'acts');

@@ -225,8 +225,8 @@ def _act(workspace: Workspace, action: Mapping[str, Any]) -> Told:
     no longer count on taking its own decisions back.
     """
     kind, image_id = str(action["kind"]), str(action["id"] or "")
-    if kind == "undo":
-        return _undo(workspace, image_id)
+    if kind in ("undo", "redo"):
+        return _undo(workspace, image_id) if kind == "undo" else _redo(workspace, image_id)
     items = action.get("items")
     if isinstance(items, list):
         return _many(workspace, kind, items)
@@ -272,3 +272,14 @@ def _undo(workspace: Workspace, image_id: str) -> Told:
     if len(undone) > 1:
         return last.image, f"Taken back: {len(undone)} decisions made at once.", False
     return last.image, f"Taken back: {last.action} of {' and '.join(last.before.labels)}.", False
+
+
+def _redo(workspace: Workspace, image_id: str) -> Told:
+    """Redo what was taken back last; if the page thinks it was about ``image_id``, only if that is so."""
+    redone = decisions.redo_step(workspace, image_id or None)
+    if image_id:
+        return None, "", False  # the page has shown it already
+    if not redone:
+        return None, "There is nothing to redo.", False
+    what = f"{len(redone)} decisions made at once" if len(redone) > 1 else in_past(redone[0])
+    return None, f"Redone: {what}.", False

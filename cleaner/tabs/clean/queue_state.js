@@ -31,7 +31,7 @@ import { heard, isDone, newTalk, numbered, stamp } from '../../../pipeline/tabs/
  * @property {string | null} focus  the image to go to
  * @property {{ id: string, words: string } | null} fate  what became of the image that was looked at
  * @property {string} key  what was chosen to be looked at
- * @property {string} mark  how far the journal was: last decision-how many are undone
+ * @property {string} mark  how far the journal was: last decision-last time something was taken back or redone
  * @property {string} workspace
  * @property {string} run
  * @property {Row[]} rows
@@ -51,7 +51,7 @@ import { heard, isDone, newTalk, numbered, stamp } from '../../../pipeline/tabs/
  *
  * @typedef {{ row: Row, index: number, label: string | null }} Item  what was decided on a picture at that place
  * @typedef {{ id: string, label: string | null, seen: Seen }} Sent
- * @typedef {object} Action  what is sent of a decision; `back` stays here: what an undo puts back
+ * @typedef {object} Action  what is sent of a decision; `back` stays here: what an undo puts back and a redo takes again
  * @property {number} number
  * @property {string} workspace
  * @property {string} kind
@@ -73,6 +73,7 @@ import { heard, isDone, newTalk, numbered, stamp } from '../../../pipeline/tabs/
  * @property {readonly string[] | null} draft  the labels that the picture is to get, before they are confirmed
  * @property {readonly Action[]} waiting
  * @property {readonly (readonly Item[])[]} history  what this page decided, to be taken back
+ * @property {readonly (readonly Item[])[]} redoable  what this page took back, to be redone
  * @property {{ text: string, warning: boolean } | null} told
  * @property {number} sentAt  when the request under way was sent; 0: none is
  * @property {boolean} wanted  the server is to be asked even where nothing waits
@@ -81,7 +82,7 @@ import { heard, isDone, newTalk, numbered, stamp } from '../../../pipeline/tabs/
  * @typedef {(
  *   { type: 'view', view: View } | { type: 'sent', at: number } | { type: 'tick', at: number } |
  *   { type: 'unsaved', actions: readonly Action[] } |
- *   { type: 'keep' } | { type: 'remove' } | { type: 'suggested' } | { type: 'confirm' } | { type: 'undo' } |
+ *   { type: 'keep' } | { type: 'remove' } | { type: 'suggested' } | { type: 'confirm' } | { type: 'undo' } | { type: 'redo' } |
  *   { type: 'label', name: string } | { type: 'move', step: number, extend?: boolean } |
  *   { type: 'go', id: string, extend?: boolean } | { type: 'select', id: string, extend?: boolean } |
  *   { type: 'all' } | { type: 'none' } | { type: 'turn', way: number } | { type: 'mode', many: boolean }
@@ -90,6 +91,8 @@ import { heard, isDone, newTalk, numbered, stamp } from '../../../pipeline/tabs/
 
 const AHEAD = 8;
 const RETRY = 15000;
+const NO_OTHER_LABEL = 'Nothing was done: no other label is suggested for this picture. K keeps the one it has.';
+const NONE_OF_THEM = 'Nothing was done: there is no other label for any of these pictures. K keeps those they have.';
 
 /** @returns {State} */
 export const newState = (many = false, talk = newTalk()) => ({
@@ -104,6 +107,7 @@ export const newState = (many = false, talk = newTalk()) => ({
   draft: null,
   waiting: [],
   history: [],
+  redoable: [],
   told: null,
   sentAt: 0,
   wanted: false,
@@ -164,7 +168,7 @@ export const question = (state) => {
 export const progress = (state) => {
   const view = /** @type {View} */ (state.view);
   /** @param {Action} action */
-  const size = (action) => (action.kind === 'undo' ? -(action.back ?? [0]).length : (action.items ?? [0]).length);
+  const size = (action) => (action.kind === 'undo' ? -1 : 1) * (action.back ?? action.items ?? [0]).length;
   const net = state.waiting.reduce((sum, action) => sum + size(action), 0);
   return { done: Math.max(0, view.done + net), left: Math.max(0, view.left - net) };
 };
@@ -228,7 +232,7 @@ const putBack = (rows, items) => {
 /** @param {readonly Row[]} rows @param {Action} action @returns {readonly Row[]} */
 const replayed = (rows, action) => {
   if (action.kind === 'undo') return putBack(rows, action.back ?? []);
-  const ids = new Set(action.items ? action.items.map((item) => item.id) : [action.id]);
+  const ids = new Set(action.back?.map((item) => item.row.id) ?? action.items?.map((item) => item.id) ?? [action.id]);
   return rows.filter((row) => !ids.has(row.id));
 };
 /** Somebody else decided on what is on the screen: it stays there, says so, and can no longer be decided on. @param {State} state @param {State} before @returns {State} */
@@ -255,7 +259,7 @@ const received = (before, view) => {
   /** @type {State} */
   let state = { ...before, talk, waiting, view, rows: waiting.reduce(replayed, view.rows) };
   if (mine) state.sentAt = 0;
-  if (!same || view.forget) state.history = [];
+  if (!same || view.forget) state = { ...state, history: [], redoable: [] };
   if (view.message) state = tell(state, view.message, view.warning);
   if (view.focus && !waiting.length) state.current = state.first = view.focus;
   state = taken(state, before);
@@ -278,7 +282,7 @@ const decided = (state, kind, labelOf) => {
   if (lost) return tell(state, 'Nothing was done: somebody else decided on it, it was ' + lost.taken + '. Go on with →.', true);
   const items = chosen.map((row) => ({ row, index: indexOf(state, row.id), label: labelOf ? labelOf(row) : null }));
   const taking = labelOf ? items.filter((item) => item.label) : items;
-  if (!taking.length) return tell(state, 'Nothing to do: there is no other label to take.', true);
+  if (!taking.length) return tell(state, chosen.length > 1 ? NONE_OF_THEM : NO_OTHER_LABEL, true);
   const left = items.length - taking.length;
   const done = without(waitsFor(state, kind, taking), taking);
   return tell(done, inWords(kind, taking) + (left ? ' ' + pictures(left) + ' left.' : '') + ' U takes it back.');
@@ -290,7 +294,7 @@ const waitsFor = (state, kind, items) => {
   const { workspace } = /** @type {View} */ (state.view);
   /** @type {Omit<Action, 'number'>} */
   const action = { workspace, kind, ...sent[0], ...several };
-  return { ...queued(state, action), wanted: true };
+  return { ...queued(state, action), wanted: true, redoable: [] };
 };
 /** The pictures leave the queue, and the next one comes. @param {State} state @param {readonly Item[]} items @returns {State} */
 const without = (state, items) => {
@@ -321,13 +325,25 @@ const undone = (state) => {
   if (!state.view) return state;
   const { workspace } = state.view;
   const last = state.history[state.history.length - 1];
-  if (!last) return queued(state, { workspace, kind: 'undo', id: null, label: null, seen: null });
+  if (!last) return { ...queued(state, { workspace, kind: 'undo', id: null, label: null, seen: null }), redoable: [] };
   const [{ row }] = last;
   let next = queued(state, { workspace, kind: 'undo', id: row.id, label: null, seen: null, back: last });
   next = { ...next, rows: putBack(next.rows, last), history: next.history.slice(0, -1), current: row.id, draft: null };
+  next.redoable = [...next.redoable, last];
   if (next.many) next = turnedTo(next, row.id);
   next.selected = new Set(last.length > 1 ? last.map((item) => item.row.id) : []);
   return tell(next, 'Taken back: ' + (last.length > 1 ? pictures(last.length) : row.name));
+};
+/** @param {State} state @returns {State} */
+const redone = (state) => {
+  if (!state.view) return state;
+  const { workspace } = state.view;
+  const last = state.redoable[state.redoable.length - 1];
+  if (!last) return { ...queued(state, { workspace, kind: 'redo', id: null, label: null, seen: null }), history: [] };
+  const [{ row }] = last;
+  const next = queued(state, { workspace, kind: 'redo', id: row.id, label: null, seen: null, back: last });
+  const done = without({ ...next, wanted: true, redoable: next.redoable.slice(0, -1) }, last);
+  return tell(done, 'Redone: ' + (last.length > 1 ? pictures(last.length) : row.name) + '. U takes it back.');
 };
 
 // --- several labels a picture: keys toggle, Enter confirms --------------------------------------------------------
@@ -414,6 +430,8 @@ export const reduced = (state, event) => {
       return confirmed(state);
     case 'undo':
       return undone(state);
+    case 'redo':
+      return redone(state);
     case 'move':
       return moved(state, event.step, event.extend);
     case 'go':

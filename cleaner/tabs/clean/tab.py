@@ -35,7 +35,7 @@ from pipeline.tabs.page.job_panel import PRIVATE
 from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import ago, count, escape, guide
 from pipeline.tabs.page.viewer import thumbnail, viewer
-from pipeline.workspace.records import Step
+from pipeline.workspace.records import Decision, Step
 from pipeline.workspace.runs import Run
 from pipeline.workspace.workspace import Workspace
 
@@ -185,6 +185,8 @@ def history_view(workspace: Workspace, page: int = 0, message: str = "", warning
         "page": max(page, 0),
         "pages": max(1, -(-total // STEPS_A_PAGE)),
         "total": total,
+        "standing": store.journal.standing(),
+        "redoable": store.journal.redoable(),
         "message": message,
         "warning": warning,
         "rows": [_step(workspace, step, names) for step in steps],
@@ -201,6 +203,7 @@ def _step(workspace: Workspace, step: Step, names: Mapping[str, str]) -> View:
         "last": step.last,
         "later": step.later,
         "standing": step.count - step.undone,
+        "redoable": step.redoable,
         "words": words[0] if step.count == 1 else f"{count(step.count, 'image')}: {whole}",
         "name": title if step.count == 1 else "",
         "when": ago(made[0].at),
@@ -210,17 +213,21 @@ def _step(workspace: Workspace, step: Step, names: Mapping[str, str]) -> View:
     }
 
 
-def take_back(workspace: Workspace, sent: Mapping[str, Any]) -> View:
-    """Take back what the page asked for, and show the history after it. What cannot be done is said."""
-    page = int(sent["page"])
+def go_through(workspace: Workspace, sent: Mapping[str, Any]) -> View:
+    """Take back or redo what the page asked for, and show the history after it. What cannot be done is said."""
+    page, first, last, mark = int(sent["page"]), int(sent["first"]), int(sent["last"]), str(sent["mark"])
+    ways: Mapping[str, Callable[[], list[Decision]]] = {
+        "step": lambda: decisions.undo_these(workspace, first, last),
+        "point": lambda: decisions.undo_after(workspace, last, mark),
+        "redo": lambda: decisions.redo_step(workspace),
+        "redo_to": lambda: decisions.redo_to(workspace, first, last, mark),
+    }
     try:
-        if sent["kind"] == "step":
-            undone = decisions.undo_these(workspace, int(sent["first"]), int(sent["last"]))
-        else:
-            undone = decisions.undo_after(workspace, int(sent["last"]), str(sent["mark"]))
+        changed = ways[str(sent["kind"])]()
     except PipelineError as error:
         return history_view(workspace, page, str(error), warning=True)
-    return history_view(workspace, page, f"{count(len(undone), 'decision')} taken back.")
+    done = "redone" if sent["kind"] in ("redo", "redo_to") else "taken back"
+    return history_view(workspace, page, f"{count(len(changed), 'decision')} {done}.")
 
 
 def build_history(shared: Shared, queue: gr.HTML, inputs: set[Any], refreshed: Callable[[Values], View]) -> None:
@@ -234,7 +241,7 @@ def build_history(shared: Shared, queue: gr.HTML, inputs: set[Any], refreshed: C
     @translate
     def undo(values: Values, event: gr.EventData) -> tuple[View, View]:
         sent: Mapping[str, Any] = event._data
-        return take_back(shared.open(str(sent["workspace"])), sent), refreshed(values)
+        return go_through(shared.open(str(sent["workspace"])), sent), refreshed(values)
 
     queue.history(show, shared.picker, panel, **PRIVATE)
     panel.turn(show, shared.picker, panel, **PRIVATE)

@@ -24,6 +24,7 @@ const answer = (state, more) => reduced(state, { type: 'view', view: seen(rowsOf
 const SENT = { type: 'sent', at: 1000 };
 const KEEP = { type: 'keep' };
 const UNDO = { type: 'undo' };
+const REDO = { type: 'redo' };
 
 describe('deciding', () => {
   test('a decision takes effect at once and waits with what the person saw', () => {
@@ -54,6 +55,7 @@ describe('deciding', () => {
   test('no suggestion is nothing to do', () => {
     const state = after(opened([row('a', { suggested: 'ant' })]), { type: 'suggested' });
     assert.deepEqual([ids(state), state.waiting.length, state.told.warning], ['a', 0, true]);
+    assert.match(state.told.text, /no other label is suggested for this picture/);
   });
   test('the last picture leaves the one before it, and then nothing', () => {
     let state = after(opened(rowsOf('ab')), { type: 'move', step: 1 }, KEEP);
@@ -113,6 +115,22 @@ describe('taking back', () => {
     let state = after(opened(rowsOf('abcde')), KEEP, SENT, UNDO);
     state = reduced(state, { type: 'view', view: seen(rowsOf('abcde'), { page: 'me', done_up_to: 1 }) });
     assert.equal(ids(state), 'abcde');
+  });
+  test('redo takes again what undo put back, step by step, until something new is decided', () => {
+    const back = after(opened(rowsOf('abcd')), KEEP, { type: 'remove' }, UNDO, UNDO);
+    const once = after(back, REDO);
+    assert.deepEqual([ids(once), once.current, once.told.text], ['bcd', 'b', 'Redone: a.jpg. U takes it back.']);
+    const twice = after(once, REDO);
+    assert.deepEqual([ids(twice), kinds(twice).slice(-2), progress(twice)], ['cd', ['redo:a', 'redo:b'], { done: 2, left: 2 }]);
+    assert.deepEqual([ids(after(twice, UNDO)), after(twice, UNDO).history.length], ['bcd', 1]);
+    assert.deepEqual(kinds(after(twice, REDO)).at(-1), 'redo:null');
+    assert.deepEqual(kinds(after(once, KEEP, REDO)).slice(-2), ['keep:b', 'redo:null']);
+  });
+  test('redo of many is one step, and what waits is done again to what the server shows', () => {
+    const range = after(opened(rowsOf('abcde')), { type: 'move', step: 1, extend: true });
+    let state = after(range, { type: 'remove' }, UNDO, SENT, REDO);
+    state = reduced(state, { type: 'view', view: seen(rowsOf('abcde'), { page: 'me', done_up_to: 2 }) });
+    assert.deepEqual([ids(state), kinds(state), progress(state)], ['cde', ['redo:a'], { done: 2, left: 3 }]);
   });
   test('where the page cannot count on its own decisions any more, they are forgotten', () => {
     const state = answer(after(opened(rowsOf('abcde')), KEEP, SENT), { done_up_to: 1, forget: true, warning: true, message: 'It changed.', focus: 'c' });

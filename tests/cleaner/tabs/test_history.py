@@ -14,9 +14,9 @@ from cleaner.tabs.clean.exchange import decisions_file, replayed_view
 from cleaner.tabs.clean.tab import (
     STEPS_A_PAGE,
     class_names,
+    go_through,
     history_view,
     planned,
-    take_back,
 )
 from pipeline.errors import StaleDecision, StoreError
 from pipeline.workspace.workspace import Workspace
@@ -36,7 +36,7 @@ def batch(workspace: Workspace, ids: dict[str, str], names: str, label: str) -> 
 
 
 def sent(view: dict, row: int, kind: str) -> dict:
-    line = view["rows"][row] if kind == "step" else {"first": 0, "last": view["rows"][row]["last"]}
+    line = view["rows"][row] if kind != "point" else {"first": 0, "last": view["rows"][row]["last"]}
     return {"kind": kind, "page": 0, "mark": view["mark"], "first": line["first"], "last": line["last"]}
 
 
@@ -54,12 +54,12 @@ def test_one_step_is_taken_back_where_nothing_was_decided_on_it_since(made) -> N
     workspace, ids = made
     batch(workspace, ids, "01", "bee")
     relabel(workspace, ids["s1"], "cat")
-    refused = take_back(workspace, sent(history_view(workspace), 1, "step"))
+    refused = go_through(workspace, sent(history_view(workspace), 1, "step"))
     assert refused["warning"] and "1 of these 2 images were decided on since" in refused["message"]
-    take_back(workspace, sent(refused, 0, "step"))
-    done = take_back(workspace, sent(history_view(workspace), 1, "step"))
+    go_through(workspace, sent(refused, 0, "step"))
+    done = go_through(workspace, sent(history_view(workspace), 1, "step"))
     assert done["message"] == "2 decisions taken back." and [row["standing"] for row in done["rows"]] == [0, 0]
-    assert "taken back already" in take_back(workspace, sent(done, 1, "step"))["message"]
+    assert "taken back already" in go_through(workspace, sent(done, 1, "step"))["message"]
     assert set(workspace.store.images()["label"]) == {"ant"}
 
 
@@ -70,10 +70,28 @@ def test_back_to_a_point_undoes_what_came_after_unless_somebody_decided_in_betwe
     batch(workspace, ids, "23", "bee")
     view = history_view(workspace)
     keep(workspace, ids["s5"])
-    assert "meanwhile" in take_back(workspace, sent(view, 2, "point"))["message"]
-    assert take_back(workspace, sent(history_view(workspace), 3, "point"))["message"] == "4 decisions taken back."
+    assert "meanwhile" in go_through(workspace, sent(view, 2, "point"))["message"]
+    assert go_through(workspace, sent(history_view(workspace), 3, "point"))["message"] == "4 decisions taken back."
     assert [decision.undone for decision in decisions.decisions(workspace)] == [False] + [True] * 4
     assert (workspace.images / workspace.store.image(ids["s1"])["file"]).is_file()
+
+
+def test_back_to_the_start_counts_the_whole_journal_and_can_be_redone_to_any_step(made) -> None:
+    workspace, ids = made
+    for _ in range(STEPS_A_PAGE):
+        keep(workspace, ids["s5"])
+    batch(workspace, ids, "0123", "bee")
+    view = history_view(workspace)
+    assert len(view["rows"]) == STEPS_A_PAGE and view["standing"] == STEPS_A_PAGE + 4
+    back = go_through(workspace, {**sent(view, 0, "point"), "last": 0})
+    assert back["message"] == f"{STEPS_A_PAGE + 4} decisions taken back."
+    assert (back["standing"], back["redoable"], back["rows"][0]["redoable"]) == (0, STEPS_A_PAGE + 4, 4)
+    assert go_through(workspace, sent(back, 0, "redo"))["message"] == "1 decision redone."
+    assert "meanwhile" in go_through(workspace, sent(back, 0, "redo_to"))["message"]
+    done = go_through(workspace, sent(history_view(workspace), 0, "redo_to"))
+    assert done["message"] == f"{STEPS_A_PAGE + 3} decisions redone." and done["standing"] == STEPS_A_PAGE + 4
+    assert set(workspace.store.images()["label"]) == {"ant", "bee"}
+    assert "cannot be redone" in go_through(workspace, sent(done, 0, "redo_to"))["message"]
 
 
 def test_undo_takes_a_batch_back_as_one_step_and_counts_single_decisions_where_asked(made) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cleaner.clean.audit import log_audit
-from cleaner.clean.decisions import decisions, relabel, remove
+from cleaner.clean.decisions import decisions, relabel, remove, undo
 from cleaner.clean.queues import Queues
 from cleaner.tabs.clean.queue import AUDIT, Filters, apply, class_choices, queue_view, refuse
 from pipeline.workspace.records import Verdict
@@ -145,6 +145,10 @@ def test_undo_from_a_fresh_page_goes_to_the_image_and_says_what_was_taken_back(m
     assert answer.message == "Taken back: remove of bee." and answer.focus == ids["doubtful"]
     answer = apply(workspace, "page", [sent({"rows": []}, 2, "undo", None)], ("page", 1))
     assert answer.message == "There is nothing to undo."
+    answer = apply(workspace, "page", [sent({"rows": []}, 3, "redo", None)], ("page", 2))
+    assert answer.message == "Redone: removed."
+    answer = apply(workspace, "page", [sent({"rows": []}, 4, "redo", None)], ("page", 3))
+    assert answer.message == "There is nothing to redo."
 
 
 def test_a_page_takes_back_only_what_it_believes_to_take_back(made):
@@ -155,6 +159,19 @@ def test_a_page_takes_back_only_what_it_believes_to_take_back(made):
     answer = apply(workspace, "page", [sent(view, 2, "undo", ids["wrong"])], ("page", 1))
     assert "somebody else" in answer.message and answer.forget
     assert not any(decision.undone for decision in decisions(workspace))
+
+
+def test_a_page_redoes_only_what_it_believes_to_redo(made):
+    workspace, ids = made
+    view = queue_view(workspace, Filters())
+    both = [sent(view, 1, "keep", ids["wrong"]), sent(view, 2, "undo", ids["wrong"])]
+    apply(workspace, "page", both, ("", 0))
+    remove(workspace, ids["fine"])  # somebody else, in another tab
+    answer = apply(workspace, "page", [sent(view, 3, "redo", ids["wrong"])], ("page", 2))
+    assert "something new was decided" in answer.message and answer.forget
+    undo(workspace)
+    answer = apply(workspace, "page", [sent(view, 4, "redo", ids["wrong"])], ("page", 3))
+    assert "something else by now" in answer.message and all(one.undone for one in decisions(workspace))
 
 
 def test_what_cannot_be_done_at_all_is_forgotten_with_its_reason():
