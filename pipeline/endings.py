@@ -1,4 +1,5 @@
-"""How a program of ours ends: in one line and with an exit code, whatever happens; signals that end it ask first.
+"""How a program of ours ends: in one line and with an exit code, whatever happens; signals that end it ask first. And
+what is said to libraries before they are imported.
 
 It is imported before anything else, so it imports nothing that takes time.
 """
@@ -12,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from types import FrameType, TracebackType
 from typing import TextIO
 
@@ -25,7 +26,10 @@ GONE = (errno.EPIPE, errno.EINVAL)
 
 
 def stand_by(program: str) -> None:
-    """From now on, what nobody catches (Ctrl-C while modules are still imported, say) is a line on standard error."""
+    """From now on, what nobody catches (Ctrl-C while modules are still imported, say) is a line on standard error; and
+    what this process and its children import later waits without spinning (see :func:`wait_quietly`).
+    """
+    wait_quietly(os.environ)
 
     def at_the_end(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
@@ -34,6 +38,14 @@ def stand_by(program: str) -> None:
         say(unexpected(error, program))
 
     sys.excepthook = at_the_end
+
+
+def wait_quietly(environment: MutableMapping[str, str]) -> None:
+    """Let the threads of a network sleep while they wait for one another, where nothing else is said. They spin as they
+    come, and where anything else computes, one that spins keeps the others from the work it waits for
+    (benchmarks/waiting.py). It is read when torch is imported.
+    """
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def unexpected(error: BaseException, program: str) -> str:

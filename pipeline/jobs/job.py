@@ -7,6 +7,7 @@ one JSON object a line), ``output.txt`` (what the process printed) and, once ask
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
+from pipeline.endings import wait_quietly
 from pipeline.errors import JobError, LimitReached
 from pipeline.jobs.stages import StageFunction, find, name_of, written_name
 from pipeline.machine import own_group
@@ -110,6 +112,8 @@ def _launch(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_s
         part.mkdir()
         what = {"stage": stage, "config": config, "workspace": str(workspace.root), "grace_seconds": grace_seconds}
         write_json(part / "job.json", {**what, "at": now()})
+    environment = dict(os.environ)
+    wait_quietly(environment)
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.jobs.worker", str(folder)],
@@ -117,6 +121,7 @@ def _launch(workspace: Workspace, stage: str, config: Mapping[str, Any], grace_s
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=environment,
             **own_group(),
         )
     write_json(folder / "process.json", identity(process.pid))  # it can be found, and ended, from now on

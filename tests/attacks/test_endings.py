@@ -260,3 +260,14 @@ def test_the_app_waits_for_no_answer_that_takes_for_ever(program: str, code: int
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, said, "")
+
+
+@pytest.mark.parametrize(("said", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_asleep_where_nobody_says_otherwise(said: str | None, found: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": said} if said else {}
+    program = "import os; from pipeline.endings import stand_by; stand_by('cli'); print(os.environ['OMP_WAIT_POLICY'])"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == found
