@@ -1,10 +1,10 @@
 """The model's word for the pictures that nobody looked at, as far as it can be promised that few of it are wrong.
 
 What is promised is an upper limit: how often heads are wrong on labelled pictures that they did not learn from, those
-counted more that are as sure as the pictures in question, with what chance may hide (one-sided, 95 %). The surest
-pictures are tried first, and then more, until the promise no longer holds (fixed-sequence testing, as in Angelopoulos
-et al. 2021, Learn then Test). Labelled pictures were chosen by sheets, not by chance: a sample of what is to be taken
-is there to be looked at before.
+counted more that are as sure as the pictures in question, with what chance may hide there and among those in question
+(one-sided, 95 %). The surest are taken, as many as the promise holds for. What a person struck from a sheet is
+never among them: of such a picture the head is surely wrong once. Labelled pictures were chosen by sheets, not by
+chance: a sample of what is to be taken is there to be looked at before.
 """
 
 from __future__ import annotations
@@ -84,17 +84,17 @@ def rest(workspace: Workspace, wrong_at_most: float = WRONG_AT_MOST, wait: bool 
             "All pictures have a label." if not left else "Too few pictures have a label to say how sure the rest is."
         )
         return Rest({}, 0.0, (), left, reason)
-    names, likely = answers(heap, answered(workspace))
+    struck = answered(workspace)
+    names, likely = answers(heap, struck)
     sure, right = _held_out(heap, rows, labels, classes)
-    near = _near_test(workspace)
+    near = _near_test(workspace) | set(struck)
     order = np.argsort(-likely.max(axis=1), kind="stable")
     order = order[[heap.seen.ids[int(heap.free[row])] not in near for row in order]]
     found, promised = 0, 0.0
     for count in np.unique(np.linspace(0, len(order), STEPS + 1).astype(int))[1:]:
         wrong = upper_limit(likely[order[:count]].max(axis=1), sure, right)
-        if wrong > wrong_at_most:
-            break
-        found, promised = int(count), wrong
+        if wrong <= wrong_at_most:
+            found, promised = int(count), wrong
     taken = {heap.seen.ids[heap.free[row]]: names[int(likely[row].argmax())] for row in order[:found]}
     whole = dict(taken)
     for row, (image, group) in enumerate(zip(heap.seen.ids, heap.group, strict=True)):
@@ -165,7 +165,8 @@ def _near_test(workspace: Workspace) -> set[str]:
 def upper_limit(asked: np.ndarray[Any, Any], sure: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
     """The one-sided 95 % limit of how many of the pictures that are ``asked`` [n] sure are wrong, from 0 to 1, by
     pictures that are ``sure`` [N] and of which it is known whether the answer was ``right`` [N]: these are weighted so
-    that as many of them are as sure. 1 where there is nothing to compare with.
+    that as many of them are as sure. Wilson's limit, for the difference between two samples: few pictures may be wrong
+    by chance, too. 1 where there is nothing to compare with.
     """
     inside = sure >= float(asked.min())
     sure, right = sure[inside], right[inside]
@@ -177,7 +178,7 @@ def upper_limit(asked: np.ndarray[Any, Any], sure: np.ndarray[Any, Any], right: 
     if not len(sure) or bool(((shares > 0) & (there == 0)).any()):
         return 1.0
     weights = shares[which] / there[which]
-    count, rate = 1 / float(np.square(weights).sum()), float(weights[~right].sum())
+    count, rate = 1 / (float(np.square(weights).sum()) + 1 / len(asked)), float(weights[~right].sum())
     z = ONE_SIDED
     middle = rate + z * z / (2 * count)
     return float(
