@@ -205,6 +205,8 @@ def test_the_least_sure_come_first_when_asked_for(looked_at: Page, shown: Made) 
     page = looked_at
     grid = page.locator("#review-top-losses")
     expect(grid.locator(".card").first).to_contain_text("loss 1.90")
+    expect(grid.locator(".card:not(:has(.wrong))").first).to_contain_text("right, but unsure")
+    expect(grid.locator(".card:has(.wrong)", has_text="right, but unsure")).to_have_count(0)
     grid.locator("[data-way=unsure]").click()
     expect(grid.locator(".card").first).to_contain_text("margin 33%")
     expect(grid.locator("[data-way=unsure]")).to_have_attribute("aria-pressed", "true")

@@ -49,12 +49,13 @@ const card = (row) => {
     line('probability', percent(row.probability)),
     ...(two ? [] : [row.margin === undefined ? line('loss', row.loss.toFixed(2)) : line('margin', percent(row.margin))]),
   );
+  if (!two && row.margin === undefined && row.predicted === row.actual) words.append(make('span', 'quiet', 'right, but unsure'));
   button.append(image, words);
   return button;
 };
 /** @type {Record<string, string>} */
 const HINTS = {
-  worst: 'Where the model was most surely wrong.',
+  worst: 'Where the model gave the label the least probability: what it is surely wrong about first, then what it has right, but unsurely.',
   unsure: 'Where little would change the answer: the margin lies between the two likeliest classes, or to a threshold.',
 };
 /** @param {View} view */
