@@ -105,6 +105,25 @@ def fits(page: Page) -> None:
 # --- Clean ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "viewport", [DESKTOP, {"width": 1280, "height": 600}, PHONE], indirect=True, ids=["desk", "at 150 %", "phone"]
+)
+def test_at_rest_the_picture_what_is_said_of_it_all_buttons_and_the_film_strip_are_in_the_window(
+    page: Page, made: Made
+) -> None:
+    clean_tab(page, made)
+    outside = page.evaluate(
+        """() => [...document.querySelector('#clean-queue')
+                .querySelectorAll('.bar button, .stage, .label, .facts b, .acts button, form, .strip')]
+            .filter((node) => node.offsetParent)
+            .filter((node) => node.getBoundingClientRect().bottom > innerHeight || node.getBoundingClientRect().top < 0)
+            .map((node) => node.className + node.textContent)"""
+    )
+    assert outside == [] and page.evaluate("scrollY") == 0
+    assert page.locator("#clean-queue .stage").bounding_box()["height"] >= 130
+    fits(page)
+
+
 def test_ten_labels_are_decided_by_keyboard_and_one_is_taken_back(page: Page, made: Made) -> None:
     clean_tab(page, made)
     for key in ("2", "k", "d", "s", "2", "k", "k", "d", "2", "k"):

@@ -75,6 +75,7 @@ class _Widgets:
 
 def build(tab: gr.Tab, shared: Shared) -> None:
     """Draw the tab, then wire it."""
+    queue = component(Path(__file__).with_name("queue"), "clean-queue")
     guide("Look at the labels the model doubts most, and decide. Everything is saved at once and can be undone.")
     with gr.Row(elem_classes="w-fields"):
         run = draw_run_list("clean-run", "Run", LATEST)
@@ -83,7 +84,6 @@ def build(tab: gr.Tab, shared: Shared) -> None:
         )
         split = gr.Dropdown(split_choices(False), value=ALL, label="Split", elem_id="clean-split")
         kind = gr.Dropdown(BECAUSE, value=ALL, label="Because of", elem_id="clean-kind")
-    queue = component(Path(__file__).with_name("queue"), "clean-queue")
     story = viewer("clean-story")
     below = gr.Column()
     w = _Widgets(run, label, split, kind, queue, gr.State(("", 0)))
