@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from cleaner.compare.compare import Comparison, Pairs, comparison, pairs
 from cleaner.compare.ledger import Ledger, Row, ledger, write_ledger
 from cleaner.compare.paired import MOST_IMAGES
 from cleaner.tabs.review.story import large_view, wire_viewer
+from pipeline.bounded import LastUsed
 from pipeline.errors import PipelineError, RunError
 from pipeline.jobs.job import Job
 from pipeline.labels import in_words
@@ -29,6 +30,7 @@ from pipeline.workspace.runs import Run, list_runs, load_run
 from pipeline.workspace.workspace import Workspace, writing
 
 PAGE = 12
+REMEMBERED = 2
 # What the answer to an image can do from one run to the next, in words.
 CHANGES = {"fixed": "wrong before and right after", "broken": "right before and wrong after"}
 UNSAID = "–"
@@ -46,7 +48,27 @@ class Shown:
     every: bool = False
 
 
-def everything(workspace: Workspace, before: str | None, after: str | None, every: bool = False) -> list[Any]:
+class Compared:
+    """The pairs of runs that were looked at last, so that their pages are turned without reading both runs anew. One
+    object for all pages; several threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._pairs: LastUsed[tuple[str, Shown, str], Pairs] = LastUsed(REMEMBERED)
+
+    def pairs(self, workspace: Workspace, now: Shown, anew: bool = False) -> Pairs:
+        """The answers of the runs that a page shows; read again where something was decided since, or ``anew``."""
+        key = (str(workspace.root), replace(now, newest=""), workspace.store.journal.mark())
+        found = None if anew else self._pairs.get(key)
+        if found is None:
+            found = pairs(workspace, load_run(workspace, now.before), load_run(workspace, now.after), now.every)
+            self._pairs.put(key, found)
+        return found
+
+
+def everything(
+    workspace: Workspace, before: str | None, after: str | None, every: bool = False, compared: Compared | None = None
+) -> list[Any]:
     """Run ``after`` against run ``before``: what is shown now, the words and numbers as HTML, the images fixed and the
     images broken; or why they cannot be compared. ``every``: whether on train and valid images, too.
     """
@@ -54,10 +76,10 @@ def everything(workspace: Workspace, before: str | None, after: str | None, ever
     newest = runs[0].id if runs else ""
     try:
         chosen = find_run(workspace, before), find_run(workspace, after)
-        found = pairs(workspace, *chosen, every)
+        now = Shown(workspace.name, newest, chosen[0].id, chosen[1].id, every)
+        found = (compared or Compared()).pairs(workspace, now, anew=True)
     except PipelineError as error:
         return [Shown(workspace.name, newest), empty("Nothing to compare yet", str(error)), None, None]
-    now = Shown(workspace.name, newest, chosen[0].id, chosen[1].id, every)
     return [now, comparison_html(found), *(pictures_view(workspace, found, kind) for kind in CHANGES)]
 
 
@@ -78,10 +100,6 @@ def _numbers(said: Comparison) -> str:
             ("fixed / broken", f"{said.fixed} / {said.broken}"),
         ]
     )
-
-
-def _pairs(workspace: Workspace, now: Shown) -> Pairs:
-    return pairs(workspace, load_run(workspace, now.before), load_run(workspace, now.after), now.every)
 
 
 def pictures_view(workspace: Workspace, found: Pairs, kind: str, page: int = 0) -> View:
@@ -229,6 +247,8 @@ def build(tab: gr.Tab, shared: Shared) -> None:
 
 
 def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
+    kept = Compared()
+
     def fill(name: str, before: str, after: str, seen: Shown, every: bool) -> list[Any]:
         workspace = shared.open(name)
         if news(workspace, seen):
@@ -238,26 +258,28 @@ def _wire(tab: gr.Tab, shared: Shared, w: _Widgets) -> None:
         file = ledger_file(workspace, found, shared.workspaces.outgoing())
         button = gr.DownloadButton(value=str(file) if file else None, visible=file is not None)
         runs = [settings_html(workspace), ledger_view(found), button]
-        return [*pair, *runs, *everything(workspace, before, after, every)]
+        return [*pair, *runs, *everything(workspace, before, after, every, kept)]
 
     @translate
     def compared(values: Values) -> list[Any]:
-        return everything(shared.open(values[shared.picker]), values[w.before], values[w.after], values[w.every])
+        return everything(shared.open(values[shared.picker]), values[w.before], values[w.after], values[w.every], kept)
 
     @translate
     def turn(values: Values, event: gr.EventData) -> View:
         workspace = shared.open(values[w.shown].workspace)
         page = event._data["page"]
         kind = "fixed" if event._data["kind"] == "fixed" else "broken"
-        return pictures_view(workspace, _pairs(workspace, values[w.shown]), kind, page if isinstance(page, int) else 0)
+        return pictures_view(
+            workspace, kept.pairs(workspace, values[w.shown]), kind, page if isinstance(page, int) else 0
+        )
 
     def change(values: Values, image_id: str) -> View:
         workspace = shared.open(values[w.shown].workspace)
-        return large_change(workspace, _pairs(workspace, values[w.shown]), image_id)
+        return large_change(workspace, kept.pairs(workspace, values[w.shown]), image_id)
 
     def where(values: Values) -> tuple[Workspace, Run, str]:
         workspace = shared.open(values[w.shown].workspace)
-        found = _pairs(workspace, values[w.shown])
+        found = kept.pairs(workspace, values[w.shown])
         return workspace, found.after.run, found.opened
 
     def train_again(values: Values) -> Job:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cleaner.clean.decisions import remove
+from cleaner.clean.decisions import remove, undo
 from cleaner.compare.compare import pairs
 from cleaner.tabs.compare.tab import (
     PAGE,
+    Compared,
     Shown,
     comparison_html,
     everything,
@@ -54,6 +55,20 @@ def test_the_two_newest_runs_are_compared_with_their_images(made):
     first = json.loads(json.dumps(broken))["rows"][0]
     assert (first["actual"], first["before"]) == ("ant", "ant") and first["predicted"] in ("bee", HOSTILE)
     assert Path(first["thumbnail"]).is_file()
+
+
+def test_pages_are_turned_without_reading_both_runs_anew_until_something_is_decided(made):
+    workspace, ids, *_ = made
+    compared = Compared()
+    now, *_ = everything(workspace, PREVIOUS, LATEST, compared=compared)
+    found = compared.pairs(workspace, now)
+    assert compared.pairs(workspace, replace(now, newest="c")) is found
+    assert compared.pairs(workspace, replace(now, every=True)) is not found
+    remove(workspace, ids["s00"])
+    assert len(compared.pairs(workspace, now).table) == len(found.table) - 1
+    undo(workspace)
+    again = compared.pairs(workspace, now)
+    assert again is not found and len(again.table) == len(found.table)
 
 
 def test_a_later_page_holds_the_rest_and_a_page_too_far_is_the_last(made):
