@@ -55,6 +55,7 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
     from pipeline.tabs.collect import tab as collect
     from pipeline.tabs.deploy import tab as deploy
     from pipeline.tabs.door.demo import draw_banner
+    from pipeline.tabs.label import tab as label
     from pipeline.tabs.page.shared import draw_shared
     from pipeline.tabs.page.show import unexpected
     from pipeline.tabs.predict import tab as predict
@@ -64,7 +65,8 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
 
     steps = (
         ("Collect", collect.build, "Verify"),
-        ("Verify", partial(verify.build, story=story_alone), "Train"),
+        ("Verify", partial(verify.build, story=story_alone), "Label"),
+        ("Label", label.build, "Train"),
         ("Train", train.build, "Review"),
         ("Review", review.build, "Clean"),
         ("Clean", clean.build, "Predict"),
@@ -72,8 +74,7 @@ def create_app(root: Path | Whose, local: bool = False) -> gr.Blocks:
         ("Deploy", deploy.build, ""),
         ("Models", models.build, ""),
     )
-    demo: gr.Blocks
-    with gr.Blocks(title="Winnow", analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
+    with (demo := gr.Blocks(title="Winnow", analytics_enabled=False, delete_cache=(3600, 86400))):
         shared = draw_shared(root, local, draw_banner)
         with shared.tabs:
             for name, build, following in steps:

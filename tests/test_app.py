@@ -32,7 +32,7 @@ from tests.support.apps import free_port
 from tests.support.paths import ROOT
 from tests.support.stages import CountConfig, count
 
-TABS = ["Collect", "Verify", "Train", "Review", "Clean", "Predict", "Deploy", "Models"]
+TABS = ["Collect", "Verify", "Label", "Train", "Review", "Clean", "Predict", "Deploy", "Models"]
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,7 @@ ROOMS = (
     "pipeline.tabs.door",
     "pipeline.tabs.collect",
     "pipeline.tabs.verify",
+    "pipeline.tabs.label",
     "pipeline.tabs.train",
     "pipeline.tabs.predict",
     "pipeline.tabs.deploy",

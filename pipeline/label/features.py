@@ -23,6 +23,7 @@ from pipeline.model.frozen_body import WORTH_COMPILING, Body, NotCompiled, compi
 from pipeline.predict import Preprocessing, Unreadable, normalise, open_image, pixels
 from pipeline.stage import Progress, Stage
 from pipeline.verify.verify import verify
+from pipeline.workspace.records import IN_USE
 from pipeline.workspace.workspace import Workspace
 
 Rows: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
@@ -45,6 +46,13 @@ def seen(workspace: Workspace) -> Seen:
     found = _kept(_folder(workspace))
     ids = tuple(str(image) for image in images["id"] if str(image) in found)
     return Seen(ids, np.stack([found[image] for image in ids]).astype(np.float32) if ids else np.zeros((0, 1), "f4"))
+
+
+def unseen(workspace: Workspace) -> int:
+    """How many pictures in use have no label and were not looked at yet."""
+    images = workspace.store.images()
+    waiting = images["id"][images["status"].isin(IN_USE) & images["label"].isna()]
+    return int((~waiting.isin(seen(workspace).ids)).sum()) if len(waiting) else 0
 
 
 @dataclass(frozen=True)

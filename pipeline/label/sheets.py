@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -51,13 +51,15 @@ Numbers: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 class Sheet:
     """The ids of alike ``images`` without a label, the surest first, and what they probably are (None: not known).
 
-    ``copies``: how many further pictures are the same as one of them, and will be called alike.
+    ``copies``: how many further pictures are the same as one of them, and will be called alike. ``likely``: the
+    classes that there are, the likeliest first.
     """
 
     id: str
     images: tuple[str, ...]
     suggested: str | None = None
     copies: int = 0
+    likely: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,15 @@ def next_sheet(workspace: Workspace, size: int = SIZE, wait: bool = True) -> She
     if not len(heap.free):
         return None
     told = answered(workspace)
-    sheet = _region(heap, told, size) or _likely(heap, told, size)
+    classes, likely = answers(heap, told)
+    sheet = _region(heap, told, size) or _likely(heap, classes, likely, size)
     images = tuple(heap.seen.ids[row] for row in sheet[0])
     name = hashlib.sha256(json.dumps([images, sheet[1]]).encode()).hexdigest()[:16]
     with workspace.store.database.transaction() as db:
         row = (name, json.dumps(images), sheet[1], now())
         db.execute("INSERT OR IGNORE INTO sheets (id, images, suggested, at) VALUES (?, ?, ?, ?)", row)
-    return Sheet(name, images, sheet[1], len(heap.copies(set(images))))
+    order = np.argsort(-likely[np.isin(heap.free, sheet[0])].sum(axis=0), kind="stable")
+    return Sheet(name, images, sheet[1], len(heap.copies(set(images))), tuple(classes[number] for number in order))
 
 
 def answer(workspace: Workspace, sheet: Sheet | str, label: str, but: Collection[str] = ()) -> Answered:
@@ -248,9 +252,12 @@ def _regions(ways: torch.Tensor, count: int) -> Numbers:
     return np.asarray((ways @ centres.T - centres.square().sum(dim=1) / 2).argmax(dim=1).numpy(), dtype=np.int64)
 
 
-def _likely(heap: Heap, told: Mapping[str, frozenset[str]], size: int) -> tuple[list[int], str | None]:
-    """The pictures of one class, the surest first, and as many as bring most labels an action."""
-    classes, likely = answers(heap, told)
+def _likely(
+    heap: Heap, classes: Sequence[str], likely: np.ndarray[Any, Any], size: int
+) -> tuple[list[int], str | None]:
+    """The pictures of one class, the surest first, and as many as bring most labels an action; ``likely`` as
+    :func:`answers` says.
+    """
     if not classes:
         return [int(row) for row in heap.free[:size]], None
     best: tuple[float, list[int], str] | None = None

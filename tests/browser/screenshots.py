@@ -2,15 +2,18 @@
 
     PYTHONPATH=. python tests/browser/screenshots.py [--workspace DIR] [--out DIR]
 
-Without ``--workspace`` one is made from the messy starter set and trained, which takes some minutes.
+Without ``--workspace`` one is made from the messy starter set and trained, which takes some minutes; and a heap without
+labels, for the Label tab.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +24,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 import app
 from pipeline.collect.importing import ImportConfig, import_images
+from pipeline.collect.starter_set import write_starter
+from pipeline.label.features import look
+from pipeline.label.sheets import answer, next_sheet
 from pipeline.stage import Progress, run
 from pipeline.tabs.door.serve import Door, launch_settings
 from pipeline.train.train import TrainConfig, train
@@ -32,6 +38,7 @@ from tests.browser.install import MISSING, find_chromium
 from tests.support.paths import ROOT
 
 WAIT = 60_000
+NAMED_SHEETS = 29
 
 
 def collect(page: Page) -> None:
@@ -56,8 +63,6 @@ def clean(page: Page) -> None:
 
 def predict(page: Page) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        from pipeline.collect.starter_set import write_starter
-
         picture = sorted((write_starter(Path(folder) / "set") / "melon").iterdir())[0]
         page.locator("#predict-image input[type=file]").set_input_files(picture)
         expect(page.locator("#predict-closer .tile").first).to_be_visible(timeout=WAIT)
@@ -95,6 +100,23 @@ def prepared(root: Path) -> Workspace:
     return workspace
 
 
+def heaped(root: Path) -> Workspace:
+    """The workspace at ``root``: the starter set without labels, of which some sheets are named."""
+    workspace, flat = Workspace.create(root), root.with_name("heap-pictures")
+    flat.mkdir()
+    for file in sorted(write_starter(root.with_name("starter-pictures")).rglob("*.jpg")):
+        shutil.copyfile(file, flat / f"{file.parent.name} {file.name}")
+    run(import_images(workspace, ImportConfig(str(flat))), _tell)
+    run(look(workspace), _tell)
+    images = workspace.store.images()
+    truth = {str(one): str(name).split()[0] for one, name in zip(images["id"], images["source_name"], strict=True)}
+    for _ in range(NAMED_SHEETS):
+        if sheet := next_sheet(workspace):
+            most = Counter(truth[image] for image in sheet.images).most_common(1)[0][0]
+            answer(workspace, sheet, most, [image for image in sheet.images if truth[image] != most])
+    return workspace
+
+
 def _tell(step: Progress) -> None:
     sys.stderr.write(f"\r{step.note} {step.done}/{step.total}          ")
 
@@ -107,8 +129,8 @@ def served(workspace: Workspace) -> Iterator[str]:
     demo.close(verbose=False)
 
 
-def take(address: str, out: Path) -> None:
-    """One picture a tab at desk size, and three of a phone."""
+def take(address: str, out: Path, heap: str = "") -> None:
+    """One picture a tab at desk size, and three of a phone; that of the Label tab shows the workspace ``heap``."""
     executable = find_chromium()
     if executable is None:
         sys.exit(MISSING)
@@ -125,6 +147,18 @@ def take(address: str, out: Path) -> None:
                 page.screenshot(path=file)
                 print(file)
             page.close()
+        if heap:
+            page = browser.new_page(viewport=DESKTOP, locale="en-GB")
+            page.goto(f"{address}?workspace={heap}&__theme=light")
+            page.get_by_role("tab", name="Label", exact=True).click()
+            expect(page.locator("#label-sheet .tile").first).to_be_visible(timeout=WAIT)
+            names = [str(tile.get_attribute("title")).split()[0] for tile in page.locator("#label-sheet .tile").all()]
+            for place, name in enumerate(names):
+                if name != Counter(names).most_common(1)[0][0]:
+                    page.locator("#label-sheet .tile").nth(place).click()
+            page.wait_for_timeout(1500)
+            page.screenshot(path=out / "label-1280.png")
+            print(out / "label-1280.png")
         browser.close()
 
 
@@ -139,7 +173,8 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="winnow-screenshots-") as folder,
         served(prepared(options.workspace or Path(folder) / "fruit")) as address,
     ):
-        take(address, options.out)
+        heap = "" if options.workspace else heaped(Path(folder) / "heap").name
+        take(address, options.out, heap)
     return 0
 
 

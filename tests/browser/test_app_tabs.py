@@ -27,7 +27,7 @@ from tests.support.trials import as_tested
 
 pytestmark = pytest.mark.browser
 
-TABS = ("Collect", "Verify", "Train", "Review", "Clean", "Predict", "Deploy", "Models")
+TABS = ("Collect", "Verify", "Label", "Train", "Review", "Clean", "Predict", "Deploy", "Models")
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
 HOSTILE = "<img src=x onerror=window.harmed=1>${window.harmed=2}{{harm}}"
 SOON, LATER = 20_000, 120_000
@@ -165,7 +165,7 @@ def test_buttons_pressed_too_early_answer_with_what_to_do(empty: Page) -> None:
 
 def test_the_next_button_leads_from_tab_to_tab(empty: Page) -> None:
     page = empty
-    for name in ("Verify", "Train", "Review", "Clean", "Predict", "Deploy"):
+    for name in ("Verify", "Label", "Train", "Review", "Clean", "Predict", "Deploy"):
         page.get_by_role("button", name=f"Next: {name}").click()
         expect(page.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")
         expect(page.locator(f"#tab-{name.lower()}")).to_be_visible()

@@ -1,4 +1,4 @@
-// Which key stands for which class, and which classes a typed text may mean.
+// Which key stands for which class.
 import { onGrid, shown, targets } from './queue_state.js';
 
 /** @typedef {import('./queue_state.js').State} State */
@@ -23,23 +23,4 @@ export const keyed = (state) => {
     one.likely.forEach((name, place) => vote(name, 1 / (place + 1)));
   }
   return [...votes].sort((a, b) => b[1] - a[1]).slice(0, 10).map(([name]) => name);
-};
-/** The classes with that text in their name, those that begin with it first. @param {readonly string[]} classes @param {string} text */
-export const matching = (classes, text) => {
-  const low = text.toLowerCase();
-  const found = classes.filter((name) => name.toLowerCase().includes(low));
-  /** @param {string} name */
-  const begins = (name) => name.toLowerCase().startsWith(low);
-  return [...found.filter(begins), ...found.filter((name) => !begins(name))];
-};
-/** What Enter takes: the class of that name, else the first that begins so, else a new one. @param {readonly string[]} classes @param {string} text */
-export const meant = (classes, text) => {
-  const found = matching(classes, text);
-  const low = text.toLowerCase();
-  return (
-    found.find((name) => name === text) ??
-    found.find((name) => name.toLowerCase() === low) ??
-    found.find((name) => name.toLowerCase().startsWith(low)) ??
-    text
-  );
 };

@@ -1,6 +1,7 @@
 // One picture at a time: the picture, what is known about it, the classes, and the film strip.
 import { keepFocus, make, percent, picture } from '../../../pipeline/tabs/page/common.js';
-import { keyed, keyOf, matching, meant } from './class_keys.js';
+import { matching, meant } from '../../../pipeline/tabs/page/typed.js';
+import { keyed, keyOf } from './class_keys.js';
 import { drafted, indexOf, said, shown } from './queue_state.js';
 import { dispatch, now } from './store.js';
 

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { keyed, keyOf, matching, meant } from '../../../cleaner/tabs/clean/class_keys.js';
+import { keyed, keyOf } from '../../../cleaner/tabs/clean/class_keys.js';
 import {
   drafted, indexOf, newState, onGrid, progress, question, reduced, request, shown, targets,
 } from '../../../cleaner/tabs/clean/queue_state.js';
+import { matching, meant } from '../../../pipeline/tabs/page/typed.js';
 
 const ROW = { name: '', label: 'ant', suggested: 'bee', suggested_probability: 0.9, why: '', split: 'train', likely: [], thumbnail: 't', large: 'l', trouble: '' };
 const row = (id, more = {}) => ({ ...ROW, id, name: id + '.jpg', seen: { labels: [more.label ?? 'ant'], status: 'ok', reason: '', known: 1 }, ...more });
