@@ -108,6 +108,10 @@ def test_by_touch_pictures_are_struck_out_the_rest_is_named_and_undo_brings_all_
     expect(page.locator(SHEET)).to_have_attribute("data-sheet", first)
     expect(page.locator(SHEET)).to_have_attribute("data-struck", "1")
     assert counts(heap) == (0, 40)
+    page.locator(f"{SHEET} [data-act=redo]").click()
+    next_one(page, first)
+    page.keyboard.press("u")
+    expect(page.locator(SHEET)).to_have_attribute("data-sheet", first)
     page.locator(f"{SHEET} [data-act=none]").click()
     next_one(page, first)
     assert set(heap.store.labels().values()) == {"none of these"}

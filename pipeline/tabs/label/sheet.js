@@ -14,7 +14,7 @@ const HELP = [
   ['Enter', 'name the sheet as suggested'], ['1 … 9', 'name it so'], ['0', 'none of these'],
   ['N or /', 'type a name: Enter takes the first class that begins so, Shift+Enter a new one'],
   ['arrows, X', 'go to a picture, strike it out or take it back'], ['Shift + arrows, or click', 'strike out a range'],
-  ['Esc', 'strike out none'], ['U', 'undo the last answer'],
+  ['Esc', 'strike out none'], ['U', 'undo the last answer'], ['Shift + U', 'redo what you took back'],
 ];
 const root = element.querySelector('.sheet');
 let state = newState();
@@ -34,6 +34,7 @@ const progress = make('span', 'counter');
 const meter = make('div', 'meter');
 const filled = make('div');
 const undoButton = button('Undo', 'U', 'undo', () => dispatch({ type: 'undo' }));
+const redoButton = button('Redo', 'Shift+U', 'redo', () => dispatch({ type: 'redo' }));
 const message = make('p', 'message');
 const note = make('p', 'quiet note');
 const empty = make('p', 'empty');
@@ -135,6 +136,8 @@ const draw = () => {
   note.textContent = view.note;
   empty.textContent = sheet ? '' : view.empty;
   undoButton.disabled = Boolean(waiting);
+  display(redoButton, state.ahead.length);
+  redoButton.disabled = Boolean(waiting);
   display(bar, sheet || view.share);
   display(note, view.note);
   display(empty, !sheet && view.empty);
@@ -202,7 +205,7 @@ const command = (event) => {
   const enter = proposed(state) ? () => dispatch({ type: 'name', label: proposed(state) }) : type;
   /** @type {Record<string, (() => void) | null>} */
   const acts = {
-    0: () => take(view?.none ?? ''), n: type, '/': type, u: () => dispatch({ type: 'undo' }),
+    0: () => take(view?.none ?? ''), n: type, '/': type, u: () => dispatch({ type: event.shiftKey ? 'redo' : 'undo' }),
     x: () => dispatch({ type: 'strike', place: state.place }), enter: onButton ? null : enter,
     escape: state.struck.size ? () => dispatch({ type: 'clear' }) : null,
   };
@@ -245,7 +248,7 @@ const nameIsTyped = () => {
 };
 const build = () => {
   meter.append(filled);
-  bar.append(progress, meter, undoButton);
+  bar.append(progress, meter, undoButton, redoButton);
   message.setAttribute('role', 'status');
   tiles.setAttribute('role', 'group');
   tiles.setAttribute('aria-label', 'Pictures: press those that are something else');

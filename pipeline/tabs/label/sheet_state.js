@@ -50,6 +50,7 @@ import { heard, isDone, newTalk, numbered, stamp } from '../page/common.js';
  * @property {Message | null} message  what waits for its answer
  * @property {number} sentAt  when it was sent; 0: not yet
  * @property {readonly { about: string, sheet: string, struck: ReadonlySet<string> }[]} history
+ * @property {State['history']} ahead  what this page took back, the last at its end, to be redone
  * @property {{ sheet: string, struck: ReadonlySet<string> } | null} back  what was struck out of the sheet that comes back
  * @property {{ text: string, warning: boolean }} told
  * @property {number} since  answers since the model was asked for its word; -1: it is to be asked
@@ -57,7 +58,8 @@ import { heard, isDone, newTalk, numbered, stamp } from '../page/common.js';
  * @typedef {(
  *   { type: 'view', view: View } | { type: 'sent', at: number } | { type: 'tick', at: number } | { type: 'asked' } |
  *   { type: 'strike', place: number, extend?: boolean } | { type: 'move', step: number, extend?: boolean } |
- *   { type: 'clear' } | { type: 'take', label: string } | { type: 'name', label: string } | { type: 'undo' }
+ *   { type: 'clear' } | { type: 'take', label: string } | { type: 'name', label: string } |
+ *   { type: 'undo' } | { type: 'redo' }
  * )} Event
  */
 
@@ -68,7 +70,7 @@ const GIVE_UP = 30000;
 /** @returns {State} */
 export const newState = (talk = newTalk()) => ({
   talk, view: null, sheet: null, place: 0, anchor: 0, base: new Set(), struck: new Set(), draft: [], message: null, sentAt: 0,
-  history: [], back: null, told: { text: '', warning: false }, since: -1,
+  history: [], ahead: [], back: null, told: { text: '', warning: false }, since: -1,
 });
 
 // --- what follows from it ----------------------------------------------------------------------------------------
@@ -108,10 +110,11 @@ const received = (before, view) => {
   let state = { ...before, talk, message: same && !answered ? before.message : null };
   if (!same) state = { ...newState(talk), told: { text: '', warning: false } };
   if (view.told.words) state.told = { text: view.told.words, warning: view.told.warning };
-  if (view.forget || !same) state.history = [];
+  if (view.forget || !same) state = { ...state, history: [], ahead: [] };
   if (view.made) {
     const [sheet, struck] = answered ? [answered.sheet, new Set(answered.but)] : ['', new Set()];
     state.history = [...state.history, { about: view.made, sheet, struck }];
+    state.ahead = answered?.kind === 'redo' ? state.ahead.slice(0, -1) : [];
     state.since = answered ? state.since + 1 : -1;
   } else if (answered?.kind === 'undo') state.since = -1;
   const stays = same && before.sheet && !answered && (view.keep || (view.sheet && !view.told.words && touched(before)));
@@ -171,7 +174,12 @@ const undone = (state) => {
   if (!state.view || state.message) return state;
   const last = state.history[state.history.length - 1];
   const next = sending(state, { kind: 'undo', about: last?.about ?? '' });
-  return { ...next, history: state.history.slice(0, -1), back: last ?? null };
+  return { ...next, history: state.history.slice(0, -1), ahead: last ? [...state.ahead, last] : [], back: last ?? null };
+};
+/** @param {State} state @returns {State} */
+const redone = (state) => {
+  const last = state.ahead[state.ahead.length - 1];
+  return sending(state, last ? { kind: 'redo', about: last.about, sheet: last.sheet, but: [...last.struck] } : { kind: 'redo' });
 };
 
 /** @param {State} state @param {Event} event @returns {State} */
@@ -198,5 +206,7 @@ export const reduced = (state, event) => {
       return named(state, event.label);
     case 'undo':
       return undone(state);
+    case 'redo':
+      return redone(state);
   }
 };

@@ -24,7 +24,7 @@ from pipeline.tabs.page.shared import Shared, Values, translate
 from pipeline.tabs.page.show import count, guide
 from pipeline.tabs.page.viewer import thumbnail
 from pipeline.verify.verify import DOUBT
-from pipeline.workspace.records import ACCEPT, IN_USE, LABEL, Step
+from pipeline.workspace.records import ACCEPT, IN_USE, LABEL, Decision, Step
 from pipeline.workspace.workspace import Workspace
 
 STEPS_AT_ONCE = 20
@@ -157,6 +157,8 @@ def carry_out(workspace: Workspace, sent: View) -> Told:
     try:
         if sent["kind"] == "undo":
             return _take_back(workspace, str(sent["about"] or ""))
+        if sent["kind"] == "redo":
+            return _redo(workspace, str(sent["about"] or ""))
         label, but = str(sent["label"]), [str(image) for image in sent["but"][:LARGEST]]
         done = answer(workspace, str(sent["sheet"]), label, but)
     except PipelineError as error:
@@ -178,15 +180,31 @@ def _take_back(workspace: Workspace, about: str) -> Told:
     if step is None:
         return Told("There is nothing to undo.")
     if step.decisions[0].action not in (LABEL, ACCEPT):
-        return Told("The last decision was not made here: the Clean tab takes it back.", warning=True)
+        return Told("The last decision was not made here: the Clean tab takes it back.", warning=True, forget=True)
     try:
         undone = workspace.store.journal.undo_step(about or None)
     except StaleDecision:
         words = "The last answer is no longer yours: somebody else named pictures meanwhile. "
         return Told(words + "Press U again to take back the last one, whosever it is.", warning=True, forget=True)
-    names = sorted({", ".join(decision.after.labels) for decision in undone})
-    model = " by the model" if step.decisions[0].action == ACCEPT else f" named {names[0]}" if len(names) == 1 else ""
-    return Told(f"Taken back: {count(len(undone), 'picture')}{model}.")
+    return Told(f"Taken back: {_in_words(undone)}. Shift+U redoes it.")
+
+
+def _redo(workspace: Workspace, about: str) -> Told:
+    """Redo what the page took back last, which was ``about`` a picture; others may move files, and are Clean's."""
+    if not about:
+        return Told("Nothing was taken back here that can be redone. Clean's history has everything.")
+    try:
+        redone = workspace.store.journal.redo_step(about)
+    except PipelineError as error:
+        return Told(str(error), warning=True, forget=True)
+    return Told(f"Redone: {_in_words(redone)}. U takes it back.", made=about) if redone else Told("Nothing to redo.")
+
+
+def _in_words(step: Sequence[Decision]) -> str:
+    """``18 pictures named apple``, ``18 pictures by the model``."""
+    names = {", ".join(decision.after.labels) for decision in step}
+    how = " by the model" if step[0].action == ACCEPT else f" named {names.pop()}" if len(names) == 1 else ""
+    return count(len(step), "picture") + how
 
 
 def _last_step(workspace: Workspace) -> Step | None:

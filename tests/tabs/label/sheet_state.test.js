@@ -76,6 +76,16 @@ describe('undo', () => {
     assert.deepEqual([back.message.kind, back.message.about], ['undo', 'a']);
     assert.equal(struck(answered(back, { sheet: sheetOf('abcdef') })), 'b');
   });
+  test('what was taken back is redone, and can be taken back again; a new answer ends that', () => {
+    const next = answered(after(opened(), { type: 'strike', place: 1 }, NAME), { made: 'a' });
+    const back = answered(after(next, { type: 'undo' }), { sheet: sheetOf('abcdef') });
+    const redo = after(back, { type: 'redo' });
+    assert.deepEqual([redo.message.kind, redo.message.about, redo.message.but.join('')], ['redo', 'a', 'b']);
+    const again = answered(redo, { made: 'a' });
+    assert.deepEqual([again.ahead.length, again.history], [0, next.history]);
+    assert.equal(after(again, { type: 'redo' }).message.about, '');
+    assert.equal(answered(after(back, NAME), { made: 'c' }).ahead.length, 0);
+  });
   test('what is no longer its own is forgotten: the next one is whosever it is', () => {
     const next = answered(after(opened(), NAME), { made: 'a' });
     const refused = answered(after(next, { type: 'undo' }), { forget: true });

@@ -93,8 +93,16 @@ def test_a_sheet_is_named_the_next_one_comes_and_undo_brings_it_back(heap: Works
     after = sheet_view(heap, told, message(first, HOSTILE))
     assert after["answer"] == {"page": "me", "number": 1} and after["sheet"]["id"] != first["sheet"]["id"]
     assert after["classes"] == [HOSTILE] and after["progress"] == f"{len(ids) - 1} named, {41 - len(ids)} left"
-    assert carry_out(heap, undo(told.made)).words == f"Taken back: {len(ids) - 1} pictures named {HOSTILE}."
+    assert (
+        carry_out(heap, undo(told.made)).words
+        == f"Taken back: {len(ids) - 1} pictures named {HOSTILE}. Shift+U redoes it."
+    )
     assert sheet_view(heap)["sheet"] == first["sheet"]
+    redone = carry_out(heap, {**undo(told.made), "kind": "redo"})
+    assert redone.words.startswith(f"Redone: {len(ids) - 1} pictures") and redone.made == told.made
+    assert sheet_view(heap)["sheet"] == after["sheet"] and counts(heap)[0] == len(ids) - 1
+    assert "Nothing was taken back" in carry_out(heap, {**undo(), "kind": "redo"}).words
+    assert carry_out(heap, undo(told.made)).words.startswith("Taken back")
     assert carry_out(heap, undo()).words == "There is nothing to undo."
 
 
