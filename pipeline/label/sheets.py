@@ -52,7 +52,7 @@ class Sheet:
     """The ids of alike ``images`` without a label, the surest first, and what they probably are (None: not known).
 
     ``copies``: how many further pictures are the same as one of them, and will be called alike. ``likely``: the
-    classes that there are, the likeliest first.
+    classes that there are, the likeliest first; none where the head was not asked.
     """
 
     id: str
@@ -124,8 +124,11 @@ def next_sheet(workspace: Workspace, size: int = SIZE, wait: bool = True) -> She
     if not len(heap.free):
         return None
     told = answered(workspace)
-    classes, likely = answers(heap, told)
-    sheet = _region(heap, told, size) or _likely(heap, classes, likely, size)
+    region = _region(heap, told, size)
+    # With several labels a picture a head takes seconds: it is asked only where the sheet depends on it.
+    slow = region is not None and any(SEVERAL in label for label in heap.label)
+    classes, likely = ((), np.zeros((len(heap.free), 0))) if slow else answers(heap, told)
+    sheet = region or _likely(heap, classes, likely, size)
     images = tuple(heap.seen.ids[row] for row in sheet[0])
     name = hashlib.sha256(json.dumps([images, sheet[1]]).encode()).hexdigest()[:16]
     with workspace.store.database.transaction() as db:
