@@ -11,8 +11,9 @@ PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 JEMALLOC ?= $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2 /usr/lib/libjemalloc.so.2))
 KEEPING_PAGES = LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
 FAST = not slow and not browser and not exhaustive and not network and not gpu
-# How many tests run at a time; WORKERS=0 runs them one after another in one process, where a debugger can be used.
-WORKERS ?= 2
+# How many tests run at a time; many of them wait, so three keep two cores busy. WORKERS=0 runs them one after another in
+# one process, where a debugger can be used.
+WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help app test exhaustive check lint scripts bench screenshots install install-dev browser clean

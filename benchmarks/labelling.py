@@ -45,8 +45,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for text in args.set:
             name, _, place = text.partition("=")
-            folder = write_starter(Path(scratch) / "starter") if place == "starter" else Path(place)
-            folder = Path(scratch) / "starter" if place == "starter" else folder
+            folder = Path(scratch) / "starter" if place == "starter" else Path(place)
+            if place == "starter":
+                write_starter(folder)
             if not folder.is_dir():
                 sys.stdout.write(f"{name} is left out: there is no folder {folder}\n")
                 continue
