@@ -75,7 +75,7 @@ def test_make_test_installs_what_the_tests_need_and_a_browser(machine: Machine) 
         "pip install -r requirements-dev.txt",
         "pip check",
         "tests/browser/install.py",
-        "-m pytest -n 2 --dist loadgroup --no-loadscope-reorder",
+        "-m pytest -n 3 --dist loadgroup --no-loadscope-reorder",
     ]
 
 
