@@ -27,7 +27,7 @@ GONE = (errno.EPIPE, errno.EINVAL)
 
 def stand_by(program: str) -> None:
     """From now on, what nobody catches (Ctrl-C while modules are still imported, say) is a line on standard error; and
-    what this process and its children import later waits without spinning (see :func:`wait_quietly`).
+    what this process and its children import later waits without spinning for long (see :func:`wait_quietly`).
     """
     wait_quietly(os.environ)
 
@@ -41,11 +41,13 @@ def stand_by(program: str) -> None:
 
 
 def wait_quietly(environment: MutableMapping[str, str]) -> None:
-    """Let the threads of a network sleep while they wait for one another, where nothing else is said. They spin as they
-    come, and where anything else computes, one that spins keeps the others from the work it waits for
+    """Let the threads of a network spin a moment while they wait for one another, and then sleep, where nothing else is
+    said. As they come they spin for long, and where anything else computes, one that spins keeps the others from the
+    work it waits for; asleep at once, they take nearly twice as long on a machine that has nothing else to do
     (benchmarks/waiting.py). It is read when torch is imported.
     """
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def unexpected(error: BaseException, program: str) -> str:

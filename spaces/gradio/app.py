@@ -20,8 +20,9 @@ from typing import Any
 # The model needs no network, and Gradio asks nobody but itself as it starts: it would end where a proxy, or a file of
 # certificates, is not as it should be.
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-# A network's threads sleep while they wait; as they come they spin, which costs most where others compute, too.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A network's threads spin a moment while they wait, then sleep: spinning for long costs most where others compute, too.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 if found := [name for name in os.environ if name.upper() in PROXIES]:
     for name in found:
         del os.environ[name]

@@ -262,11 +262,16 @@ def test_the_app_waits_for_no_answer_that_takes_for_ever(program: str, code: int
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, said, "")
 
 
-@pytest.mark.parametrize(("said", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_wait_asleep_where_nobody_says_otherwise(said: str | None, found: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": said} if said else {}
-    program = "import os; from pipeline.endings import stand_by; stand_by('cli'); print(os.environ['OMP_WAIT_POLICY'])"
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [({}, "10000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_threads_soon_wait_asleep_where_nobody_says_otherwise(said: dict[str, str], found: str) -> None:
+    ours = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    environment = {name: value for name, value in os.environ.items() if name not in ours} | said
+    program = (
+        "import os; from pipeline.endings import stand_by; stand_by('cli'); print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
