@@ -84,9 +84,10 @@ def test_space(done: Document, known: Known) -> Iterator[str]:
     """Whether the Space answers as the model does, and how fast."""
     agreed = done["agreed"]
     same = "the same answers" if agreed["same_top"] else "OTHER answers"
+    where = f", on {agreed['worst']}" if agreed["worst"] else ""  # nowhere: there is no difference
     yield from sentences(
         f"{done['where']}: {same} on {counted(agreed['images'], 'picture')} "
-        f"(largest difference of a probability {agreed['max_difference']:.1e}, on {agreed['worst']})."
+        f"(largest difference of a probability {agreed['max_difference']:.1e}{where})."
     )
     times = (("first page", "start_seconds"), ("first answer", "first_answer_seconds"), ("an answer", "answer_seconds"))
     told = [f"{words} {done[key]:.1f} s" for words, key in times if done.get(key) is not None]
