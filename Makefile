@@ -21,7 +21,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-r
 help:
 	@echo "Each sets up first what it needs."
 	@echo "make app          open the app"
-	@echo "make check        format, lint, types and the fast tests: about 5 minutes"
+	@echo "make check        format, lint, types and the fast tests: about 6 minutes"
 	@echo "make test         every test, in a browser too, of the exhaustive ones a tenth: 15 to 25 minutes"
 	@echo "make exhaustive   all of the exhaustive ones"
 	@echo "make lint         format, lint and types, the page's JavaScript included (make scripts: that alone)"
