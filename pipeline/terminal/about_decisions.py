@@ -66,6 +66,8 @@ def _words(row: Document) -> str:
     known = {
         "keep": f"{before}, found right",
         "relabel": f"{before} -> {after}",
+        "label": f"named {after}",
+        "accept": f"named {after} by the model",
         "rename": f"class {_one(row, 'before', 'after')} -> {_one(row, 'after', 'before')}",
         "remove": "removed",
         "restore": "back in use",
