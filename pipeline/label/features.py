@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,14 +17,13 @@ import torch
 from pipeline.errors import StoreError
 from pipeline.images.opening import opening_of
 from pipeline.images.pixel_cache import PixelCache
-from pipeline.machine import replace as move
 from pipeline.model import backbones
 from pipeline.model.frozen_body import WORTH_COMPILING, Body, NotCompiled, compiled, plain
 from pipeline.predict import Preprocessing, Unreadable, normalise, open_image, pixels
 from pipeline.stage import Progress, Stage
 from pipeline.verify.verify import verify
 from pipeline.workspace.records import IN_USE
-from pipeline.workspace.workspace import Workspace
+from pipeline.workspace.workspace import Workspace, clear_killed, writing
 
 Rows: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 # Pictures whose features are written at once: what is lost where it is stopped.
@@ -42,9 +41,11 @@ class Seen:
 
 def seen(workspace: Workspace) -> Seen:
     """What is known of the pictures in use that were checked, oldest first; nothing is computed."""
-    images = workspace.store.images("ok")
-    found = _kept(_folder(workspace))
-    ids = tuple(str(image) for image in images["id"] if str(image) in found)
+    return _of(workspace, _kept(_folder(workspace)))
+
+
+def _of(workspace: Workspace, found: Mapping[str, Rows]) -> Seen:
+    ids = tuple(str(image) for image in workspace.store.images("ok")["id"] if str(image) in found)
     return Seen(ids, np.stack([found[image] for image in ids]).astype(np.float32) if ids else np.zeros((0, 1), "f4"))
 
 
@@ -72,6 +73,7 @@ def look(workspace: Workspace, config: LookConfig | None = None) -> Stage[Seen]:
     if (config or LookConfig()).check and (workspace.store.images()["status"] == "new").any():
         yield from verify(workspace)
     folder = _folder(workspace)
+    clear_killed(folder)
     known = _kept(folder)
     images = workspace.store.images("ok")
     missing = images[~images["id"].isin(list(known))]
@@ -79,10 +81,10 @@ def look(workspace: Workspace, config: LookConfig | None = None) -> Stage[Seen]:
         yield Progress(0, len(missing), NOTE)
         done = 0
         for ids, features in _looked_at(workspace, missing[["id", "file"]].itertuples(index=False)):
-            _keep(folder, ids, features)
+            known |= _keep(folder, ids, features)
             done += len(ids)
             yield Progress(done, len(missing), NOTE)
-    return seen(workspace)
+    return _of(workspace, known)
 
 
 def _folder(workspace: Workspace) -> Path:
@@ -106,19 +108,18 @@ def _kept(folder: Path) -> dict[str, Rows]:
     return found
 
 
-def _keep(folder: Path, ids: Sequence[str], features: Rows) -> None:
-    if not len(ids):
-        return
+def _keep(folder: Path, ids: Sequence[str], features: Rows) -> dict[str, Rows]:
+    """Write them; id -> features as they are kept."""
+    kept = features.astype(np.float16)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{uuid.uuid4().hex}.part"
-        with part.open("xb") as file:
-            np.savez(file, ids=np.array(ids), features=features.astype(np.float16))
-        move(part, part.with_suffix(".npz"))
+        with writing(folder / f"{uuid.uuid4().hex}.npz", durable=False) as part, part.open("xb") as file:
+            np.savez(file, ids=np.array(ids), features=kept)
+            file.close()  # before it gets its name
     except OSError as error:
         raise StoreError(
             f"What was seen in the pictures cannot be kept in {folder}: {error.strerror or error}. Free some space."
         ) from error
+    return dict(zip(ids, kept, strict=True))
 
 
 def _looked_at(workspace: Workspace, rows: Any) -> Iterator[tuple[list[str], Rows]]:

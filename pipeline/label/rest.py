@@ -10,25 +10,20 @@ chance: a sample of what is to be taken is there to be looked at before.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from pipeline.errors import StoreError, UsageError
+from pipeline.errors import UsageError
 from pipeline.label.features import look, seen
-from pipeline.label.sheets import ITERATIONS, LEARN, Heap, Numbers, answered, answers, counts
-from pipeline.labels import classes_of
-from pipeline.model.head import fit_head
-from pipeline.model.losses import targets_of
+from pipeline.label.sheets import Heap, Lesson, answered, answers, counts, first_label
 from pipeline.model.out_of_fold import FOLDS, fold_of
-from pipeline.predict import SEVERAL, Outputs
 from pipeline.settings import is_countable
 from pipeline.stage import run
 from pipeline.verify.scenes import known_scenes
-from pipeline.workspace.records import ACCEPT, IN_USE, State, Wish
+from pipeline.workspace.records import ACCEPT
 from pipeline.workspace.workspace import Workspace
 
 WRONG_AT_MOST = 0.01
@@ -74,19 +69,17 @@ def rest(workspace: Workspace, wrong_at_most: float = WRONG_AT_MOST, wait: bool 
         raise UsageError("The share that may be wrong is more than 0 and less than 1: 0.01 is one of a hundred.")
     heap = Heap.of(workspace, run(look(workspace)) if wait else seen(workspace))
     left = counts(workspace)[1]
-    rows = np.flatnonzero([bool(label) for label in heap.label])
-    labels = [heap.label[int(row)] for row in rows]
-    if any(SEVERAL in label for label in labels):
+    lesson = heap.lesson()
+    if lesson.outputs.kind == "sigmoid":
         return Rest({}, 0.0, (), left, "Pictures here have several labels: the model's word is not taken for those.")
-    classes = classes_of(labels, Outputs())
-    if len(rows) < FEWEST_LABELLED or len(classes) < 2 or not len(heap.free):
+    if lesson.named < FEWEST_LABELLED or len(lesson.classes) < 2 or not len(heap.free):
         reason = (
             "All pictures have a label." if not left else "Too few pictures have a label to say how sure the rest is."
         )
         return Rest({}, 0.0, (), left, reason)
     struck = answered(workspace)
     names, likely = answers(heap, struck)
-    sure, right = _held_out(heap, rows, labels, classes)
+    sure, right = _held_out(lesson)
     near = _near_test(workspace) | set(struck)
     order = np.argsort(-likely.max(axis=1), kind="stable")
     order = order[[heap.seen.ids[int(heap.free[row])] not in near for row in order]]
@@ -95,15 +88,16 @@ def rest(workspace: Workspace, wrong_at_most: float = WRONG_AT_MOST, wait: bool 
         wrong = upper_limit(likely[order[:count]].max(axis=1), sure, right)
         if wrong <= wrong_at_most:
             found, promised = int(count), wrong
-    taken = {heap.seen.ids[heap.free[row]]: names[int(likely[row].argmax())] for row in order[:found]}
-    whole = dict(taken)
-    for row, (image, group) in enumerate(zip(heap.seen.ids, heap.group, strict=True)):
-        first = next((one for one in (image, group) if one in taken), None)
-        if not heap.label[row] and first and image not in whole:
-            whole[image] = taken[first]
-    drawn = np.random.default_rng(len(taken)).permutation(sorted(taken))[:TO_CHECK]
+    taken = [int(heap.free[row]) for row in order[:found]]
+    called = {heap.group[number]: names[int(likely[row].argmax())] for number, row in zip(taken, order, strict=False)}
+    whole = {
+        image: called[group]
+        for image, group, label in zip(heap.seen.ids, heap.group, heap.label, strict=True)
+        if not label and group in called
+    }
+    drawn = np.random.default_rng(found).permutation(sorted(heap.seen.ids[number] for number in taken))[:TO_CHECK]
     more = "" if found == len(order) else f"Of more than these, over {100 * wrong_at_most:g} % may be wrong."
-    if not taken:
+    if not found:
         more = f"That at most {100 * wrong_at_most:g} % are wrong cannot be promised yet: name more sheets."
     return Rest(whole, promised, tuple(str(one) for one in drawn), left - len(whole), more)
 
@@ -119,37 +113,22 @@ def accept_rest(workspace: Workspace, wrong_at_most: float = WRONG_AT_MOST, offe
     0
     """
     offer = offered or rest(workspace, wrong_at_most)
-
-    def called(label: str, state: State) -> State:
-        if state.labels or state.status not in IN_USE:
-            raise StoreError("It has a label by now, or is out of use.")
-        return replace(state, labels=(label,))
-
-    def wish(image: str, label: str) -> Wish:
-        return Wish(image, ACCEPT, lambda state: called(label, state))
-
-    done = workspace.store.journal.decide([wish(image, label) for image, label in offer.labels.items()], [])
-    return len(done)
+    wishes = [first_label(image, ACCEPT, (label,)) for image, label in offer.labels.items()]
+    return len(workspace.store.journal.decide(wishes, []))
 
 
-def _held_out(
-    heap: Heap, rows: Numbers, labels: Sequence[str], classes: Sequence[str]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """How sure heads are of labelled pictures whose fold they did not learn from, and whether they are right, [N] each;
-    no fold cuts a duplicate group.
+def _held_out(lesson: Lesson) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """How sure heads are of pictures whose fold they did not learn from, and whether they are right, [L] each; no fold
+    cuts a duplicate group.
     """
-    learnt = np.sort(np.random.default_rng(0).permutation(len(rows))[:LEARN])
-    features = torch.from_numpy(heap.seen.features[rows[learnt]])
-    targets = targets_of([labels[int(number)] for number in learnt], classes, Outputs())
-    folds = np.array([fold_of(heap.group[rows[number]]) for number in learnt])
-    sure, right = np.zeros(len(learnt)), np.zeros(len(learnt), dtype=bool)
+    folds = np.array([fold_of(group) for group in lesson.groups])
+    sure, right = np.zeros(len(folds)), np.zeros(len(folds), dtype=bool)
     for fold in range(FOLDS):
         out, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if len(out) and len(others):
-            head = fit_head([features], targets, len(classes), rows=others, iterations=ITERATIONS)
-            likely = head(features[out]).softmax(dim=1)
+            likely = lesson.head(others)(lesson.features[out]).softmax(dim=1)
             sure[out] = likely.max(dim=1).values.numpy()
-            right[out] = (likely.argmax(dim=1) == targets[out]).numpy()
+            right[out] = (likely.argmax(dim=1) == lesson.targets[out]).numpy()
     return sure, right
 
 

@@ -16,21 +16,20 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.nn.functional import normalize
 
 from pipeline.errors import StoreError, UsageError
 from pipeline.label.features import Seen, look, seen
 from pipeline.labels import classes_of, clean_labels, named
-from pipeline.model.head import fit_head
+from pipeline.model.head import Head, fit_head
 from pipeline.model.losses import targets_of
 from pipeline.predict import NONE, SEVERAL, Outputs
 from pipeline.settings import check_count
 from pipeline.stage import run
 from pipeline.workspace.database import now
 from pipeline.workspace.ids import by_beginning
-from pipeline.workspace.records import IN_USE, LABEL, State, Wish
+from pipeline.workspace.records import IN_USE, LABEL, Refusal, State, Wish
 from pipeline.workspace.workspace import Workspace
 
 SIZE = 20
@@ -75,16 +74,35 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """Of the pictures that somebody named, as many as a head learns from in a moment: ``features`` [L, F], ``targets``
+    ([L] or [L, C]) among the ``classes`` [C], and duplicate ``groups`` [L]. ``named``: how many there are in all.
+    """
+
+    features: torch.Tensor
+    targets: torch.Tensor
+    groups: Sequence[str]
+    classes: tuple[str, ...]
+    outputs: Outputs
+    named: int
+
+    def head(self, rows: Numbers | None = None) -> Head:
+        """A head that learnt from all of it, or from ``rows`` of it."""
+        return fit_head([self.features], self.targets, len(self.classes), rows=rows, iterations=ITERATIONS)
+
+
+@dataclass(frozen=True)
 class Heap:
     """The pictures that were looked at: ``seen``, and of each its ``label`` ("" for none), its duplicate ``group``, and
-    whether it is ``free``: without a label, and the first of its group that is. ``images``: the store's rows.
+    whether it is ``free``: without a label, and the first of its group that is. ``by_model``: those whose label is the
+    model's.
     """
 
     seen: Seen
-    images: pd.DataFrame
     label: list[str]
     group: list[str]
     free: Numbers
+    by_model: Collection[str]
 
     @classmethod
     def of(cls, workspace: Workspace, found: Seen) -> Heap:
@@ -95,7 +113,22 @@ class Heap:
             str(one) if isinstance(one, str) else image for one, image in zip(images["group"], found.ids, strict=True)
         ]
         first = {name: row for row, name in reversed(list(enumerate(group))) if not label[row]}
-        return cls(found, images, label, group, np.array(sorted(first.values()), dtype=np.int64))
+        free = np.array(sorted(first.values()), dtype=np.int64)
+        return cls(found, label, group, free, workspace.store.journal.by_model())
+
+    def lesson(self) -> Lesson:
+        """What there is to learn from; a label of the model's is nothing to learn from."""
+        rows = np.array(
+            [n for n, label in enumerate(self.label) if label and self.seen.ids[n] not in self.by_model], dtype=np.int64
+        )
+        labels = [self.label[row] for row in rows]
+        outputs = Outputs("sigmoid", True) if any(SEVERAL in label for label in labels) else Outputs()
+        classes = classes_of(labels, outputs)
+        some = np.sort(np.random.default_rng(0).permutation(len(rows))[:LEARN])
+        taught = [labels[number] for number in some]
+        targets = targets_of(taught, classes, outputs) if taught else torch.zeros(0, dtype=torch.int64)
+        groups = [self.group[row] for row in rows[some]]
+        return Lesson(torch.from_numpy(self.seen.features[rows[some]]), targets, groups, classes, outputs, len(rows))
 
     def copies(self, images: Collection[str]) -> list[str]:
         """The pictures without a label that are the same as one of these, these left out."""
@@ -160,19 +193,25 @@ def answer(workspace: Workspace, sheet: Sheet | str, label: str, but: Collection
     groups = {group[image] for image in chosen if image in group} - {group.get(image) for image in but}
     copies = images["id"].map(group).isin(groups) & images["label"].isna() & ~images["id"].isin(wanted.images)
 
-    def called(state: State) -> State:
-        if state.labels or state.status not in IN_USE:
-            raise StoreError("It has a label by now, or is out of use.")
-        return replace(state, labels=named_so)
-
-    refused: list[Any] = []
+    refused: list[Refusal] = []
     ids = [*chosen, *(str(image) for image in images["id"][copies])]
-    done = workspace.store.journal.decide([Wish(image, LABEL, called) for image in ids], refused)
+    done = workspace.store.journal.decide([first_label(image, LABEL, named_so) for image in ids], refused)
     with workspace.store.database.transaction() as db:
         told = (SEVERAL.join(named_so), done[0].id if done else None, wanted.id)
         db.execute("UPDATE sheets SET label = ?, decision = ? WHERE id = ?", told)
     labelled, left = counts(workspace)
     return Answered(len(done), labelled, left, tuple(one.image for one in refused))
+
+
+def first_label(image: str, action: str, labels: tuple[str, ...]) -> Wish:
+    """The wish that a picture without a label gets these."""
+
+    def called(state: State) -> State:
+        if state.labels or state.status not in IN_USE:
+            raise StoreError("It has a label by now, or is out of use.")
+        return replace(state, labels=labels)
+
+    return Wish(image, action, called)
 
 
 def counts(workspace: Workspace) -> tuple[int, int]:
@@ -278,29 +317,19 @@ def _likely(
 
 
 def answers(heap: Heap, told: Mapping[str, frozenset[str]]) -> tuple[tuple[str, ...], np.ndarray[Any, Any]]:
-    """(classes, [n, C]): how likely each free picture is of each class, by a head that learnt from what is labelled;
-    what a person said it is not has no chance. No classes where nothing is labelled.
+    """(classes, [n, C]): how likely each free picture is of each class, by a head that learnt from what somebody named;
+    what a person said it is not has no chance. No classes where nothing was named.
     """
-    rows = np.flatnonzero([bool(label) for label in heap.label])
-    labels = [heap.label[int(row)] for row in rows]
-    several = any(SEVERAL in label for label in labels)
-    outputs = Outputs("sigmoid", True) if several else Outputs()
-    classes = classes_of(labels, outputs)
+    lesson = heap.lesson()
+    classes = lesson.classes
     if not classes:
         return (), np.zeros((len(heap.free), 0))
-    learnt = np.sort(np.random.default_rng(0).permutation(len(rows))[:LEARN])
-    features = torch.from_numpy(heap.seen.features)
-    head = fit_head(
-        [features[rows[learnt]]],
-        targets_of([labels[int(number)] for number in learnt], classes, outputs),
-        len(classes),
-        iterations=ITERATIONS,
-    )
-    likely = outputs.probabilities(head(features[heap.free])).double().numpy()
+    free = torch.from_numpy(heap.seen.features[heap.free])
+    likely = lesson.outputs.probabilities(lesson.head()(free)).double().numpy()
     for row, number in enumerate(heap.free):
         for name in told.get(heap.seen.ids[number], ()):
             if name in classes and name != NONE:
                 likely[row, classes.index(name)] = 0.0
-    if not several:
+    if lesson.outputs.kind == "softmax":
         likely /= np.maximum(likely.sum(axis=1, keepdims=True), 1e-12)
     return classes, likely

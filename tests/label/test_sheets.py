@@ -17,7 +17,7 @@ from cleaner.clean.decisions import undo_step
 from pipeline.errors import SourceError, UsageError
 from pipeline.label.features import look, seen
 from pipeline.label.rest import FEWEST_LABELLED, accept_rest, rest, upper_limit
-from pipeline.label.sheets import answer, answered, counts, next_sheet
+from pipeline.label.sheets import Heap, answer, answered, counts, next_sheet
 from pipeline.stage import run
 from pipeline.verify.split import assign_splits
 from pipeline.workspace.records import ACCEPT
@@ -146,6 +146,7 @@ def test_the_models_word_is_marked_never_in_test_and_taken_back_in_one_step(
     assert offer.labels and offer.wrong <= 0.9 and set(offer.sample) <= set(offer.labels)
     taken = accept_rest(heap, 0.9, offer)
     assert taken == len(offer.labels) == len(heap.store.journal.by_model())
+    assert Heap.of(heap, seen(heap)).lesson().named == len(before), "its own word is nothing that it learns from"
     assign_splits(heap)
     images = heap.store.images().set_index("id")
     model = heap.store.journal.by_model()
